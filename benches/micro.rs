@@ -1,10 +1,10 @@
-//! `cargo xtask bench micro`: keys, look-ups in memory, the cost of a call, the store; then each
-//! figure beside its target.
+//! How long do preheat's smallest operations take? `cargo xtask bench micro` measures keys,
+//! look-ups in memory, the cost of a call and the store, and prints each figure beside its target.
 //!
 //! It runs on the installed xla-cpu plugin (`cargo xtask setup`), and needs no Python.
 //!
-//! criterion rather than divan, for its estimates can be read back: the table at the end compares
-//! medians of this run.
+//! It uses criterion rather than divan, because criterion's estimates can be read back: the table
+//! at the end compares the medians of this run with the targets.
 
 #![expect(
     clippy::unwrap_used,
@@ -60,8 +60,8 @@ fn main() {
     report(&Results { folder: results, began }, stored_bytes);
 }
 
-/// The key of a graph whose program is new: normalise and hash the program, hash options and
-/// environment.
+/// Measures the key of a graph whose program is new: normalising and hashing the program, and
+/// hashing options and environment.
 fn keys(criterion: &mut Criterion) {
     let plain = long_program(PROGRAM_BYTES);
     let located = with_locations(&long_program(PROGRAM_BYTES / 2), PROGRAM_BYTES);
@@ -71,7 +71,7 @@ fn keys(criterion: &mut Criterion) {
         let bytes: std::sync::Arc<[u8]> = text.into_bytes().into();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                // A new program each time: a program remembers its digest.
+                // The program is new each time, because a program remembers its digest.
                 let program = Program::new(ProgramFormat::Mlir, std::sync::Arc::clone(&bytes));
                 let (options, environment) =
                     (CompileOptions::default(), std::sync::Arc::clone(&environment));
@@ -82,7 +82,8 @@ fn keys(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Opening a vocabulary of CLIP's size, which a thread does while a model is made ready.
+/// Measures the opening of a vocabulary of CLIP's size, which a thread does while a model is made
+/// ready.
 fn tokenizer(criterion: &mut Criterion) {
     const TOKENS: usize = 49_408;
     let letters: Vec<String> = ('!'..='~').map(String::from).collect();
@@ -112,8 +113,8 @@ fn tokenizer(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// [`Runtime::get_or_compile`] of what this process has loaded: as a program, and as a graph that
-/// is built only where it has to be.
+/// Measures [`Runtime::get_or_compile`] for an executable that this process has loaded: as a
+/// program, and as a graph that is built only if necessary.
 fn in_memory(criterion: &mut Criterion, runtime: &Runtime) {
     let signature = signature();
     let program = Program::sniff(UNET.as_bytes()).unwrap();
@@ -132,9 +133,9 @@ fn in_memory(criterion: &mut Criterion, runtime: &Runtime) {
     group.finish();
 }
 
-/// [`Executable::run`] on device buffers, beside the call that it makes. Both sides are called in
-/// turn and only one is timed, so that both see the same machine; results are awaited and dropped
-/// outside of the timed part.
+/// Measures [`Executable::run`] on device buffers, beside the bare call that it makes. Both sides
+/// are called in turn and only one is timed, so that both see the same state of the machine.
+/// Results are awaited and dropped outside the timed part.
 fn calls(criterion: &mut Criterion, runtime: &Runtime, unet_inputs: usize) {
     let plugin =
         plugins::find(PluginName::XlaCpu, &plugins::Lookup::from_process()).require().unwrap();
@@ -190,8 +191,8 @@ fn bare(client: &Client, text: &str, inputs: usize) -> (LoadedExecutable, Vec<Bu
     (executable, (0..inputs).map(|_| zero()).collect())
 }
 
-/// What a warm start asks of the store; the object holds the machine code of the `UNet`. Returns
-/// the length of its file.
+/// Measures what a warm start does with the store; the object holds the machine code of the `UNet`.
+/// Returns the length of the object's file.
 fn disk(criterion: &mut Criterion, dir: &Path, key: GraphKey) -> u64 {
     let store = Store::open(StoreOptions::new(dir)).unwrap();
     let Lookup::Hit(object) = store.load(&key).unwrap() else { panic!("the UNet was not stored") };
@@ -228,8 +229,8 @@ struct Results {
 }
 
 impl Results {
-    /// Nanoseconds; `None` where the bench was filtered out, so that what is there is of another
-    /// run.
+    /// The median in nanoseconds. It is `None` if the bench was filtered out, because the stored
+    /// figure is then that of another run.
     fn median(&self, id: &str) -> Option<f64> {
         let path = self.folder.join(id).join("new/estimates.json");
         let fresh = path.metadata().ok()?.modified().ok()? >= self.began;
@@ -318,7 +319,7 @@ fn signature() -> Signature {
     .unwrap()
 }
 
-/// An environment as long as XLA:CPU's: the features of a host are most of it.
+/// An environment as long as XLA:CPU's; the host's features are most of it.
 fn environment() -> Environment {
     let features = (0..150).map(|index| format!("+feature-{index}")).collect();
     Environment {
@@ -331,8 +332,8 @@ fn environment() -> Environment {
     }
 }
 
-/// A program of so many bytes: the `UNet`'s lines over and over. The text is hashed and never
-/// parsed, so that names come twice.
+/// A program of `bytes` bytes: the `UNet`'s lines, repeated. The text is hashed and never parsed,
+/// so repeated names do no harm.
 fn long_program(bytes: usize) -> String {
     let mut lines: Vec<&str> = UNET.lines().collect();
     let (head, tail) = (lines.remove(0), lines.pop().unwrap());
@@ -372,7 +373,7 @@ fn with_locations(text: &str, bytes: usize) -> String {
     located
 }
 
-/// A program with so many inputs that adds the first two.
+/// A program with `inputs` inputs, which adds the first two.
 fn sum_of_two(inputs: usize) -> String {
     let mut text = String::from("func.func @main(");
     for index in 0..inputs {

@@ -1,10 +1,10 @@
-//! A process that holds a model on a device and runs its steps whenever it is told to, in two ways:
-//! as `preheat run` does, and as the bare executable called back to back.
+//! How long does a step take in preheat's loop, and how long in the bare executable? This process
+//! holds a model on a device and runs its steps whenever it is told to, in both ways.
 //!
 //! Arguments: the cache's folder, a model's folder, the device, `--precision`, width and height in
-//! pixels, steps. Once all is loaded it prints one JSON line, and then one for each line that it
-//! reads: `loop` or `bare`. Both run the same executable of the same runtime, on weights of their
-//! own; those of `bare` come when it is first told.
+//! pixels, steps. When everything is loaded it prints one JSON line, and then one for each line
+//! that it reads: `loop` or `bare`. Both run the same executable of the same runtime, each on
+//! weights of its own; those of `bare` are loaded at its first call.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ fn main() {
     };
     let numbers: Vec<u64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
     let [width, height, steps] = numbers[..] else { panic!("width, height and steps") };
-    // A bench of another device than the one that was asked for would be of no use.
+    // The device is required, because a bench of another device would be of no use.
     let device = device::Request {
         device: device.parse().unwrap(),
         strict: true,
@@ -84,11 +84,11 @@ fn main() {
         };
         println!("{}", json!({ "first_step_seconds": first, "seconds_per_step": mean }));
     }
-    // Giving gigabytes up piece by piece takes its time.
+    // Freeing gigabytes piece by piece is slow; the end of the process does it at once.
     std::process::exit(0);
 }
 
-/// The denoiser's executable, and everything that it is called with.
+/// The denoiser's executable, and all of its inputs.
 struct Bare {
     runtime: Runtime,
     executable: Executable,
@@ -97,7 +97,7 @@ struct Bare {
 }
 
 impl Bare {
-    /// The denoiser of what the pipeline made.
+    /// Takes the denoiser of a run that the pipeline made.
     fn new(runtime: &Runtime, model: &Path, made: &Made) -> Self {
         let (folder, dtype) = (ModelFolder::open(model).unwrap(), made.plan.signature.dtype);
         let [width, height] = made.plan.sizes.padded.map(|side| side / LATENT_PX);
@@ -127,8 +127,8 @@ impl Bare {
         Self { runtime: runtime.clone(), executable, function, weights }
     }
 
-    /// Runs one step, then queues all others at once, each on the latents of the one before it; how
-    /// long the first took, and the mean of the others.
+    /// Runs one step, then queues all others at once, each on the latents of the step before it.
+    /// Returns the time of the first step, and the mean of the others.
     fn run(&self, steps: usize) -> (f64, f64) {
         let coefficients = Coefficients {
             input_scale: 1.0,
@@ -143,8 +143,8 @@ impl Bare {
             noise: 0.0,
         };
         let scalars = StepScalars { timestep: 500.0, guidance: 7.5, coefficients };
-        // What a call takes over cannot be given twice, so every call has inputs of its own. All
-        // are there before the clock starts.
+        // A donated input cannot be used twice, so every call has inputs of its own. All of them
+        // exist before the clock starts.
         let mut inputs: Vec<HashMap<&str, DeviceTensor>> =
             (0..steps).map(|_| self.inputs(scalars)).collect();
         let began = Instant::now();
@@ -158,20 +158,21 @@ impl Bare {
             return (first, first);
         };
         for own in &mut *others {
-            // The last handle of the step before it; its buffer lives on as this one's input.
+            // This drops the last handle to the latents of the step before; their buffer lives on
+            // as an input of this step.
             own.insert("latents", latents);
             latents = self.call(own);
         }
         (first, (done(&latents) - first) / f64::from(u32::try_from(others.len()).unwrap()))
     }
 
-    /// Queues one step; the latents that it will give.
+    /// Queues one step, and returns the latents that it will give.
     fn call(&self, inputs: &HashMap<&str, DeviceTensor>) -> DeviceTensor {
         let named = self.function.inputs().iter().map(|input| &inputs[input.name.as_str()]);
         self.executable.run(named.chain(&self.weights)).unwrap().remove(0)
     }
 
-    /// What the graph takes before its weights: small numbers, the same in each call.
+    /// The inputs of the graph in front of its weights: small numbers, the same in each call.
     fn inputs(&self, scalars: StepScalars) -> HashMap<&str, DeviceTensor> {
         let one = |input: &preheat::graph::InputDecl| {
             let dims: Vec<i64> =
@@ -190,8 +191,8 @@ impl Bare {
     }
 }
 
-/// The weights as the pipeline brings them to the device: libtorch takes them as the checkpoint has
-/// them.
+/// The weights in the form that the pipeline brings to the device. libtorch takes them in the
+/// checkpoint's layout.
 fn weights(runtime: &Runtime, folder: &ModelFolder, function: &Verified) -> Vec<DeviceTensor> {
     let checkpoint =
         Checkpoint::open(&folder.component(Component::Unet), "diffusion_pytorch_model", None)

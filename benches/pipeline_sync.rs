@@ -1,10 +1,11 @@
-//! A process that holds a model and runs its denoising loop whenever it is told to, waiting for the
-//! device as often as it was told (`--tpu-sync-steps`).
+//! How fast is the denoising loop, and how much memory does it take, if the host waits for the
+//! device after every N steps (`--tpu-sync-steps`)? This process holds a model and runs the loop
+//! whenever it is told to.
 //!
 //! Arguments: the cache's folder, a model's folder, width and height in pixels, steps, and after
-//! how many of them the host waits; 0 for none. Once all is loaded it prints one JSON line, and
-//! then one for each line that it reads: what the loop took, and how much memory it held at most,
-//! from its first step to its last, beyond what the process held before it.
+//! how many steps the host waits; 0 means never. When everything is loaded it prints one JSON line,
+//! and then one for each line that it reads: the time of the loop, and the peak memory from its
+//! first step to its last, in addition to what the process held before.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,8 +26,7 @@ use preheat::progress::{Event, EventKind, Progress};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Asks for the most memory that the process ever held when the last step is done: what decodes
-/// comes after it.
+/// Reads the peak memory of the process when the last step is done, before pictures are decoded.
 #[derive(Default)]
 struct Peak(AtomicU64);
 
@@ -66,11 +66,11 @@ fn main() {
         seed: Some(1),
         ..TextToImage::new("a photograph of a cat")
     };
-    // Loads everything and encodes the prompts.
+    // The first run loads everything and encodes the prompts.
     pipeline.run(&TextToImage { steps: 2, ..request.clone() }).unwrap();
     println!("{{\"ready\":true}}");
     for _ in std::io::stdin().lock().lines() {
-        // From here on the most that is held is counted anew (proc(5)).
+        // This resets the peak memory that the kernel counts for the process (proc(5)).
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
         let before = resident_bytes("VmRSS:");
         let times = pipeline.run(&request).unwrap().steps;
@@ -80,7 +80,7 @@ fn main() {
             times.mean_seconds, times.p99_seconds
         );
     }
-    // Giving gigabytes up piece by piece takes its time.
+    // Freeing gigabytes piece by piece is slow; the end of the process does it at once.
     std::process::exit(0);
 }
 

@@ -1,5 +1,5 @@
-//! `cargo bench --bench weights`: how long weights take from the page cache into memory, as the
-//! graph reads them.
+//! How long does it take to bring weights from the page cache into memory, in the order that the
+//! graph reads? `cargo bench --bench weights` measures it.
 //!
 //! The yardstick is a plain read of the same file into fresh memory, by one thread and by two, in
 //! seconds of processor time. The checkpoint has the shapes of the down blocks and the middle of
@@ -77,14 +77,14 @@ fn main() {
     }
 }
 
-/// Processor time of this process, all threads together: another program that wants the processors
-/// changes it little.
+/// Processor time of this process over all threads. Other programs on the processors change it
+/// little.
 struct Clock(u64);
 
 impl Clock {
     fn ticks() -> u64 {
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-        // Behind the name, which may have spaces: the state, ten numbers, then user and system
+        // The name may have spaces. Behind it come the state, ten numbers, and then user and system
         // time.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
@@ -112,7 +112,7 @@ fn summary(seconds: &[f64]) -> (f64, f64) {
     (sorted[sorted.len() / 2], sorted[0])
 }
 
-/// The yardstick: the whole file into fresh memory, in as many parts as there are threads.
+/// The yardstick: reads the whole file into fresh memory, in as many parts as there are threads.
 fn read(path: &Path, threads: usize) -> f64 {
     let began = Clock::start();
     let file = File::open(path).unwrap();
@@ -124,8 +124,8 @@ fn read(path: &Path, threads: usize) -> f64 {
                 let file = &file;
                 scope.spawn(move || {
                     let start = index * part;
-                    // Fresh pages, which the kernel fills with zeroes when they are first touched,
-                    // as for any reader.
+                    // The pages are fresh: the kernel fills them with zeroes when they are first
+                    // touched, as for any reader.
                     let mut bytes = vec![0; part.min(length - start)];
                     std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, start as u64)
                         .unwrap();
@@ -171,7 +171,7 @@ fn load_all(
     seconds
 }
 
-/// The down blocks and the middle of Stable Diffusion 1.5's `UNet`.
+/// The shapes of the down blocks and the middle of Stable Diffusion 1.5's `UNet`.
 fn shapes() -> BTreeMap<String, Vec<u64>> {
     let mut all = BTreeMap::new();
     let mut add = |name: String, dims: &[u64]| {

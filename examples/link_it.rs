@@ -1,6 +1,7 @@
-//! The smallest use of preheat: a program, a signature, an executable that is compiled once, ever.
+//! What is the smallest use of preheat? A program, a signature, and an executable that is compiled
+//! once, ever.
 //!
-//! `cargo run --release --example link_it`, twice: the second time nothing is compiled.
+//! Run `cargo run --release --example link_it` twice: the second run compiles nothing.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it did")]
 

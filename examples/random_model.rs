@@ -1,5 +1,5 @@
-//! Writes a model folder with random weights of sensible scale, so that graphs of full size can be
-//! compiled, run and timed without a download.
+//! How can graphs of full size be compiled, run and timed without a download? This example writes a
+//! model folder with random weights of sensible scale.
 //!
 //! ```console
 //! $ cargo run --release --example random_model -- sd15 /tmp/random-sd15
@@ -29,8 +29,8 @@ fn usage() -> String {
     )
 }
 
-/// `sd15` is of full size, `small:sd15` is small; a small one that has no namesake goes by its
-/// name.
+/// The model of a name: `sd15` is of full size and `small:sd15` is small. A small model without a
+/// namesake of full size may be named without `small:`.
 fn shape(name: &str) -> Option<Shape<'_>> {
     if FULL_SIZE.contains(&name) {
         return Some(Shape::FullSize(name));

@@ -1,5 +1,5 @@
-//! What `preheat run` does, in a dozen lines: `cargo run --release --example text_to_image -- "the
-//! digit seven" seven.png`.
+//! How does a program make a picture? In a dozen lines, as `preheat run` does: `cargo run --release
+//! --example text_to_image -- "the digit seven" seven.png`.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it did")]
 

@@ -1,13 +1,13 @@
-//! A step of a diffusion pipeline, built with the `xla` crate's `XlaBuilder`, through preheat's
-//! cache.
+//! How does a pipeline on the `xla` crate use preheat's cache? This example builds a step of a
+//! diffusion pipeline with the crate's `XlaBuilder`.
 //!
 //! ```console
 //! $ eval "$(cargo xtask setup xla-rs)"
 //! $ cargo run --release --features xla-rs --example xla_rs
 //! ```
 //!
-//! Twice: the second time nothing is compiled. What differs from a pipeline on the crate alone is
-//! in `main`.
+//! Run it twice: the second run compiles nothing. Only `main` differs from a pipeline that uses the
+//! crate alone.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it did")]
 
@@ -22,8 +22,8 @@ const STEPS: u16 = 4;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let step = guided_euler_step()?;
 
-    // Was: let client = xla::PjRtClient::cpu()?;
-    //      let executable = client.compile(&step)?;
+    // With the crate alone: let client = xla::PjRtClient::cpu()?;
+    //                       let executable = client.compile(&step)?;
     let runtime = Runtime::builder().for_programs().build()?;
     let signature = create_execution_signature(
         "xla-rs-example",
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         report.compile_seconds + report.load_seconds
     );
 
-    // Literals become tensors, and what lies on the device stays there from step to step.
+    // Literals become tensors. Tensors on the device stay there from step to step.
     let constants =
         [wave(&[HIDDEN, 4, 3, 3])?, wave(&[4, HIDDEN, 3, 3])?, wave(&[HIDDEN])?, wave(&[HIDDEN])?];
     let constants = constants.iter().map(Tensor::try_from).collect::<Result<Vec<_>, _>>()?;
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         latents = outputs.swap_remove(0);
     }
 
-    // And the way back.
+    // A tensor becomes a literal again.
     let literal = Literal::try_from(&latents.to_host()?)?;
     println!("latents after {STEPS} steps: {:?} ...", &literal.to_vec::<f32>()?[..4]);
     Ok(())
@@ -103,7 +103,7 @@ fn guided_euler_step() -> xla::Result<XlaComputation> {
     builder.build(&root)
 }
 
-/// A 3x3 convolution that keeps height and width; NCHW and OIHW.
+/// A 3x3 convolution that keeps height and width, with the layouts NCHW and OIHW.
 fn convolve(input: &XlaOp, kernel: &XlaOp) -> xla::Result<XlaOp> {
     let (same, ones) = ([(1, 1), (1, 1)], [1, 1]);
     input.conv_general_dilated(
@@ -127,7 +127,7 @@ fn convolve(input: &XlaOp, kernel: &XlaOp) -> xla::Result<XlaOp> {
     )
 }
 
-/// Some values, as a checkpoint or a random generator would give them.
+/// Values in place of those of a checkpoint or a random generator.
 fn wave(dimensions: &[i64]) -> xla::Result<Literal> {
     let count = usize::try_from(dimensions.iter().product::<i64>()).unwrap_or(0);
     let values: Vec<f32> = (0..count)

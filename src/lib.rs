@@ -1,5 +1,5 @@
-//! preheat compiles a diffusion pipeline's graphs with XLA once, keeps the executables on disk, and
-//! hands them back in a fraction of a second for ever after.
+//! preheat compiles the graphs of a diffusion pipeline with XLA once, keeps the executables on
+//! disk, and loads them in a fraction of a second in every later process.
 //!
 //! | word | meaning |
 //! |---|---|
@@ -11,8 +11,9 @@
 //! | graph key | the digest of program, compile options and environment: names exactly one executable |
 //! | warm | every stage that a signature needs has an executable in the cache for this environment |
 //!
-//! A [`Runtime`] is a device with its cache. It is asked for the executable of a graph under a
-//! signature, and answers from memory, from disk, or by compiling and keeping what it compiled:
+//! A [`Runtime`] is a device with its cache. A program asks it for the executable of a graph under
+//! a signature. The runtime answers from memory or from disk, or compiles the graph and keeps the
+//! executable:
 //!
 //! ```no_run
 //! use preheat::{Dtype, Program, Runtime, Tensor, create_execution_signature};

@@ -1,5 +1,5 @@
-//! The `preheat` command: parses, calls [`preheat::cli`], maps the outcome to an exit status;
-//! nothing else.
+//! The `preheat` command. It parses the command line, calls [`preheat::cli`] and maps the outcome
+//! to an exit status. It also chooses the allocator of the process.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -8,24 +8,24 @@ use std::time::Instant;
 use clap::Parser;
 use preheat::cli::{Cli, Status, end_now, run};
 
-/// jemalloc for the whole process, the plugin that is loaded into it included: a deserialise spends
-/// a good part of its time in malloc. Only the binary does this; a program that links the library
-/// chooses its own allocator. Huge pages would win a tenth where free ones are at hand, and lose
-/// half where the kernel has to find them first (docs/performance.md).
+/// The whole process, including the plugin that it loads, uses jemalloc, because a plugin spends a
+/// good part of a load in malloc. Only the binary does this; a program that links the library
+/// chooses its own allocator. Huge pages would save a tenth of the time if free ones are at hand,
+/// and cost half as much again if the kernel has to find them first (docs/performance.md).
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What jemalloc reads of the program at its start. Memory of 8 MiB and more goes back to the
-/// system the moment it is freed unless told otherwise, and the rest after ten seconds, which a few
-/// steps on a CPU take; a step through libtorch takes and frees gigabytes, and a quarter of its
-/// time went into page faults (docs/performance.md).
+/// The options that jemalloc reads when the program starts. By default it returns blocks of 8 MiB
+/// and more to the system as soon as they are freed, and smaller ones after ten seconds, which is
+/// the time of a few steps on a CPU. A step through libtorch allocates and frees gigabytes, and
+/// spent a quarter of its time in page faults (docs/performance.md).
 #[cfg(not(target_env = "msvc"))]
 #[expect(unsafe_code, reason = "jemalloc looks for this name; nothing else has it")]
 #[unsafe(export_name = "malloc_conf")]
 static JEMALLOC_OPTIONS: Option<&std::ffi::c_char> = {
     const OPTIONS: &std::ffi::CStr = c"oversize_threshold:0,dirty_decay_ms:60000";
-    // SAFETY: the first character of a text that lives as long as the program.
+    // SAFETY: the pointer leads to the first character of a text that lives as long as the program.
     Some(unsafe { &*OPTIONS.as_ptr() })
 };
 
@@ -33,11 +33,12 @@ fn main() -> ExitCode {
     let started = Instant::now();
     preheat::serve_compiler();
     let status = run(Cli::parse(), started).unwrap_or_else(|error| {
-        // A standard error that cannot be written leaves the exit status to tell.
+        // If standard error cannot be written, the exit status alone reports the failure.
         let _ = writeln!(std::io::stderr(), "{}", error.describe());
         error.status()
     });
-    // Executables live until the process ends, and it does not end because of them.
+    // Executables stay loaded until the process ends. It ends normally here, so no executable is
+    // to blame, and the marks of their loads are removed.
     preheat_cache::remove_load_marks();
     ExitCode::from(match status {
         Status::Done => 0,

@@ -1,5 +1,5 @@
-//! The commands and their flags, as clap sees them; those that decide what runs where are in
-//! `runtime_args.rs`.
+//! Which commands and flags does the command line have? clap parses them from these structs. The
+//! flags that decide what runs where are in `runtime_args.rs`, because other programs use them too.
 
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,8 @@ use crate::device::Target;
 use crate::evidence::planner::Budget;
 use crate::pipeline::{Pipeline, PipelineError, TextToImage, parse_resolution};
 
-/// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction
-/// of a second ever after.
+/// Compiles the graphs of a diffusion pipeline with XLA once, keeps the executables, and loads
+/// them in a fraction of a second in every later process.
 #[derive(Debug, Parser)]
 #[command(
     name = "preheat",
@@ -35,29 +35,30 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Text to image
+    /// Make pictures from a prompt (text to image)
     Run(RunArgs),
     /// Compile every stage of a model, or programs, ahead of use, and run each once on zeros
     Warmup(WarmupArgs),
-    /// Would it hit? Exit status 3 where it would not
+    /// Tell whether the cache has what a request needs. The exit status is 3 if it has not
     Lookup(LookupArgs),
-    /// Would the requests of a log hit? What is missing, and what that costs. Exit status 3 where
-    /// not all would
+    /// Tell which requests of a log the cache can serve, what is missing, and what that costs. The
+    /// exit status is 3 if anything is missing
     Audit(EvidenceArgs),
-    /// Which sizes to warm, so that the requests of a log cost least within a budget
+    /// Choose the sizes to warm, so that the requests of a log cost least within a budget
     Plan(PlanArgs),
-    /// Any StableHLO or HLO program through the cache
+    /// Compile or run a StableHLO or HLO program through the cache
     #[command(subcommand)]
     Program(ProgramCommand),
-    /// What the cache holds
+    /// Inspect and maintain the cache
     #[command(subcommand)]
     Cache(CacheCommand),
-    /// What this machine can run on, and why not; how fast and how exactly, and in which batches
+    /// List the devices that this machine can use, and why it cannot use the others; subcommands
+    /// compare their speed and accuracy and find the fastest batch
     Devices {
         #[command(subcommand)]
         command: Option<DevicesCommand>,
     },
-    /// The native libraries: where each was found, and installing them
+    /// List the native libraries and where each was found, or install one
     #[command(subcommand)]
     Plugins(PluginsCommand),
 }
@@ -75,11 +76,11 @@ pub(super) struct ProgramArgs {
     /// StableHLO text or bytecode, or a serialised `HloModuleProto`
     #[arg(required_unless_present = "key")]
     pub(super) file: Option<PathBuf>,
-    /// A graph of the cache, by its key or the beginning of it, in place of a file
+    /// The key of a graph in the cache, or the beginning of the key, in place of a file
     #[arg(long, value_name = "KEY", conflicts_with_all = ["file", "model_id", "dtype", "width", "batch", "cfg_scale",
           "scheduler", "steps", "clip_skip"])]
     pub(super) key: Option<String>,
-    /// Compile although the cache has it, and replace what it has
+    /// Compile even if the cache has the executable, and replace the stored one
     #[arg(long)]
     pub(super) force_recompile: bool,
     #[command(flatten)]
@@ -87,7 +88,7 @@ pub(super) struct ProgramArgs {
 }
 
 impl ProgramArgs {
-    /// What is said of it in an error: the file, or the key.
+    /// The name of the program in an error message: the file or the key.
     pub(super) fn subject(&self) -> &Path {
         self.file.as_deref().or(self.key.as_deref().map(Path::new)).unwrap_or(Path::new("program"))
     }
@@ -95,11 +96,11 @@ impl ProgramArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ProgramRunArgs {
-    /// Inputs, named arg0, arg1, ...; zeros where not given. Complex numbers have a last dimension
-    /// of two
+    /// The inputs, named arg0, arg1, ... [default: zeros]. Complex numbers have a last dimension of
+    /// two
     #[arg(long, value_name = "F.safetensors")]
     pub(super) inputs: Option<PathBuf>,
-    /// Where to write the outputs, named out0, out1, ...; - is standard output
+    /// The file for the outputs, named out0, out1, ...; - is standard output
     #[arg(long, value_name = "F.safetensors")]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
@@ -116,24 +117,24 @@ pub(super) struct RunArgs {
         allow_hyphen_values = true
     )]
     pub(super) prompt: Option<String>,
-    /// What it should not show
+    /// What the picture should not show
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(super) negative_prompt: Option<String>,
-    /// The seed of the first picture, the others of a batch take the numbers after it [default:
-    /// any]
+    /// The seed of the first picture; each further picture of a batch takes the next number
+    /// [default: a random seed]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) seed: Option<u64>,
-    /// Where the picture goes, - is standard output; in a batch `out.png` becomes `out-0.png`,
+    /// The file for the picture; - is standard output. In a batch `out.png` becomes `out-0.png`,
     /// `out-1.png`, ...
     #[arg(long, value_name = "FILE", default_value = "out.png")]
     pub(super) output: PathBuf,
-    /// A request as JSON, `tpu_warmup` block included; flags win over it
+    /// A request as a JSON file, which may have a `tpu_warmup` block; flags override its fields
     #[arg(long, value_name = "FILE")]
     pub(super) request: Option<PathBuf>,
     /// Append the request, without its prompts, to a log that `audit` and `plan` read
     #[arg(long, value_name = "FILE")]
     pub(super) log_requests: Option<PathBuf>,
-    /// Compile although the cache has it, and replace what it has
+    /// Compile even if the cache has the executables, and replace the stored ones
     #[arg(long)]
     pub(super) force_recompile: bool,
     #[command(flatten)]
@@ -142,17 +143,17 @@ pub(super) struct RunArgs {
     pub(super) picture: PictureArgs,
 }
 
-/// A log of requests, and the model that they are set against.
+/// A log of requests, and the model that serves them.
 #[derive(Debug, Args)]
 pub(super) struct EvidenceArgs {
-    /// The log, a JSON object a line, as `run --log-requests` writes it
+    /// The log, with one JSON object per line, as `run --log-requests` writes it
     #[arg(long, value_name = "FILE")]
     pub(super) requests: PathBuf,
-    /// How many requests a cache serves until everything is cold again: an upgrade, a new machine
-    /// [default: as many as the log has]
+    /// How many requests a cache serves until an upgrade or a new machine makes everything cold
+    /// again [default: as many as the log has]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) requests_per_store: Option<u64>,
-    /// Set the requests against hardware that is not here, such as tpu:v5e:1x1
+    /// Judge the requests for hardware that need not be here, such as tpu:v5e:1x1
     #[arg(long, value_name = "TARGET")]
     pub(super) target: Option<Target>,
     #[command(flatten)]
@@ -161,46 +162,46 @@ pub(super) struct EvidenceArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// What warming may take beyond what is warm: seconds of compiles, bytes on disk or both, such
-    /// as 2h,20GiB
+    /// What warming may cost in addition to what is already warm: compile time, bytes on disk or
+    /// both, such as 2h,20GiB
     #[arg(long, value_name = "TIME,SIZE", value_parser = super::plan::budget)]
     pub(super) budget: Budget,
-    /// Where the manifest goes that lists the sizes; - is standard output
+    /// The file for the manifest, which lists the chosen sizes; - is standard output
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
     pub(super) evidence: EvidenceArgs,
 }
 
-/// Which model.
+/// The model that a command works on.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct ModelArgs {
     /// A model folder in the diffusers layout [default: the demo model, which draws digits]
     #[arg(long, value_name = "DIR")]
     pub(super) model: Option<PathBuf>,
-    /// Which weights are read where the folder has several, such as fp16
+    /// Which weights to read where the folder has several variants, such as fp16
     #[arg(long, value_name = "NAME")]
     pub(super) variant: Option<String>,
 }
 
-/// What shapes a request for pictures.
+/// The size, batch, guidance and schedule of a request for pictures.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Picture")]
 pub(super) struct PictureArgs {
-    /// Width in pixels; computed rounded up to the padding multiple, and cropped [default: the
-    /// model's]
+    /// Width in pixels. The picture is computed at the next padding multiple and cropped [default:
+    /// the model's]
     #[arg(long, value_name = "PX", requires = "height", allow_negative_numbers = true)]
     pub(super) width: Option<u64>,
-    /// Height in pixels; computed rounded up to the padding multiple, and cropped [default: the
-    /// model's]
+    /// Height in pixels. The picture is computed at the next padding multiple and cropped [default:
+    /// the model's]
     #[arg(long, value_name = "PX", requires = "width", allow_negative_numbers = true)]
     pub(super) height: Option<u64>,
-    /// Pictures at once; a warmup takes several numbers, such as 1,2,4; auto is as many as fit on a
-    /// device of libtorch [default: 1]
+    /// How many pictures are made at once. A warmup takes several numbers, such as 1,2,4; auto
+    /// takes as many as fit on a libtorch device [default: 1]
     #[arg(long, value_name = "N", value_parser = batch, value_delimiter = ',', allow_negative_numbers = true)]
     pub(super) batch: Vec<BatchSize>,
-    /// Classifier-free guidance scale; 1 is unguided, and takes half the time [default: 7.5 for a
-    /// model, 1 for a program]
+    /// Classifier-free guidance scale; 1 means no guidance, and takes half the time [default: 7.5
+    /// for a model, 1 for a program]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) cfg_scale: Option<f64>,
     /// The scheduler: `ddim`, `euler`, `euler_karras`, `euler_a`, `dpm++_2m`, `dpm++_2m_karras`,
@@ -211,13 +212,14 @@ pub(super) struct PictureArgs {
     /// Denoising steps [default: 20 for a model, 1 for a program]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) steps: Option<u64>,
-    /// Last layers of the text encoder that are left out, as diffusers counts them [default: 0]
+    /// How many of the text encoder's last layers are left out, as diffusers counts them
+    /// [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) clip_skip: Option<u64>,
 }
 
 impl PictureArgs {
-    /// The batch sizes that were given, or that of `request`.
+    /// The batch sizes that the flag gave, or else the one of `request`.
     pub(super) fn batches(&self, request: &TextToImage) -> Vec<u64> {
         let given = self.batch.iter().map(|size| match size {
             BatchSize::Of(size) => *size,
@@ -226,7 +228,7 @@ impl PictureArgs {
         if self.batch.is_empty() { vec![request.batch_size] } else { given.collect() }
     }
 
-    /// Puts as many pictures into `request` as fit, where that was asked for.
+    /// With `--batch auto`, sets the batch of `request` to as many pictures as fit.
     pub(super) fn fit_batch(
         &self,
         pipeline: &Pipeline,
@@ -240,7 +242,7 @@ impl PictureArgs {
         Ok(())
     }
 
-    /// Refuses a batch of as many as fit where nothing is there that they could fit on.
+    /// Refuses `--batch auto` for a command that opens no device whose memory could decide.
     pub(super) fn refuse_automatic_batch(&self) -> Result<(), CliError> {
         if !self.batch.contains(&BatchSize::Auto) {
             return Ok(());
@@ -250,7 +252,7 @@ impl PictureArgs {
         ))
     }
 
-    /// Refuses several batch sizes where one thing is asked for.
+    /// Refuses several batch sizes for a command that takes one.
     pub(super) fn one_batch(&self) -> Result<(), CliError> {
         if self.batch.len() <= 1 {
             return Ok(());
@@ -260,7 +262,7 @@ impl PictureArgs {
         ))
     }
 
-    /// Puts what was given into `request`.
+    /// Overrides the fields of `request` for which a flag was given.
     pub(super) fn refine(&self, request: &mut TextToImage) {
         request.width = self.width.or(request.width);
         request.height = self.height.or(request.height);
@@ -274,12 +276,13 @@ impl PictureArgs {
     }
 }
 
-/// The sizes that a family of models is most used at.
+/// The sizes that users of a model family ask for most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Preset {
     /// 512x512, 512x768, 768x512 and 768x768
     Sd15,
-    /// 1024x1024 and the six shapes of the same area that Stable Diffusion XL was trained at most
+    /// 1024x1024 and the six other shapes of about that area that Stable Diffusion XL was trained
+    /// on most
     Sdxl,
 }
 
@@ -306,7 +309,7 @@ impl Preset {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BatchSize {
     Of(u64),
-    /// As many as fit.
+    /// As many as fit in the device's memory.
     Auto,
 }
 
@@ -322,29 +325,31 @@ pub(super) struct WarmupArgs {
     /// A program to warm in place of a model; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(super) program: Vec<PathBuf>,
-    /// Compile although the cache has it, and replace what it has
+    /// Compile even if the cache has the executables, and replace the stored ones
     #[arg(long)]
     pub(super) force_recompile: bool,
     /// Sizes to warm a model for, such as 512x512,768x512
     #[arg(long, value_name = "SIZES", value_delimiter = ',', conflicts_with_all = ["width", "program"],
           value_parser = parse_resolution)]
     pub(super) resolutions: Vec<[u64; 2]>,
-    /// The sizes that a family of models is most used at, in place of --resolutions
+    /// The sizes that users of a model family ask for most, in place of --resolutions
     #[arg(long, value_name = "NAME", requires = "model", conflicts_with_all = ["resolutions", "width", "program"])]
     pub(super) preset: Option<Preset>,
-    /// Compile for hardware that is not here, such as tpu:v5e:1x1, and run nothing
+    /// Compile ahead of time for hardware that need not be here, such as tpu:v5e:1x1; nothing is
+    /// run
     #[arg(long, value_name = "TARGET", group = "ahead")]
     pub(super) aot: Option<Target>,
-    /// Compiles at once ahead of time, memory allowing [default: one for every two processors]
+    /// How many compiles ahead of time run at once, if memory allows [default: one for every two
+    /// processors]
     #[arg(long, value_name = "N", requires = "ahead", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
-    /// Warm what a manifest lists, as `preheat plan` writes one: models, targets, sizes, batches
-    /// and precisions
+    /// Warm the models, targets, sizes, batches and precisions that a manifest lists; `preheat
+    /// plan` writes such a file
     #[arg(long, value_name = "FILE", group = "ahead", conflicts_with_all = ["program", "model", "variant", "preset", "resolutions",
           "width", "batch", "cfg_scale", "clip_skip"])]
     pub(super) manifest: Option<PathBuf>,
-    /// Whether graphs of a negative prompt are warmed, too, where it has its own: only a manifest
-    /// tells.
+    /// Whether to warm the graphs that only a request with a negative prompt needs. Only a
+    /// manifest sets it.
     #[arg(skip)]
     pub(super) negative_prompt: bool,
     #[command(flatten)]
@@ -358,7 +363,7 @@ pub(super) struct LookupArgs {
     /// A program to look up in place of a model; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(super) program: Vec<PathBuf>,
-    /// Look up for hardware that is not here, such as tpu:v5e:1x1
+    /// Look up for hardware that need not be here, such as tpu:v5e:1x1
     #[arg(long, value_name = "TARGET")]
     pub(super) target: Option<Target>,
     #[command(flatten)]
@@ -367,7 +372,7 @@ pub(super) struct LookupArgs {
     pub(super) signature: SignatureArgs,
 }
 
-/// An execution signature: what is recorded and looked up.
+/// The flags of an execution signature, under which a graph is recorded and looked up.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct SignatureArgs {
     #[command(flatten)]
@@ -376,20 +381,20 @@ pub(super) struct SignatureArgs {
     pub(super) program: ProgramSignatureArgs,
 }
 
-/// What only the signature of a program is told: a model knows it.
+/// The parts of a signature that a program has to be told. A model knows its own.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Signature of a program")]
 pub(super) struct ProgramSignatureArgs {
-    /// The model the program belongs to [default: the file's name]
+    /// The model that the program belongs to [default: the file's name]
     #[arg(long, value_name = "ID")]
     pub(super) model_id: Option<String>,
-    /// The dtype the program computes in: float32, bfloat16, float16, ... [default: float32]
+    /// The dtype that the program computes in: float32, bfloat16, float16, ... [default: float32]
     #[arg(long, value_name = "DTYPE")]
     pub(super) dtype: Option<String>,
 }
 
 impl ProgramSignatureArgs {
-    /// Refuses what a model knows by itself.
+    /// Refuses these flags for a model, which knows its id and its dtypes by itself.
     pub(super) fn refuse_for_models(&self) -> Result<(), CliError> {
         let why = match (&self.model_id, &self.dtype) {
             (Some(_), _) => {
@@ -406,83 +411,83 @@ impl ProgramSignatureArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheCommand {
-    /// Hits, misses, compiles and sizes, over all processes
+    /// Show hits, misses, compiles and sizes, counted over all processes
     Stats,
-    /// The compiled graphs, one a line
+    /// List the compiled graphs, one per line
     List {
         #[command(flatten)]
         filter: FilterArgs,
     },
-    /// All that is known of one graph
+    /// Show everything that is recorded about one graph
     Show {
         /// The graph key, or the beginning of it
         key: String,
-        /// Print the program itself
+        /// Print the program itself as well
         #[arg(long)]
         program: bool,
     },
     /// Remove every compiled graph
     Clear {
-        /// Do not ask
+        /// Remove without asking first
         #[arg(long)]
         yes: bool,
     },
-    /// Where the cache is, and what it takes on disk
+    /// Show where the cache is, and how much disk space it takes
     Info,
-    /// Check everything: objects, records and what lies beside them. Exit status 4 where something
-    /// is damaged
+    /// Check every object, every record and the other files of the cache. The exit status is 4 if
+    /// something is damaged
     Verify {
-        /// Put right what can be: damaged objects go to quarantine, the index is made anew from the
-        /// objects
+        /// Repair what can be repaired: move damaged objects into quarantine, and rebuild the index
+        /// from the objects
         #[arg(long)]
         repair: bool,
     },
-    /// Remove compiled graphs by size, age, or because their plugin is gone. Pinned ones stay
+    /// Remove compiled graphs by size, by age, or because their plugin is gone. Pinned graphs stay
     Prune(PruneArgs),
-    /// Keep a compiled graph, or all that a request leads to, out of eviction
+    /// Protect a compiled graph, or all graphs of a request, from eviction
     Pin(PinArgs),
-    /// Let go of what was pinned
+    /// Remove the protection that `pin` gave
     Unpin(PinArgs),
     /// Write compiled graphs to one portable file
     Export(ExportArgs),
-    /// Take in the compiled graphs of an exported file: machine code that preheat then runs, each
-    /// checked for damage
+    /// Add the compiled graphs of an exported file to the cache. Each is checked for damage. They
+    /// are machine code that preheat then runs
     Import {
-        /// The file
+        /// The exported file
         file: PathBuf,
-        /// Run what is in the file, though no signature says who made it
+        /// Trust the machine code in the file, although no cryptographic signature says who made it
         #[arg(long)]
         trust: bool,
     },
-    /// Compile what the cache holds for another plugin build or other hardware, from the programs
-    /// in it; no model is needed
+    /// Compile the programs in the cache again for another plugin build or other hardware; no model
+    /// is needed
     Rewarm(RewarmArgs),
-    /// Set the counters back and keep the entries
+    /// Set the counters to zero and keep the entries
     ZeroStats,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DevicesCommand {
-    /// Find the batch that makes most pictures a second, by making some
+    /// Find the batch with the most pictures per second, by making some pictures
     Tune(TuneArgs),
-    /// Devices side by side: how soon, how fast, in how much memory, and how near to float32 on the
-    /// CPU
+    /// Compare devices: time to start, speed, memory, and how near their pictures are to float32 on
+    /// the CPU
     Bench(BenchArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginsCommand {
-    /// Where each plugin was looked for and found
+    /// List each plugin, where it was looked for, and where it was found
     List,
     /// Download a plugin's wheel with pip, check it and unpack it
     Install {
-        /// xla-cpu, tpu, or torch: libtorch, with CUDA where a card is seen (torch-cpu, torch-cuda:
-        /// one of the two)
+        /// xla-cpu, tpu or torch. torch is libtorch, with CUDA if an NVIDIA card is found;
+        /// torch-cpu and torch-cuda choose one of the two
         name: String,
-        /// A wheel that is already here, checked the same way
+        /// A wheel file that was downloaded before; it is checked in the same way
         #[arg(long, value_name = "FILE")]
         wheel: Option<PathBuf>,
-        /// Install although it is installed
+        /// Install again even if it is installed
         #[arg(long)]
         force: bool,
         /// Install libtorch even if the library that calls it is missing, for example to build that
@@ -496,16 +501,16 @@ pub(super) enum PluginsCommand {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
-    /// The result as one JSON document on standard output
+    /// Print the result as one JSON document on standard output
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// Say more; twice for everything
+    /// Log more; -vv logs more still, and -vvv everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(super) verbose: u8,
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
-    /// Colours
+    /// When to colour the log
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(super) color: ColorWhen,
 }

@@ -1,4 +1,5 @@
-//! `preheat audit`: would the requests of a log hit?
+//! Would the requests of a log hit? `preheat audit` answers, and says what is missing and what that
+//! costs.
 
 use super::args::EvidenceArgs;
 use super::output::{document, line, seconds, table};
@@ -8,8 +9,7 @@ use crate::evidence::{Audit, Demands, RequestLog, Rules, Survey};
 use crate::pipeline::Pipeline;
 use crate::runtime::{Percent, Verdict};
 
-/// So many missing shapes, other models and damaged lines are shown to a person; JSON has more of
-/// them.
+/// How many missing shapes, other models and damaged lines the text output shows; JSON has more.
 const SHOWN: usize = 20;
 
 pub(super) fn audit(context: &Context, args: &EvidenceArgs) -> Result<Status, CliError> {
@@ -25,7 +25,7 @@ pub(super) fn audit(context: &Context, args: &EvidenceArgs) -> Result<Status, Cl
     Ok(if audit.verdict == Verdict::Hit { Status::Done } else { Status::NotWarm })
 }
 
-/// Reads the log, and looks up what it asks for.
+/// Reads the log, and looks up every graph that its requests need.
 pub(super) fn survey(
     context: &Context,
     args: &EvidenceArgs,
@@ -40,12 +40,12 @@ pub(super) fn survey(
     Ok((log, pipeline, survey))
 }
 
-/// How much padding `--snap-to-warm` allows.
+/// How many per cent of the area `--snap-to-warm` lets a larger size waste.
 pub(super) fn snap_percent(context: &Context) -> Option<f64> {
     context.args.snap_to_warm.map(Percent::value)
 }
 
-/// How many requests a store serves, where it was told.
+/// How many requests a store serves, if the flag gives it.
 pub(super) fn per_store(args: &EvidenceArgs) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "requests")]
     args.requests_per_store.map(|requests| requests as f64)
@@ -78,7 +78,7 @@ fn print(audit: &Audit) -> Result<(), CliError> {
             line(&format!("and {more} more; --json lists all of them"))?;
         }
         line(&format!(
-            "at risk: {} of compiles, {} graphs, each once per store; {} if each cold request met the store as it is",
+            "at risk: {} of compiles, {} graphs, each once per store; {} if no cold request left anything for the next one",
             seconds(audit.compile_seconds_at_risk),
             audit.graphs_at_risk,
             seconds(audit.compile_seconds_if_each_waited)
@@ -109,7 +109,7 @@ fn print_left_out(audit: &Audit) -> Result<(), CliError> {
     print_damaged(&audit.damaged_lines, audit.more_damaged_lines)
 }
 
-/// The lines of a log that are no requests.
+/// Prints the lines of a log that hold no request.
 pub(super) fn print_damaged(lines: &[DamagedLine], more: usize) -> Result<(), CliError> {
     for damaged in lines.iter().take(SHOWN) {
         line(&format!("left out: line {}: {}", damaged.line, damaged.why))?;
@@ -122,7 +122,7 @@ pub(super) fn print_damaged(lines: &[DamagedLine], more: usize) -> Result<(), Cl
     }
 }
 
-/// How the compile times are known.
+/// Prints how the compile times are known.
 pub(super) fn print_bases(measured: usize, alike: usize, guessed: usize) -> Result<(), CliError> {
     line(&format!(
         "compile times: {measured} graphs measured, {alike} taken from a like graph, {guessed} guessed (docs/evidence.md)"

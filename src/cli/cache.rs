@@ -1,4 +1,5 @@
-//! `preheat cache`: what the store holds. No device is opened for any of it.
+//! What does the cache hold? This module has `preheat cache stats|list|show|clear|zero-stats`. None
+//! of them opens a device.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -126,7 +127,7 @@ pub(super) fn list(context: &Context, filter: &FilterArgs) -> Result<Status, Cli
         return Ok(Status::Done);
     }
     if listed.is_empty() {
-        line(if count == 0 { "the cache is empty" } else { "nothing in the cache is like that" })?;
+        line(if count == 0 { "the cache is empty" } else { "no graph in the cache matches" })?;
         return Ok(Status::Done);
     }
     let mut rows =
@@ -161,8 +162,8 @@ pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status
         };
         let program = cache.program(&record.graph_key)?.ok_or_else(missing)?;
         if context.json {
-            // Bytecode is no text; what JSON cannot carry is replaced, and --program alone gives
-            // the bytes.
+            // JSON cannot carry bytecode: bytes that are no text are replaced. `--program` without
+            // `--json` gives the bytes as they are.
             let text = String::from_utf8_lossy(program.bytes());
             document(
                 &serde_json::json!({"graph_key": record.graph_key, "format": program.format(), "program": text}),
@@ -192,7 +193,7 @@ pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status
 
 /// The record whose key begins with `key`.
 pub(super) fn find(cache: &Cache, key: &str) -> Result<GraphRecord, CliError> {
-    /// Enough to say that there are several, and about how many.
+    /// The most keys that are counted: enough for a message that says how many there are.
     const COUNTED: usize = 100;
     let mut matching = cache.records_beginning(key, COUNTED)?;
     match (matching.len(), matching.pop()) {
@@ -222,7 +223,8 @@ fn print_record(record: &GraphRecord) -> Result<(), CliError> {
             ),
         ),
         ("plugin build".to_owned(), env.plugin_build.clone()),
-        // Kept over an upgrade, or taken over by hardware that describes itself otherwise.
+        // This differs from the plugin build for an executable that was kept over an upgrade, or
+        // that hardware with another description of itself took over.
         (
             "compiled by".to_owned(),
             record.compiled_by.clone().unwrap_or_else(|| "that build".to_owned()),
@@ -249,8 +251,7 @@ fn print_record(record: &GraphRecord) -> Result<(), CliError> {
         rows.push((format!("option {name}"), value.to_string()));
     }
     if let Some(interface) = &record.interface {
-        // A model has hundreds of weights: the first ones tell which program it is, and --json has
-        // them all.
+        // A model has hundreds of weights. The first few identify the program; --json lists all.
         const SHOWN: usize = 12;
         for (name, specs) in [("input", &interface.inputs), ("output", &interface.outputs)] {
             rows.extend(
@@ -316,7 +317,8 @@ pub(super) fn clear(context: &Context, yes: bool) -> Result<Status, CliError> {
         );
         if !std::io::stdin().is_terminal() {
             return Err(CliError::Usage(
-                "nobody can be asked: give --yes to clear the cache without asking".to_owned(),
+                "there is no terminal to ask on: give --yes to clear the cache without asking"
+                    .to_owned(),
             ));
         }
         if !ask(&question)? {
@@ -342,19 +344,19 @@ pub(super) fn zero_stats(context: &Context) -> Result<Status, CliError> {
     if context.json {
         document(&cache.statistics()?)?;
     } else {
-        line("the counters are set back")?;
+        line("the counters are set to zero")?;
     }
     Ok(Status::Done)
 }
 
-/// The cache, for a command that asks what is in it and makes none. A folder that was named and is
-/// not there was misspelt.
+/// The cache, for a command that reads it and never creates it. A named folder that does not exist
+/// was misspelt, so that is an error.
 pub(super) fn open(context: &Context) -> Result<Cache, CliError> {
     context.refuse_missing_cache()?;
     Ok(context.builder()?.open_cache()?)
 }
 
-/// Asks on standard error, so that standard output stays a result.
+/// Asks on standard error, so that standard output holds nothing but the result.
 fn ask(question: &str) -> Result<bool, CliError> {
     let mut err = std::io::stderr().lock();
     write!(err, "{}", printable(question)).and_then(|()| err.flush()).map_err(CliError::Output)?;

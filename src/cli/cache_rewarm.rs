@@ -1,5 +1,5 @@
-//! `preheat cache rewarm`: what the cache holds, compiled for another plugin build or other
-//! hardware.
+//! How does the cache become warm for another plugin build or other hardware? `preheat cache
+//! rewarm` compiles the programs that it holds again, without their models.
 
 use std::path::PathBuf;
 
@@ -15,22 +15,22 @@ use crate::runtime::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("destination").required(true).multiple(true)))]
 pub(super) struct RewarmArgs {
-    /// For this plugin build: every target of the cache that it compiles for, or the device that is
-    /// here
+    /// Compile for this plugin build: for every target in the cache that it can compile for, or
+    /// for the device that is here
     #[arg(long, value_name = "PATH", group = "destination")]
     plugin: Option<PathBuf>,
-    /// For this hardware, which need not be here, such as tpu:v6e:1x1
+    /// Compile for this hardware, which need not be here, such as tpu:v6e:1x1
     #[arg(long, value_name = "TARGET", group = "destination")]
     target: Option<Target>,
     /// Only graphs of this model; may be given several times
     #[arg(long, value_name = "ID")]
     model: Vec<String>,
-    /// Compiles at once, memory allowing [default: one for every two processors]
+    /// How many compiles run at once, if memory allows [default: one for every two processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 }
 
-/// How many graphs ended in which way.
+/// How many graphs had each outcome.
 #[derive(Debug, Default)]
 struct Counts {
     recompiled: usize,
@@ -62,7 +62,7 @@ pub(super) fn rewarm(context: &Context, args: &RewarmArgs) -> Result<Status, Cli
     context.refuse_missing_cache()?;
     let mut builder = context.builder_for(args.target.as_ref())?;
     if let Some(plugin) = &args.plugin {
-        // Once, and not for each target.
+        // An unreadable plugin is reported once here, instead of once for each target.
         preheat_io::input::open(plugin).map_err(|cause| CliError::File {
             doing: "reading the plugin",
             path: plugin.clone(),
@@ -138,7 +138,7 @@ fn how(graph: &Rewarmed) -> String {
         Ok(Renewed::Recompiled { compile_seconds, .. }) => {
             format!("recompiled in {}", seconds(*compile_seconds))
         }
-        Ok(Renewed::Kept) => "kept: the plugin takes the older build's".to_owned(),
+        Ok(Renewed::Kept) => "kept: the plugin accepts the older build's executable".to_owned(),
         Ok(Renewed::AlreadyThere) => "already there".to_owned(),
         Err(_) => "failed".to_owned(),
     }

@@ -1,5 +1,5 @@
-//! `preheat cache info|prune|pin|unpin|export|import`: looking after the cache. No device is opened
-//! for any of it.
+//! How is the cache kept small, and how is it moved to another machine? This module has
+//! `preheat cache info|prune|pin|unpin|export|import`. None of them opens a device.
 
 use std::collections::BTreeSet;
 use std::io::{BufReader, BufWriter, ErrorKind, Write};
@@ -18,19 +18,19 @@ use super::size::{Age, Size};
 use super::{CliError, Context, Status};
 use crate::runtime::{PruneRule, target_of};
 
-/// Which entries a command is about.
+/// The entries that a command acts on.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct FilterArgs {
-    /// Those of this model
+    /// Only entries of this model
     #[arg(long, value_name = "ID")]
     pub(super) model: Option<String>,
-    /// Those of this stage
+    /// Only entries of this stage
     #[arg(long, value_name = "NAME")]
     pub(super) stage: Option<String>,
-    /// Those for this target, as `cache list` names it, or its beginning, such as `tpu`
+    /// Only entries for this target, as `cache list` names it, or its beginning, such as `tpu`
     #[arg(long, value_name = "TARGET")]
     pub(super) target: Option<String>,
-    /// Those not used for so long, such as 12h, 30d or 8w
+    /// Only entries that were not used for this long, such as 12h, 30d or 8w
     #[arg(long, value_name = "AGE")]
     pub(super) older_than: Option<Age>,
 }
@@ -52,24 +52,24 @@ fn last_used(record: &GraphRecord) -> jiff::Timestamp {
     record.statistics.last_used.unwrap_or(record.created).max(record.created)
 }
 
-/// The moment that lies so long back.
+/// The moment that was `age` ago.
 fn before(age: Age) -> jiff::Timestamp {
     jiff::Timestamp::now().checked_sub(age.0).unwrap_or(jiff::Timestamp::MIN)
 }
 
 #[derive(Debug, Args)]
 pub(super) struct PruneArgs {
-    /// Keep so much at most, such as 5GiB; what is worth least goes
+    /// Keep at most this much, such as 5GiB; the graphs that are worth least are removed
     #[arg(long, value_name = "SIZE")]
     max_size: Option<Size>,
-    /// Remove what was not used for so long, such as 12h, 30d or 8w
+    /// Remove graphs that were not used for this long, such as 12h, 30d or 8w
     #[arg(long, value_name = "AGE")]
     older_than: Option<Age>,
-    /// Remove what was compiled by plugins that are installed nowhere that `preheat plugins list`
-    /// looks
+    /// Remove graphs whose plugin build is installed in none of the places that `preheat plugins
+    /// list` searches
     #[arg(long)]
     stale: bool,
-    /// Only say what would go
+    /// Only show what would be removed
     #[arg(long)]
     dry_run: bool,
 }
@@ -79,8 +79,8 @@ pub(super) struct PruneArgs {
 pub(super) struct PinArgs {
     /// The graph key, or the beginning of it
     key: Option<String>,
-    /// All that a request leads to, now and later: its digest as `cache list --json` has it, or the
-    /// beginning of it
+    /// The digest of a request's signature, as `cache list --json` shows it, or the beginning of
+    /// the digest: acts on every graph of the request, including those that are compiled later
     #[arg(long, value_name = "DIGEST")]
     signature: Option<String>,
 }
@@ -194,8 +194,8 @@ pub(super) fn pin(context: &Context, args: &PinArgs, pinned: bool) -> Result<Sta
     Ok(Status::Done)
 }
 
-/// The signature whose digest begins with some digits; one that is given whole need not have been
-/// recorded.
+/// The digest of the one recorded signature that begins with these digits. A whole digest is
+/// accepted even if no such signature was recorded.
 fn signature_beginning(records: &[GraphRecord], begins: &str) -> Result<Digest, CliError> {
     if let Ok(whole) = begins.parse() {
         return Ok(whole);
@@ -218,14 +218,14 @@ fn signature_beginning(records: &[GraphRecord], begins: &str) -> Result<Digest, 
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
-    /// The file; - is standard output
+    /// The file to write; - is standard output
     pub(super) file: PathBuf,
-    /// Replace the file if it is there already
+    /// Replace the file if it already exists
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     filter: FilterArgs,
-    /// This graph key, or the beginning of it; may be given several times
+    /// Only the graph with this key, or with the one key that begins so; may be given several times
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
 }
@@ -292,7 +292,7 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<Status, Cli
     Ok(if exported.left_out.is_empty() { Status::Done } else { Status::Failed })
 }
 
-/// Counts what is written.
+/// A writer that counts the bytes that pass through it.
 struct Counted<W> {
     to: W,
     bytes: u64,
@@ -311,7 +311,7 @@ impl<W: Write> Write for Counted<W> {
 }
 
 pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Status, CliError> {
-    // It may be what makes the cache.
+    // An import may create the cache, so a missing folder is no error here.
     let cache = context.builder()?.open_cache()?;
     let from = input::open(file).map_err(|cause| CliError::File {
         doing: "reading",

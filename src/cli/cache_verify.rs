@@ -1,5 +1,5 @@
-//! `preheat cache verify`: what of the cache is damaged or gone, and, with `--repair`, what of that
-//! can be put right. A device is opened only to compile again what is gone.
+//! Is anything in the cache damaged or gone? `preheat cache verify` answers, and with `--repair`
+//! repairs what can be repaired. It opens a device only to compile lost executables again.
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ pub(super) fn verify(context: &Context, repair: bool) -> Result<Status, CliError
 /// A graph whose executable is gone.
 struct Gone {
     record: GraphRecord,
-    /// Why it could not be compiled again, where that was tried.
+    /// Why it could not be compiled again, if that was tried.
     reason: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl Gone {
 }
 
 impl std::fmt::Display for Gone {
-    /// What is gone, why, and how to warm it again.
+    /// Says what is gone, why, and how to warm it again.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "gone: the executable of {}", named(&self.record))?;
         if let Some(reason) = &self.reason {
@@ -98,14 +98,15 @@ impl std::fmt::Display for Gone {
     }
 }
 
-/// A graph in words: its key, its stage, its model and its target.
+/// A graph as text: its key, its stage, its model and its target.
 fn named(record: &GraphRecord) -> String {
     let model = record.signatures.last().map_or("", |one| one.signature.model_id.as_str());
     let (key, stage) = (record.graph_key.short(), record.stage.escape_debug());
     format!("graph {key} ({stage} of {}, for {})", model.escape_debug(), target_of(record))
 }
 
-/// Compiles again what can be; the records of those that were, and those that are still gone.
+/// Compiles lost executables again where that is possible. Returns the records of those that were
+/// compiled, and the graphs that are still gone.
 fn remake(
     context: &Context,
     lost: Vec<GraphRecord>,
@@ -124,7 +125,7 @@ fn remake(
     Ok((remade, gone))
 }
 
-/// The graphs that damage took of which not even a record is left.
+/// The graphs of which the repair had to remove everything, even the record.
 fn nothing_left(cache: &Cache, verified: &Verified, gone: &[Gone]) -> BTreeSet<GraphKey> {
     let took = |kind| matches!(kind, FindingKind::DamagedObject | FindingKind::DamagedProgram);
     let taken = verified
@@ -136,8 +137,8 @@ fn nothing_left(cache: &Cache, verified: &Verified, gone: &[Gone]) -> BTreeSet<G
     taken.filter(|key| !cache.has_executable(key) && !is_known(key)).collect()
 }
 
-/// A finding as `--json` has it. What is no Unicode in a path becomes U+FFFD, for JSON holds
-/// nothing else.
+/// A finding for `--json`. Bytes of a path that are not Unicode become U+FFFD, because JSON holds
+/// only Unicode.
 fn as_json(finding: &Finding) -> serde_json::Value {
     json!({
         "kind": finding.kind, "graph_key": finding.graph_key, "path": finding.path.to_string_lossy(),
@@ -172,11 +173,11 @@ fn print_verdict(verified: &Verified, repair: bool, gone: usize) -> Result<(), C
         (0, _, gone) => format!("nothing is damaged, and {gone} executables are gone"),
         (count, false, 0) => format!("{count} damaged, all of it repaired"),
         (count, false, gone) => {
-            format!("{count} damaged and put right, and {gone} executables are gone")
+            format!("{count} damaged and repaired, and {gone} executables are gone")
         }
         (count, true, _) if repair => format!("{count} damaged"),
         (count, true, _) => {
-            format!("{count} damaged: `preheat cache verify --repair` puts it right")
+            format!("{count} damaged: `preheat cache verify --repair` repairs what it can")
         }
     };
     line(&format!(

@@ -1,4 +1,5 @@
-//! The demo model, which the binary carries: what runs where no model is named.
+//! Which model runs if the user names none? The demo model: the binary contains its files, and this
+//! module unpacks them into the user's data folder.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,8 @@ files! {
     "vae/diffusion_pytorch_model.safetensors",
 }
 
-/// The demo model's folder, written into the user's data folder where it is not there yet.
+/// The folder of the demo model. Its files are written into the user's data folder if they are not
+/// there yet.
 pub(super) fn folder() -> Result<PathBuf, CliError> {
     let data = plugins::data_dir(&|name| std::env::var_os(name)).ok_or_else(|| {
         CliError::Usage(format!(
@@ -40,7 +42,7 @@ pub(super) fn folder() -> Result<PathBuf, CliError> {
             plugins::DATA_DIR_VARIABLE
         ))
     })?;
-    // By what is in it, so that another release's demo model is another folder.
+    // The folder is named after its contents, so that each release's demo model has its own.
     let versions = data.join("models").join(env!("PREHEAT_DEMO_MODEL_ID"));
     let folder = versions.join("demo-model");
     let written = if folder.is_dir() { heal(&folder) } else { write(&versions, &folder) };
@@ -48,8 +50,8 @@ pub(super) fn folder() -> Result<PathBuf, CliError> {
     Ok(folder)
 }
 
-/// Rewrites files that differ from the copy in the binary. A disk that was full, or somebody's
-/// editor, would otherwise fail every run from then on.
+/// Rewrites files that differ from the copy in the binary. Otherwise one full disk, or one edit of
+/// a file, would make every later run fail.
 fn heal(folder: &Path) -> std::io::Result<()> {
     for (name, bytes) in FILES {
         let path = folder.join(name);
@@ -65,7 +67,7 @@ fn heal(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Puts a new file in the place of whatever has this name. A link or a pipe is itself replaced, and
-/// what it leads to is never written to. A process that has the old file mapped keeps that file.
+/// its target is never written to. A process that has mapped the old file keeps the old contents.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent)?;
@@ -74,7 +76,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// Writes all of it beside its place, and moves it there in one step.
+/// Writes all files into a temporary folder beside their place, and renames that in one step.
 fn write(versions: &Path, folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(versions)?;
     let half_done = tempfile::tempdir_in(versions)?;
@@ -86,7 +88,7 @@ fn write(versions: &Path, folder: &Path) -> std::io::Result<()> {
         std::fs::write(path, bytes)?;
     }
     match std::fs::rename(half_done.path().join("demo-model"), folder) {
-        // Another process was quicker.
+        // Another process finished the folder first.
         Err(_) if folder.is_dir() => Ok(()),
         result => result,
     }
@@ -101,7 +103,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo-model");
         let mut found = Vec::new();
         for component in std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
-            // Python leaves a folder of its own beside the scripts.
+            // Python leaves a cache folder beside its scripts.
             if component.is_dir() && !component.ends_with("__pycache__") {
                 found.extend(
                     std::fs::read_dir(&component).unwrap().map(|entry| entry.unwrap().path()),

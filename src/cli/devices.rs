@@ -1,4 +1,4 @@
-//! `preheat devices`: what this machine can run on, and why not.
+//! Which devices can this machine run on, and why not on the others? `preheat devices` answers.
 
 use indicatif::HumanBytes;
 
@@ -27,7 +27,7 @@ pub(super) fn devices(context: &Context) -> Result<Status, CliError> {
                 .map(|bytes| HumanBytes(bytes).to_string())
                 .unwrap_or_default(),
             device.default_dtype.to_owned(),
-            // Every place that was looked at is in --json and in `preheat plugins list`.
+            // `--json` and `preheat plugins list` list every place that was searched.
             in_short(&device.reason),
         ]);
     }

@@ -1,6 +1,6 @@
-//! `preheat devices bench`: devices side by side. Each is measured in processes of its own, one
-//! after the other (`devices_measure.rs`), so that what is said of its memory and of its start is
-//! its own.
+//! Which device of this machine is fastest, and does it compute the same picture? `preheat devices
+//! bench` compares devices. Each is measured in processes of its own, one after the other
+//! (`devices_measure.rs`), so that no device's memory and start-up figures include another's.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,19 @@ use crate::device::{DeviceError, DeviceName};
 use crate::pipeline::{Agreement, TextToImage};
 use crate::runtime::{MemoryOf, PeakMemory};
 
-/// How near a picture is to the reference's at least, in decibels, where every stage computes in
+/// The least PSNR against the reference, in decibels, that passes if every stage computes in
 /// float32.
 const LEAST_PSNR_FLOAT32_DB: f64 = 45.0;
-/// The same where a stage computes in bfloat16 or float16.
+/// The least PSNR that passes if a stage computes in bfloat16 or float16.
 const LEAST_PSNR_LOW_DB: f64 = 35.0;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// What is compared, such as cpu,xla-cpu; each must be there [default: --device, and with auto
-    /// every device that can be used]
+    /// The devices to compare, such as cpu,xla-cpu; each must be available [default: --device; if
+    /// that is auto, every device that can be used]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     devices: Vec<DeviceName>,
-    /// How near a picture must come to that of float32 on the CPU, in decibels of PSNR [default: 45
+    /// The least PSNR, in decibels, of a picture against the one in float32 on the CPU [default: 45
     /// in float32, 35 in bfloat16 and float16]
     #[arg(long, value_name = "DB", value_parser = decibels, allow_negative_numbers = true)]
     min_psnr: Option<f64>,
@@ -39,7 +39,7 @@ pub(super) struct BenchArgs {
     /// The seed of the first picture
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// In a child: what it measures.
+    /// The job of a child process: what it measures.
     #[arg(long, hide = true, value_parser = parse_job)]
     child: Option<Job>,
     #[command(flatten)]
@@ -48,15 +48,15 @@ pub(super) struct BenchArgs {
     picture: PictureArgs,
 }
 
-/// What was found of one device.
+/// The result for one device.
 enum Row {
     Measured(Box<Compared>),
-    /// It was to be measured, and was not.
+    /// The device was to be measured, and its process failed.
     Failed {
         device: DeviceName,
         error: CliError,
     },
-    /// It is not here, and nobody named it.
+    /// The device is not available, and the user did not name it.
     Absent(Listed),
 }
 
@@ -67,7 +67,7 @@ struct Compared {
     least_psnr_db: f64,
 }
 
-/// What the others are set against.
+/// The run in float32 that the other devices are compared with.
 struct Reference {
     device: DeviceName,
     measured: Measured,
@@ -81,7 +81,7 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<Status, CliEr
     if let Some(job) = &args.child {
         return measure(context, args, job, &request);
     }
-    // A folder that is no model should not cost the start of a process for each device.
+    // A folder that holds no model is reported before a process is started for each device.
     let folder = args.model.model.clone().map_or_else(demo_model::folder, Ok)?;
     context.args.pipeline().read(folder)?;
     let listed = list_devices(&context.cancel)?;
@@ -113,7 +113,7 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<Status, CliEr
     verdict(rows, &reference)
 }
 
-/// The devices that are measured, and those that are not because they are not here.
+/// The devices to measure, and those that are left out because they are not available.
 fn which(
     context: &Context,
     args: &BenchArgs,
@@ -136,12 +136,12 @@ fn which(
     for &device in &named {
         if device == DeviceName::Auto {
             return Err(CliError::Usage(
-                "auto is no one device: name those that are to be compared, or leave --devices out for all that are here".to_owned(),
+                "auto is not one device: name the devices to compare, or leave --devices out to compare all that are here".to_owned(),
             ));
         }
         if !listed.iter().any(|listed| listed.available && listed.name == device.to_string()) {
-            // Nothing is measured any more, so that the device may be asked in this process, which
-            // says best what is wrong.
+            // No measurement follows, so this process may open the device itself: that gives the
+            // best error message.
             context.on(&device.to_string()).builder()?.build()?;
             let why = "`preheat devices` says why".to_owned();
             return Err(DeviceError::Unavailable { device, why }.into());
@@ -150,14 +150,15 @@ fn which(
     Ok((named, Vec::new()))
 }
 
-/// The CPU: through libtorch, else through XLA.
+/// The CPU, through libtorch if that is available, or else through XLA.
 fn reference_device(listed: &[Listed]) -> Result<DeviceName, CliError> {
     let is_here =
         |device: &DeviceName| listed.iter().any(|it| it.available && it.name == device.to_string());
     [DeviceName::Cpu, DeviceName::XlaCpu].into_iter().find(is_here).ok_or(CliError::NoReference)
 }
 
-/// Two processes: the first as it finds the cache, the second with everything in it.
+/// Measures a device in two processes: the first finds the cache as it is, the second finds
+/// everything in it.
 fn of_device(context: &Context, args: &BenchArgs, device: DeviceName) -> Result<Row, CliError> {
     let start = in_a_child(device, Part::Start, &context.cancel)?.answer;
     context.shown.note(&format!("{device}: second start, and a run"));
@@ -167,8 +168,8 @@ fn of_device(context: &Context, args: &BenchArgs, device: DeviceName) -> Result<
     Ok(Row::Measured(Box::new(Compared { start, run, least_psnr_db })))
 }
 
-/// The run that the others are set against: one of theirs where it was in float32 on that device,
-/// else one of its own.
+/// The run that the devices are compared with: one of the measured runs if it was in float32 on
+/// that device, or else a run made for this purpose.
 fn measured_reference(
     context: &Context,
     device: DeviceName,
@@ -186,7 +187,7 @@ fn measured_reference(
     };
     let measured = rows.iter().find_map(serves).map_or_else(
         || {
-            context.shown.note(&format!("{device} in float32, which the others are set against"));
+            context.shown.note(&format!("{device} in float32, which the others are compared with"));
             in_a_child(device, Part::Reference, &context.cancel)
         },
         Ok,
@@ -207,7 +208,8 @@ impl Reference {
     }
 }
 
-/// An error where a device could not be measured or strayed.
+/// The outcome of the bench: an error if a device could not be measured, or if its picture is too
+/// far from the reference.
 fn verdict(rows: Vec<Row>, reference: &Reference) -> Result<Status, CliError> {
     let mut strayed = Vec::new();
     for row in &rows {
@@ -322,7 +324,7 @@ fn to_json(request: &TextToImage, rows: &[Row], reference: &Reference) -> Value 
 }
 
 impl Compared {
-    /// Numbers without an end are null.
+    /// Infinite numbers are null in JSON.
     fn to_json(&self, agreement: &Agreement) -> Value {
         let Self { start, run, least_psnr_db } = self;
         let ran = run.answer.ran.as_ref();
@@ -352,7 +354,7 @@ impl Compared {
     }
 }
 
-/// How much of the first start was a cold one.
+/// Whether the first start found all, some or none of the stages warm.
 fn cold(start: &Answer) -> &'static str {
     match start.compiled_stages {
         0 => "warm",
@@ -361,7 +363,7 @@ fn cold(start: &Answer) -> &'static str {
     }
 }
 
-/// The dtype of the stages, one by one where they differ.
+/// The dtype of the stages; each stage is listed if they differ.
 fn dtypes(answer: &Answer) -> String {
     match answer.dtypes.as_slice() {
         [(_, first), others @ ..] if others.iter().all(|(_, dtype)| dtype == first) => {
@@ -388,7 +390,7 @@ fn decibels(text: &str) -> Result<f64, String> {
     if number.is_finite() && number >= 0.0 {
         Ok(number)
     } else {
-        Err("it is no number of decibels from 0 on".to_owned())
+        Err("it is not a number of decibels, 0 or more".to_owned())
     }
 }
 

@@ -1,9 +1,9 @@
-//! What one device takes for a request, measured in a process of its own: the child of `preheat
-//! devices bench`.
+//! How much time and memory does one device need for a request? `preheat devices bench` measures it
+//! in a child process, and this module has both sides of that.
 //!
-//! The parent starts this program again with its own words and `--child JOB` behind them, so that
-//! every flag means there what it means here. It keeps the child's standard input open for as long
-//! as it wants an answer, which is two files in a folder.
+//! The parent starts this program again with its own arguments followed by `--child JOB`, so that
+//! every flag means the same in the child. The parent keeps the child's standard input open for as
+//! long as it wants the answer. The answer is two files in a folder.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -23,44 +23,45 @@ use crate::pipeline::{GotReady, Made, Picture, Pipeline, Precision, TextToImage}
 use crate::progress::Cancel;
 use crate::runtime::{PeakMemory, Runtime};
 
-/// How often a child is looked after.
+/// How often the parent checks whether a child has ended.
 const POLL: Duration = Duration::from_millis(10);
-/// What the tensors of an answer are called: the latents, then the pictures.
+/// The name of an answer's tensors, in front of their number: the latents come first, then the
+/// pictures.
 const TENSORS: &str = "made";
 
-/// What a child is to do.
+/// The job of a child.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) device: String,
     pub(super) part: Part,
-    /// Where the answer goes.
+    /// The folder for the answer.
     pub(super) folder: PathBuf,
 }
 
-/// What of the comparison a child does.
+/// Which part of the comparison a child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Part {
-    /// Get ready with the cache as it is, and no more.
+    /// Load or compile everything, with the cache as it is, and run nothing.
     Start,
-    /// Get ready, and run the request.
+    /// Load or compile everything, and run the request.
     Run,
-    /// The same in float32, whatever the flags say.
+    /// The same as `Run`, but in float32, whatever the flags say.
     Reference,
 }
 
-/// What a child found.
+/// What a child measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Answer {
     pub(super) model_id: String,
     pub(super) requested_size: [u64; 2],
     pub(super) device: String,
     pub(super) kind: String,
-    /// By stage.
+    /// The dtype of each stage, by the stage's name.
     pub(super) dtypes: Vec<(String, String)>,
     pub(super) ready_seconds: f64,
     pub(super) stages: usize,
     pub(super) compiled_stages: usize,
-    /// Of a run.
+    /// The figures of the run; `None` for [`Part::Start`].
     pub(super) ran: Option<RanFigures>,
     pub(super) warnings: Vec<String>,
 }
@@ -73,7 +74,7 @@ pub(super) struct RanFigures {
     pub(super) peak_memory: Option<PeakMemory>,
 }
 
-/// An answer with what was made.
+/// An answer, with the latents and pictures of the run.
 #[derive(Clone)]
 pub(super) struct Measured {
     pub(super) answer: Answer,
@@ -86,7 +87,7 @@ pub(super) fn parse_job(text: &str) -> Result<Job, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-/// The child's side.
+/// The child's side: does its job and writes the answer.
 pub(super) fn measure(
     context: &Context,
     args: &BenchArgs,
@@ -124,13 +125,12 @@ pub(super) fn measure(
     })?;
     runtime.flush();
     context.shown.finish();
-    // A plugin takes its time to give executables and weights up; the end of the process does it at
-    // once.
+    // A plugin is slow to free executables and weights; the end of the process frees them at once.
     std::mem::forget((runtime, pipeline));
     Ok(Status::Done)
 }
 
-/// Every stage in float32 and on the one device, whatever its own rule and the flags are.
+/// Puts every stage on the one device and in float32, whatever its own rule and the flags say.
 fn compute_in_float32(args: &mut RuntimeArgs) {
     (args.torch.text_encoder_device, args.torch.vae_device) = (None, None);
     args.precision = Precision::Fp32;
@@ -181,8 +181,8 @@ fn answer(
     }
 }
 
-/// However deep in a compile this process is, it ends when its parent does, and takes what it wrote
-/// along.
+/// Makes this process end when its parent does, even in the middle of a compile, and remove the
+/// files that it wrote.
 fn end_with_the_parent(job: &Job) -> Result<(), CliError> {
     let folder = job.folder.clone();
     let watch = move || {
@@ -190,7 +190,8 @@ fn end_with_the_parent(job: &Job) -> Result<(), CliError> {
         while matches!(std::io::stdin().read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::Interrupted)
         {
         }
-        // Only what this process writes there is removed: the path is one of its arguments.
+        // Only the files that this process writes are removed, because the path is an argument and
+        // could name any folder.
         for path in [figures_of(&folder), tensors_of(&folder)] {
             let _ = std::fs::remove_file(path);
         }
@@ -218,7 +219,7 @@ pub(super) fn in_a_child(
     let mut command =
         Command::new(std::env::current_exe().map_err(|cause| failed_to_start(device, cause))?);
     command.args(std::env::args_os().skip(1)).arg("--child").arg(job);
-    // What it says of its progress and of its end goes where this process says its own.
+    // The child's progress and errors go to the same standard error as the parent's.
     command.stdin(Stdio::piped()).stdout(Stdio::null());
     let status = Running::start(&mut command).and_then(|mut child| child.wait(cancel));
     match status.map_err(|cause| failed_to_start(device, cause))? {
@@ -228,8 +229,8 @@ pub(super) fn in_a_child(
     }
 }
 
-/// What `preheat devices` says, asked in a child: whoever opens a device to look at it may take
-/// memory on it, or all of it.
+/// The output of `preheat devices`, run in a child: a process that opens a device to describe it
+/// may take memory on it, or even all of it.
 pub(super) fn list_devices(cancel: &Cancel) -> Result<Vec<Listed>, CliError> {
     let failed = |cause| CliError::Started { doing: "listing the devices".to_owned(), cause };
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
@@ -296,7 +297,7 @@ fn tensors_of(folder: &Path) -> PathBuf {
     folder.join("made.safetensors")
 }
 
-/// A child that is killed unless it was waited for.
+/// A child process that is killed when this is dropped, unless it has ended before.
 struct Running(Child);
 
 impl Running {
@@ -304,9 +305,9 @@ impl Running {
         command.spawn().map(Self)
     }
 
-    /// Waits until it has ended; `None` where someone asked to stop.
+    /// Waits until the child has ended. Returns `None` if the user asked to stop.
     fn wait(&mut self, cancel: &Cancel) -> std::io::Result<Option<ExitStatus>> {
-        // `Child::wait` would close its standard input.
+        // `Child::wait` would close the child's standard input, which tells it to end.
         loop {
             if cancel.is_cancelled() {
                 return Ok(None);
@@ -321,7 +322,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail where it has ended and was waited for, which is as it should be.
+        // Both calls fail if the child has already ended, and that failure does not matter.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,5 +1,5 @@
-//! `preheat devices tune`: the batch that makes most pictures a second on a device, found by making
-//! some.
+//! Which batch makes the most pictures per second on a device? `preheat devices tune` finds out by
+//! making some pictures in each batch.
 
 use std::ops::RangeInclusive;
 
@@ -16,10 +16,10 @@ use crate::runtime::Runtime;
 
 #[derive(Debug, Args)]
 pub(super) struct TuneArgs {
-    /// The devices, such as cuda,cpu, each of which must be there [default: --device]
+    /// The devices, such as cuda,cpu; each must be available [default: --device]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     devices: Vec<DeviceName>,
-    /// The largest batch that is tried [default: 8, and 4 on a CPU]
+    /// The largest batch to try [default: 8, or 4 on a CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     most: Option<u64>,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub(super) struct TuneArgs {
     picture: PictureArgs,
 }
 
-/// What was found on one device.
+/// The result on one device.
 struct Found {
     runtime: Runtime,
     range: RangeInclusive<u64>,
@@ -38,13 +38,14 @@ struct Found {
 pub(super) fn tune(context: &Context, args: &TuneArgs) -> Result<Status, CliError> {
     if !args.picture.batch.is_empty() {
         return Err(CliError::Usage(
-            "tune tries batches, so --batch says nothing here; --most bounds them".to_owned(),
+            "tune tries several batches, so --batch has no use here; --most limits them".to_owned(),
         ));
     }
     let mut request = TextToImage { seed: Some(0), ..TextToImage::default() };
     args.picture.refine(&mut request);
     let opened = open(context, args)?;
-    // Every device is asked before any works: a wrong size should not cost the minutes of another.
+    // Every device checks the request before any of them runs, so that a wrong size is found
+    // before minutes were spent on another device.
     for (_, pipeline) in &opened {
         pipeline.plan(&request)?;
     }
@@ -66,13 +67,13 @@ pub(super) fn tune(context: &Context, args: &TuneArgs) -> Result<Status, CliErro
     } else {
         print(first, &request, &found)
     };
-    // A plugin takes its time to give executables and weights up; the end of the process does it at
-    // once.
+    // A plugin is slow to free executables and weights; the end of the process frees them at once.
     std::mem::forget(opened);
     done
 }
 
-/// Every device that was named, opened; one that is not there is an error before anything is run.
+/// Opens every device that was named. A device that is not available is an error before anything
+/// is run.
 fn open(context: &Context, args: &TuneArgs) -> Result<Vec<(Runtime, Pipeline)>, CliError> {
     if args.devices.is_empty() {
         return Ok(vec![run::open(context, &args.model, None, None)?]);
@@ -168,7 +169,7 @@ fn print_json(
     Ok(status(found))
 }
 
-/// It failed where it has nothing to advise.
+/// The command failed if it found no batch to recommend for some device.
 fn status(found: &[Found]) -> Status {
     let has_best = |found: &Found| Tried::best(&found.tried).is_some();
     if found.iter().all(has_best) { Status::Done } else { Status::Failed }

@@ -23,10 +23,10 @@ mod programs;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CliError {
-    /// A use of the command line that no release could honour.
+    /// The command line was used in a way that can have no meaning.
     #[error("{0}")]
     Usage(String),
-    /// A device's name is none.
+    /// A device could not be chosen: its name is unknown, or it is not available.
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// The runtime could not do it.
@@ -44,18 +44,18 @@ pub enum CliError {
     /// The pipeline could not do it; boxed, since it is large and this is not often made.
     #[error(transparent)]
     Pipeline(Box<PipelineError>),
-    /// There is no evidence to go by.
+    /// A request log or a manifest could not be used.
     #[error(transparent)]
     Evidence(EvidenceError),
     /// A plugin could not be installed.
     #[error(transparent)]
     Install(#[from] InstallError),
-    /// libtorch was to be installed, and the library that calls it is not there.
+    /// libtorch was to be installed, but the library that calls it is not installed.
     #[error(
         "libtorch is of no use without the torch library, which calls it and is not there; nothing was downloaded"
     )]
     NoTorchLibrary,
-    /// A command asks what a cache holds, and its folder is not there.
+    /// A command asks what a cache holds, but the cache's folder does not exist.
     #[error("there is no cache at {}: the folder is not there", path.display())]
     NoCacheFolder {
         /// The folder.
@@ -81,7 +81,7 @@ pub enum CliError {
         #[source]
         cause: std::io::Error,
     },
-    /// A file that should hold a program does not.
+    /// A file that should hold a program holds something else.
     #[error("{}", path.display())]
     NotAProgram {
         /// Which file.
@@ -90,7 +90,7 @@ pub enum CliError {
         #[source]
         cause: preheat_cache::ProgramError,
     },
-    /// A signature flag has a value that no signature could.
+    /// A signature flag has a value that no signature can have.
     #[error("the signature cannot be made")]
     Signature(#[from] preheat_cache::SignatureError),
     /// Inputs or outputs could not be read or written.
@@ -107,10 +107,11 @@ pub enum CliError {
     /// Standard output could not be written.
     #[error("the result could not be written to standard output")]
     Output(#[source] std::io::Error),
-    /// A question was answered with no.
+    /// The command did nothing, for the reason in the text: for example, its question was answered
+    /// with no.
     #[error("{0}")]
     Declined(String),
-    /// A warmup that left nothing behind.
+    /// A warmup compiled programs, but the cache did not keep them.
     #[error(
         "{lost} of {of} programs were compiled and not kept, so the next process compiles them again"
     )]
@@ -142,23 +143,23 @@ pub enum CliError {
         #[source]
         cause: Box<CliError>,
     },
-    /// A process of this program's could not be started, or not be understood.
+    /// A child process of this program could not be started, or its answer could not be read.
     #[error("{doing} takes a process of its own, and that failed")]
     Started {
-        /// What it was to do.
+        /// What the child was to do.
         doing: String,
         /// What the system said.
         #[source]
         cause: std::io::Error,
     },
-    /// Too few threads can be had.
-    #[error("preheat and the libraries under it run on several threads, and too few can be had")]
+    /// The system gives this process too few threads.
+    #[error("preheat and its libraries need several threads, and the system gives too few")]
     NoThread {
         /// What the system said.
         #[source]
         cause: std::io::Error,
     },
-    /// The process that measured a device failed. It has said why.
+    /// The process that measured a device failed. It has printed the reason.
     #[error("device `{device}` could not be measured: its process {}, and what it said is above", ended(*.status))]
     NotMeasured {
         /// The device.
@@ -166,23 +167,23 @@ pub enum CliError {
         /// The exit status; `None` where a signal ended it.
         status: Option<i32>,
     },
-    /// The process that listed the devices failed. It has said why.
+    /// The process that listed the devices failed. It has printed the reason.
     #[error("the devices could not be listed: the process that was to do it {}, and what it said is above", ended(*.status))]
     NotListed {
         /// The exit status; `None` where a signal ended it.
         status: Option<i32>,
     },
-    /// Nothing is there that devices could be set against.
+    /// Neither device that could compute the reference picture is available.
     #[error(
-        "devices are set against float32 on the CPU, and neither cpu nor xla-cpu can be used here"
+        "devices are compared with float32 on the CPU, and neither cpu nor xla-cpu can be used here"
     )]
     NoReference,
-    /// Devices make other pictures than the CPU.
+    /// The pictures of some devices differ too much from those of the CPU.
     #[error("too far from {reference} in float32: {strayed}")]
     Strayed {
-        /// What they were set against.
+        /// The device that they were compared with.
         reference: DeviceName,
-        /// Each that strayed, with its figures and its bound.
+        /// Each device that differs too much, with its figures and its limit.
         strayed: String,
     },
     /// Ctrl-C.
@@ -193,22 +194,22 @@ pub enum CliError {
 /// How a command ended. Only `main.rs` turns it into a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// It did what it was asked.
+    /// The command did what it was asked to do.
     Done,
-    /// It failed.
+    /// The command failed.
     Failed,
-    /// It was asked wrongly.
+    /// The command line was wrong.
     Usage,
-    /// It would compile, or is not warm.
+    /// Something would have to be compiled, or is not warm.
     NotWarm,
-    /// It found damage.
+    /// The command found damage.
     Damage,
-    /// It was interrupted.
+    /// The command was interrupted.
     Interrupted,
 }
 
 impl CliError {
-    /// What the runtime said, if it did.
+    /// The runtime's error, if this error contains one.
     fn of_runtime(&self) -> Option<&runtime::Error> {
         match self {
             Self::Runtime(cause) => Some(cause),
@@ -217,7 +218,7 @@ impl CliError {
         }
     }
 
-    /// How a command that ended with this error ended.
+    /// How a command ends that returns this error.
     pub fn status(&self) -> Status {
         match self {
             Self::Usage(_)
@@ -236,7 +237,7 @@ impl CliError {
         }
     }
 
-    /// Names the program's file in what the runtime said of it.
+    /// Makes a function that adds the program's file to an error of the runtime.
     pub(super) fn about(path: &std::path::Path) -> impl Fn(runtime::Error) -> Self {
         move |cause| match cause {
             runtime::Error::Cancelled => Self::Interrupted,
@@ -244,14 +245,14 @@ impl CliError {
         }
     }
 
-    /// What to do about it, where the error does not say so itself.
+    /// What to do about the error, if the error does not say it itself.
     fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotKept { .. } => Some(
                 "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
             ),
             Self::DemoModel { .. } => Some(
-                "--model names a model that is there already; PREHEAT_DATA_DIR another place for the demo model",
+                "--model names a model that you have already; PREHEAT_DATA_DIR names another place for the demo model",
             ),
             Self::NoTorchLibrary => Some(
                 "in preheat's sources `cargo xtask setup torch` builds it and installs both; PREHEAT_TORCH_BACKEND names one that is built; \
@@ -277,7 +278,7 @@ impl CliError {
         }
     }
 
-    /// The error for a person: what failed, why, cause by cause, and what to do.
+    /// The error as text for a person: what failed, each cause in turn, and what to do about it.
     pub fn describe(&self) -> String {
         let mut text = format!("error: {}", printable_lines(&with_causes(self)));
         if let Some(runtime::Error::NotWarm(stages)) = self.of_runtime() {
@@ -296,8 +297,8 @@ impl CliError {
 
 /// An error with its causes, in one line.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    /// More would hide what it is about. What a parser says quotes the value that is wrong, however
-    /// long it is.
+    /// A longer text would hide what the error is about. A parser quotes the wrong value in its
+    /// message, however long the value is.
     const MOST_CHARACTERS: usize = 10_000;
     let mut text = without_middle(&error.to_string(), MOST_CHARACTERS).into_owned();
     for cause in std::iter::successors(error.source(), |cause| cause.source()) {
@@ -310,7 +311,7 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What the exit status of a process of this program's means. `main.rs` made the number.
+/// How a child process of this program ended, by its exit status. `main.rs` made the number.
 fn of_child(status: Option<i32>) -> Status {
     match status {
         Some(2) => Status::Usage,
@@ -320,7 +321,7 @@ fn of_child(status: Option<i32>) -> Status {
     }
 }
 
-/// How a process ended.
+/// How a process ended, in words.
 fn ended(status: Option<i32>) -> String {
     status.map_or_else(
         || "was ended by a signal".to_owned(),
@@ -330,7 +331,7 @@ fn ended(status: Option<i32>) -> String {
 
 fn pipeline_status(error: &PipelineError) -> Status {
     match error {
-        // A request file that is no UTF-8 text, or in the middle of a merge.
+        // The request file is not UTF-8 text, or it has the conflict marks of a merge.
         PipelineError::ReadRequest { cause, .. }
             if cause.kind() == std::io::ErrorKind::InvalidData =>
         {
@@ -400,11 +401,11 @@ fn runtime_status(error: &runtime::Error) -> Status {
     }
 }
 
-/// What to do where somebody else may write to the cache.
+/// What to do if somebody else may write to the cache.
 const UNTRUSTED: &str = "--cache-shared shares the cache with the group of its folder, and every member can then run \
     code as you; --cache-dir names another folder; docs/security.md says what is checked";
 
-/// What to do where the device has too little memory.
+/// What to do if the device has too little memory.
 const NO_MEMORY: &str =
     "let other programs that use the device's memory end, or make the batch or the size smaller";
 

@@ -1,4 +1,5 @@
-//! `preheat lookup`: would it hit?
+//! Would a request hit the cache? `preheat lookup` answers without compiling anything, and explains
+//! a miss by the nearest entry.
 
 use preheat_cache::Difference;
 
@@ -91,7 +92,7 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Why each stage misses: the nearest entry, and what differs, a line each.
+/// Why each stage misses: the nearest entry, and one line for each field in which it differs.
 pub(super) fn explain(stages: &[StageLookup]) -> Vec<String> {
     let mut lines = Vec::new();
     for (stage, nearest) in stages.iter().filter_map(|stage| Some((stage, stage.nearest.as_ref()?)))

@@ -1,4 +1,5 @@
-//! `--tpu-debug-metrics` and `--trace`: what was done, in numbers and in time.
+//! What did a command do, and how long did each part take? `--tpu-debug-metrics` prints it as
+//! numbers, and `--trace` writes it as spans of time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +15,7 @@ use super::{CliError, Context};
 use crate::runtime::{Graph, Metric, Metrics, Runtime, StageReport, Summary};
 use crate::trace::Trace;
 
-/// The figures of an executable that a person is shown, in this order; `--json` has all.
+/// The figures of an executable that the text output shows, in this order; `--json` has all.
 const FIGURES: [&str; 9] = [
     "flops",
     "bytes accessed",
@@ -28,8 +29,8 @@ const FIGURES: [&str; 9] = [
 ];
 
 impl Context {
-    /// What `runtime` did, where anyone asked. It also lets what the device is about to tell reach
-    /// the trace.
+    /// The metrics of `runtime`, if `--tpu-debug-metrics` asks for them. With `--trace` the call
+    /// also waits for events that the device has yet to report, so that they are in the trace.
     pub(super) fn metrics(&self, runtime: &Runtime) -> Option<Metrics> {
         let metrics =
             (self.args.tpu_debug_metrics || self.trace.is_some()).then(|| runtime.metrics());
@@ -37,8 +38,8 @@ impl Context {
     }
 }
 
-/// The metrics of programs as `--json` has them. The figures of a single one stand without its
-/// name, for there is no other.
+/// The metrics of programs for `--json`. The figures of a single program carry no name, because
+/// there is no other program.
 pub(super) fn of_programs(mut metrics: Metrics) -> BTreeMap<String, f64> {
     let single = metrics.executables.len() == 1;
     let own = if single { std::mem::take(&mut metrics.executables) } else { BTreeMap::new() };
@@ -47,7 +48,7 @@ pub(super) fn of_programs(mut metrics: Metrics) -> BTreeMap<String, f64> {
     flat
 }
 
-/// Prints timings and metrics for a person.
+/// Prints timings and metrics as text.
 pub(super) fn print(
     timings: &Timings,
     stages: &[&StageReport],
@@ -132,8 +133,8 @@ fn amount(metric: Metric, value: f64) -> String {
     if value < 0.001 { format!("{:.0} us", value * 1e6) } else { seconds(value) }
 }
 
-/// Refuses a trace that could not be written, before anything is compiled, and one of a command
-/// that does nothing to trace.
+/// Refuses, before anything is compiled, a trace that could not be written, and a trace of a
+/// command that does nothing to trace.
 pub(super) fn check_trace(args: &RuntimeArgs, command: Option<&Command>) -> Result<(), CliError> {
     let Some(path) = &args.trace else { return Ok(()) };
     let does_work =
@@ -148,8 +149,8 @@ pub(super) fn check_trace(args: &RuntimeArgs, command: Option<&Command>) -> Resu
     output::check(path, Existing::Replace).map_err(failed)
 }
 
-/// Writes the trace, of a command that failed as well: what led there is in it. One of a command
-/// that did nothing is not written.
+/// Writes the trace, even if the command failed, because the trace shows what led to the failure.
+/// An empty trace is not written.
 pub(super) fn write_trace(trace: &Trace, path: &Path) -> Result<(), CliError> {
     if trace.is_empty() {
         return Ok(());

@@ -1,5 +1,6 @@
-//! The command line: one file a subcommand. It asks the runtime, prints, and knows no store, plugin
-//! or device of its own.
+//! What does a person type, and what is printed? Each subcommand has a file of its own here. The
+//! command line asks the runtime and prints the answers; it never touches a store, a plugin or a
+//! device itself.
 
 mod args;
 mod audit;
@@ -54,16 +55,15 @@ use crate::progress::Cancel;
 use crate::runtime::Builder;
 use crate::trace::Trace;
 
-/// How long work that was asked to stop may take to do so before the process ends without it.
-/// Nothing it could be in the middle of would be left half done: what is written becomes visible by
-/// one rename.
+/// How long the process waits for work to stop after an interrupt, before it ends anyway. Ending
+/// leaves nothing half done, because a file that is written becomes visible by one rename.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Threads that have to be there when a command begins: where sled or a plugin gets none of its
-/// own, they wait for ever or abort.
+/// How many threads must be available when a command begins. sled waits for ever, and a plugin
+/// aborts, if it cannot start its own threads.
 const LEAST_THREADS: usize = 16;
 
-/// What every command is given.
+/// What every command receives.
 #[derive(Clone)]
 struct Context {
     args: RuntimeArgs,
@@ -71,15 +71,15 @@ struct Context {
     json: bool,
     shown: Shown,
     cancel: Cancel,
-    /// Where `--trace` wants one.
+    /// The trace, if `--trace` asks for one.
     trace: Option<Trace>,
     started: Instant,
-    /// Where the JSON of a warmup goes that is one of several; `None` for standard output.
+    /// Collects the JSON of one warmup out of several; with `None` it goes to standard output.
     collected: Option<Arc<Mutex<Vec<serde_json::Value>>>>,
 }
 
 impl Context {
-    /// The same on a device that has to be there.
+    /// The same context on `device`, which must be available.
     fn on(&self, device: &str) -> Self {
         let mut context = self.clone();
         device.clone_into(&mut context.args.device);
@@ -87,8 +87,7 @@ impl Context {
         context
     }
 
-    /// Refuses a cache folder that somebody named and that is not there, for a command that asks
-    /// what is in it.
+    /// Refuses a named cache folder that does not exist, for a command that asks what is in it.
     fn refuse_missing_cache(&self) -> Result<(), CliError> {
         match self.args.named_cache_dir() {
             Some(path) if self.args.tpu_compilation_cache && !path.exists() => {
@@ -98,14 +97,16 @@ impl Context {
         }
     }
 
-    /// The same for a command whose answer is right without a cache: nothing is warm.
+    /// Only warns of such a folder, for a command that has a right answer without a cache, namely
+    /// that nothing is warm.
     fn warn_of_missing_cache(&self) {
         if let Err(error) = self.refuse_missing_cache() {
             tracing::warn!("{error}, so only what --cache-fallback names can be warm");
         }
     }
 
-    /// A builder for hardware that need not be here, or for the device that the flags name.
+    /// A builder of a runtime for `target`, which need not be here, or else for the device that the
+    /// flags name.
     fn builder_for(&self, target: Option<&Target>) -> Result<Builder, CliError> {
         let builder = self.builder()?;
         Ok(match target {
@@ -114,8 +115,8 @@ impl Context {
         })
     }
 
-    /// A builder as the flags say, which tells its progress here and stops when this command is
-    /// interrupted.
+    /// A builder set up as the flags say. It reports its progress to this command, and stops when
+    /// the command is interrupted.
     fn builder(&self) -> Result<Builder, CliError> {
         let builder =
             self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone());
@@ -126,14 +127,14 @@ impl Context {
     }
 }
 
-/// Runs the command. `started` is when the process started, as nearly as it can tell.
+/// Runs the command. `started` is the earliest moment that the process could record.
 ///
 /// The command runs on a thread of its own, so that Ctrl-C ends the process within a second even
 /// while the plugin compiles, which nothing can interrupt.
 ///
 /// # Errors
-/// Whatever kept the command from being done; [`CliError::describe`] puts it in words,
-/// [`CliError::status`] says how the process is to end.
+/// The reason why the command failed. [`CliError::describe`] gives it as text, and
+/// [`CliError::status`] says how the process should end.
 pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     let shown = Shown::new(cli.output.quiet);
     start_logging(&cli.output, &shown);
@@ -163,8 +164,8 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     };
     threads::available(LEAST_THREADS).map_err(|cause| CliError::NoThread { cause })?;
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
-        // A panic has been printed by the panic hook; without this, nobody would be told that the
-        // work is over.
+        // The panic hook has printed the panic. Without `catch_unwind`, the main thread would not
+        // be told that the work is over.
         let result = catch_unwind(AssertUnwindSafe(|| dispatch(&context, command)))
             .unwrap_or(Ok(Status::Failed));
         context.shown.finish();
@@ -193,8 +194,8 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     }
 }
 
-/// Gives standard output to the one result that is to go there. Everything that a person is told
-/// goes to standard error then.
+/// Reserves standard output for a result, if one is to be written there. Lines for a person then go
+/// to standard error.
 fn share_standard_output(cli: &Cli) -> Result<(), CliError> {
     let result = match &cli.command {
         Some(Command::Run(args)) => Some(("--output", &args.output)),
@@ -271,8 +272,8 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
     }
 }
 
-/// Logs go to standard error, around any progress bar, at the level that -v and -q ask for;
-/// `PREHEAT_LOG` refines it.
+/// Starts logging to standard error. Log lines do not disturb progress bars. `-v` and `-q` choose
+/// the level, unless `PREHEAT_LOG` gives a filter.
 fn start_logging(args: &OutputArgs, shown: &Shown) {
     let level = match (args.quiet, args.verbose) {
         (true, _) => "error",
@@ -299,11 +300,12 @@ fn start_logging(args: &OutputArgs, shown: &Shown) {
         .fmt_fields(format::debug_fn(log_field).delimited(" "))
         .with_writer(move || AroundBars { shown: shown.clone() });
     if subscriber.try_init().is_err() {
-        // A program that links the command line has set up logging of its own: that one is used.
+        // A program that links the command line has already set up its own logging, which is used.
     }
 }
 
-/// A field of a log line. What is logged quotes names and files that others chose.
+/// Writes a field of a log line as printable text, because it may quote names and files that other
+/// people chose.
 fn log_field(
     writer: &mut format::Writer<'_>,
     field: &Field,

@@ -1,5 +1,5 @@
-//! Results on standard output: a table or lines for a person, one JSON document for a program; and
-//! those that go to a file.
+//! How are results written? To standard output as lines or tables for a person, or as one JSON
+//! document for a program; or to a file that a flag names.
 
 use std::io::{self, ErrorKind, Stdout, Write};
 use std::path::Path;
@@ -12,21 +12,21 @@ use serde::Serialize;
 
 use super::CliError;
 
-/// Set where standard output is a result's alone: lines for a person go to standard error then, or
-/// nowhere.
+/// Set if standard output is reserved for a result. Lines for a person then go to standard error,
+/// or are not printed.
 static LINES: OnceLock<Lines> = OnceLock::new();
 
-/// Where lines for a person go, if not to standard output.
+/// Where lines for a person go if they do not go to standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lines {
     StandardError,
     Nowhere,
 }
 
-/// Leaves standard output to a result: lines for a person go to standard error from now on, or
-/// nowhere where `quiet`.
+/// Reserves standard output for a result. From now on lines for a person go to standard error, or,
+/// if `quiet` is set, are not printed.
 pub(super) fn leave_standard_output(quiet: bool) {
-    // The first to say so has said it for this process.
+    // The first call decides for the whole process.
     let _ = LINES.set(if quiet { Lines::Nowhere } else { Lines::StandardError });
 }
 
@@ -37,8 +37,8 @@ pub(super) fn document(value: &impl Serialize) -> Result<(), CliError> {
     written(writeln!(io::stdout().lock(), "{}", escaped_json(&text)))
 }
 
-/// The same document without characters that act on a terminal. They stand in strings alone:
-/// `\u001b` is the same string.
+/// The same document without characters that control a terminal. Such characters occur only inside
+/// JSON strings, where an escape such as `\u001b` means the same.
 fn escaped_json(text: &str) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::with_capacity(text.len());
@@ -53,7 +53,7 @@ fn escaped_json(text: &str) -> String {
     escaped
 }
 
-/// Writes `text` and a line's end for a person; see [`printable_lines`].
+/// Writes `text` and the end of the line for a person; see [`printable_lines`].
 pub(super) fn line(text: &str) -> Result<(), CliError> {
     let text = printable_lines(text);
     written(match LINES.get() {
@@ -63,7 +63,8 @@ pub(super) fn line(text: &str) -> Result<(), CliError> {
     })
 }
 
-/// A reader that has gone away, such as `head`, is no failure.
+/// The outcome of writing to standard output. A reader that has closed the pipe, such as `head`, is
+/// no failure.
 fn written(result: io::Result<()>) -> Result<(), CliError> {
     match result.and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Output(error)),
@@ -71,7 +72,7 @@ fn written(result: io::Result<()>) -> Result<(), CliError> {
     }
 }
 
-/// A table without lines, as wide as the terminal allows. Its cells have one line each.
+/// A table without ruled lines, as wide as the terminal allows. Each cell holds one line of text.
 pub(super) struct Rows(Table);
 
 /// A table with these headings.
@@ -92,7 +93,7 @@ impl Rows {
     }
 }
 
-/// Whether a result is to go to standard output: `-`, or what the system calls it.
+/// Whether a path means standard output: `-`, or one of the system's names for it.
 pub(super) fn is_standard_output(path: &Path) -> bool {
     ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
@@ -111,7 +112,7 @@ impl Destination {
         result_file::Output::create(path, existing).map(Self::File)
     }
 
-    /// Lets the file appear.
+    /// Completes the result: a file appears under its name only now.
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::StandardOutput(mut out) => out.flush(),
@@ -136,14 +137,14 @@ impl Write for Destination {
     }
 }
 
-/// Writes a result that is all there.
+/// Writes a complete result.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut to = Destination::create(path, Existing::Replace)?;
     to.write_all(bytes)?;
     to.finish()
 }
 
-/// Says, before any work is done, why a result could not be written to `path`.
+/// Returns an error, before any work is done, if a result could not be written to `path`.
 pub(super) fn check(path: &Path, existing: Existing) -> io::Result<()> {
     if is_standard_output(path) { Ok(()) } else { result_file::check_writable(path, existing) }
 }

@@ -1,4 +1,5 @@
-//! What went where on devices of libtorch, for a person and as JSON.
+//! Where did each stage and its weights go on libtorch's devices? This module reports that as text
+//! and as JSON.
 
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ pub(super) struct PlacementReport {
     stages: Vec<StagePlacement>,
 }
 
-/// How weights come to a device, with the estimate that led there.
+/// How weights come to a device, with the estimate that decided it.
 #[derive(Debug, Serialize)]
 struct DevicePlacement {
     device: String,
@@ -23,7 +24,7 @@ struct DevicePlacement {
     reserve_bytes: u64,
 }
 
-/// What each way to offload would take at the worst moment.
+/// The peak memory, in bytes, that each way to offload would take.
 #[derive(Debug, Serialize)]
 struct Estimate {
     none: u64,
@@ -71,7 +72,7 @@ impl PlacementReport {
     }
 }
 
-/// A line for each device.
+/// Prints one line for each device.
 pub(super) fn print(plan: &Plan) -> Result<(), CliError> {
     plan.devices.iter().try_for_each(|decision| line(&decision.to_string()))
 }

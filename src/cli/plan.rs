@@ -1,4 +1,5 @@
-//! `preheat plan`: which sizes to warm, so that the requests of a log cost least within a budget.
+//! Which sizes are worth warming? `preheat plan` chooses those with which the requests of a log
+//! cost least within a budget, and writes them to a manifest for `preheat warmup`.
 
 use std::path::Path;
 
@@ -19,25 +20,26 @@ use crate::evidence::survey::PixelSeconds;
 use crate::evidence::{Manifest, ManifestModel, Rules, Shape, Survey};
 use crate::runtime::Builder;
 
-/// What was chosen: the command line's JSON.
+/// The chosen sizes, as the JSON output has them.
 #[derive(Serialize)]
 struct PlanReport {
     model_id: String,
     target: String,
     requests: u64,
-    /// Requests served at their own size, at a larger one, and not at all, once this is warm.
+    /// How many requests are served at their own size once the plan is warm. The next two fields
+    /// count those that are served at a larger size and those that stay cold.
     served: u64,
     snapped: u64,
     cold: u64,
     shapes: Vec<ChosenShape>,
-    /// What users are expected to wait for over the life of one store, as it is and once this is
-    /// warm.
+    /// How long users are expected to wait over the life of one store: as the store is now, and, in
+    /// the next field, once the plan is warm.
     before: Cost,
     after: Cost,
     requests_per_store: f64,
     budget: Budget,
     spent: Spent,
-    /// Whether every subset of what could be warmed was tried.
+    /// Whether every subset of the shapes that could be warmed was tried.
     exact: bool,
     candidates: usize,
     pixel_seconds: PixelSeconds,
@@ -50,10 +52,11 @@ struct PlanReport {
 struct ChosenShape {
     #[serde(flatten)]
     shape: Shape,
-    /// Requests for this very shape, and for smaller ones.
+    /// How many requests ask for exactly this shape. The next field counts the requests for smaller
+    /// shapes that it serves.
     requests: u64,
     snapped: u64,
-    /// What it adds to the shapes before it.
+    /// The compile time and, in the next field, the bytes that the shape adds to those before it.
     compile_seconds: f64,
     stored_bytes: u64,
 }
@@ -96,8 +99,8 @@ pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliErro
     Ok(Status::Done)
 }
 
-/// Refuses a manifest that could not be written, or not name the model, before anything is worked
-/// out.
+/// Refuses, before anything is computed, a manifest that could not be written, or one that could
+/// not name the model.
 fn check_output(path: &Path, model: Option<&Path>) -> Result<(), CliError> {
     if let Some(model) = model.filter(|model| model.to_str().is_none()) {
         return Err(CliError::Usage(format!(
@@ -131,7 +134,7 @@ fn report(model_id: &str, survey: &Survey, choice: &Choice) -> PlanReport {
         }
     }
     let mut order = choice.chosen.clone();
-    // What is warm and serves nobody is not worth a line.
+    // A chosen shape that serves no request is not worth a line.
     order.retain(|at| by_shape[*at] != (0, 0));
     order.sort_by_key(|at| {
         (std::cmp::Reverse(by_shape[*at].0 + by_shape[*at].1), problem.candidates[*at].shape)
@@ -170,7 +173,7 @@ fn report(model_id: &str, survey: &Survey, choice: &Choice) -> PlanReport {
     }
 }
 
-/// Why a budget holds nothing.
+/// The error for a budget that is too small for any shape.
 fn nothing_fits(survey: &Survey) -> CliError {
     let problem = &survey.problem;
     let each = (0..problem.candidates.len()).map(|candidate| problem.spent_alone(candidate));
@@ -184,9 +187,10 @@ fn nothing_fits(survey: &Survey) -> CliError {
     ))
 }
 
-/// What stands above the tables: where they come from, and which flags they were chosen for.
+/// The comment at the top of the manifest: where its tables come from, and which flags they were
+/// chosen for.
 fn head(context: &Context, report: &PlanReport, rules: Rules, log: &Path) -> String {
-    // No line of a comment ends where the name of a file has a line's end.
+    // A newline in the name of the log would end the comment, so the name is made printable.
     let log = log.to_string_lossy();
     let log = printable(&log);
     let chosen = format!(

@@ -1,4 +1,5 @@
-//! `preheat plugins`: where the native libraries are, and installing them.
+//! Where are the native libraries, and how are they installed? `preheat plugins` answers and
+//! installs them.
 
 use super::args::PluginsCommand;
 use super::output::{document, line, table};
@@ -44,12 +45,12 @@ fn list(context: &Context) -> Result<Status, CliError> {
     Ok(Status::Done)
 }
 
-/// How something is to be installed.
+/// How a library is to be installed.
 #[derive(Clone, Copy)]
 struct Wanting {
-    /// Although it is installed.
+    /// Install the library even if it is installed already.
     force: bool,
-    /// Although nothing is there that would use it.
+    /// Install libtorch even if the torch library, which would use it, is missing.
     libtorch_alone: bool,
 }
 
@@ -106,8 +107,8 @@ fn install(
     Ok(Status::Done)
 }
 
-/// libtorch, for the library that calls it: that one is built, not downloaded, and without it
-/// libtorch is of no use.
+/// Installs libtorch for the torch library, which calls it. The torch library is built and not
+/// downloaded, and libtorch is of no use without it.
 fn install_torch(
     context: &Context,
     set: LibtorchSet,
@@ -118,7 +119,7 @@ fn install_torch(
         return Err(CliError::NoTorchLibrary);
     }
     let progress = |progress| {
-        // Nearly all of its ten thousand files are headers.
+        // Nearly all of libtorch's ten thousand files are headers, too small to show.
         let is_small =
             matches!(progress, Progress::Unpack { total_bytes, .. } if total_bytes < 1 << 20);
         if !is_small {

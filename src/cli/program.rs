@@ -1,4 +1,6 @@
-//! `preheat program compile` and `preheat program run`: any program through the cache.
+//! How is a program without a model compiled and run? `preheat program compile` and `preheat
+//! program run` take any StableHLO or HLO program through the cache. The report that `run` and
+//! `warmup` print as JSON is here, too.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,23 +30,24 @@ pub(super) struct RunReport<'a, S> {
     pub(super) signature: SignatureReport<'a>,
     #[serde(flatten)]
     pub(super) size: SizeReport,
-    /// Of the first picture; the others of a batch have the numbers after it. Programs have none.
+    /// The seed of the first picture; each further picture of a batch has the next number. Programs
+    /// have no seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seed: Option<u64>,
     pub(super) stages: Vec<S>,
-    /// A warmup's requests one by one, where it was asked for several sizes or batches.
+    /// The requests of a warmup one by one, if it was asked for several sizes or batches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) requests: Vec<OneRequest<'a, S>>,
     /// The stages that a warmup ahead of time could not compile.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) failed: Vec<FailedStage>,
-    /// What went where, on devices of libtorch.
+    /// Where each stage and its weights went, on libtorch's devices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) placement: Option<PlacementReport>,
     pub(super) timings: Timings,
     pub(super) images: Vec<String>,
     pub(super) warnings: Vec<String>,
-    /// `--tpu-debug-metrics`: what was measured, and what the plugin says of each executable.
+    /// With `--tpu-debug-metrics`: what was measured, and the plugin's figures for each executable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) metrics: Option<BTreeMap<String, f64>>,
 }
@@ -86,12 +89,12 @@ impl<'a> SignatureReport<'a> {
 pub(super) struct SizeReport {
     pub(super) requested_size: Option<[u64; 2]>,
     pub(super) padded_size: Option<[u64; 2]>,
-    /// Where the size that was asked for begins in the padded one.
+    /// Where the requested size begins inside the padded one.
     pub(super) crop_origin: Option<[u64; 2]>,
-    /// `--snap-to-warm`: what the padded size would be if that were warm.
+    /// With `--snap-to-warm`: the request's own padded size, which was not warm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) snapped_from: Option<[u64; 2]>,
-    /// How much of the padded area is beyond that.
+    /// How many per cent of the computed area lie outside the request's own padded size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) wasted_percent: Option<Percent>,
 }
@@ -99,7 +102,7 @@ pub(super) struct SizeReport {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Timings {
     pub(super) executables_ready_seconds: f64,
-    /// From the start of the process until the inputs were where the executable reads them; 0 where
+    /// From the start of the process until the inputs were where the executable reads them; 0 if
     /// nothing ran.
     pub(super) weights_ready_seconds: f64,
     pub(super) first_step_seconds: f64,
@@ -107,7 +110,7 @@ pub(super) struct Timings {
     pub(super) total_seconds: f64,
 }
 
-/// A signature with the sizes it was made from.
+/// A signature with the sizes that it was made from.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) signature: Signature,
@@ -121,8 +124,7 @@ impl Asked {
 }
 
 impl SignatureArgs {
-    /// The signature that the flags describe, for a program that is called `name` where they do not
-    /// say.
+    /// The signature that the flags describe. Its model id is `name` unless a flag gives another.
     pub(super) fn signature(&self, context: &Context, name: &str) -> Result<Asked, CliError> {
         let (picture, own) = (&self.picture, &self.program);
         context.args.refuse_for_programs()?;
@@ -241,7 +243,7 @@ impl Prepared {
         let (asked, graph) = match (given, &args.key) {
             (None, Some(key)) => recorded(context, &runtime, key)?,
             (Some(given), _) => given,
-            (None, None) => return Err(CliError::Usage("a file or a --key is wanted".to_owned())),
+            (None, None) => return Err(CliError::Usage("give a file or --key".to_owned())),
         };
         let request =
             runtime.request(&asked.signature, &graph).force_recompile(args.force_recompile);
@@ -249,8 +251,8 @@ impl Prepared {
         Ok(Self { runtime, asked, executable })
     }
 
-    /// Writes the statistics, and leaves the rest to the end of the process: a plugin takes some 20
-    /// ms to give an executable and a client up piece by piece.
+    /// Writes the statistics, and leaves the rest to the end of the process: a plugin takes about
+    /// 20 ms to free an executable and a client piece by piece.
     fn leave(self) {
         self.runtime.flush();
         std::mem::forget(self);
@@ -263,7 +265,7 @@ impl Prepared {
         }
     }
 
-    /// Prints what was done. Statistics are written after it, so that the result does not wait for
+    /// Prints the result. The statistics are written later, so that the result does not wait for
     /// them.
     fn report(
         &self,
@@ -301,7 +303,7 @@ impl Prepared {
     }
 }
 
-/// A graph that only the cache has, and the latest request that led to it.
+/// A graph of which only the cache has the program, and the latest request that led to it.
 fn recorded(context: &Context, runtime: &Runtime, key: &str) -> Result<(Asked, Graph), CliError> {
     let record = find(&cache::open(context)?, key)?;
     let (signature, graph) = runtime.recorded(&record.graph_key)?;
@@ -322,14 +324,14 @@ pub(super) fn describe(name: &str, stage: &StageReport) -> String {
     format!("{name}: {how}, graph {}", stage.graph_key.short())
 }
 
-/// What a program is called where no flag says: its file's name, without the ending.
+/// The name of a program if no flag gives one: its file's name without the extension.
 pub(super) fn program_name(path: &Path) -> String {
     path.file_stem()
         .map_or_else(|| "program".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
 pub(super) fn read_program(path: &Path) -> Result<Program, CliError> {
-    /// The most that a protobuf may take, in which XLA keeps programs.
+    /// The largest possible protobuf message: XLA keeps programs in that format.
     const MOST_BYTES: u64 = 2 << 30;
     let failed = |cause| CliError::File { doing: "reading", path: path.to_owned(), cause };
     let bytes = input::small(path, MOST_BYTES).map_err(failed)?;
@@ -345,8 +347,8 @@ fn read_inputs(path: &Path, executable: &Executable) -> Result<Vec<Tensor>, CliE
     })
 }
 
-/// Refuses, before anything is compiled, inputs that are not there and an output that has no
-/// folder.
+/// Refuses, before anything is compiled, inputs that do not exist and an output that cannot be
+/// written.
 fn check_files(args: &ProgramRunArgs) -> Result<(), CliError> {
     if let Some(path) = &args.inputs {
         let failed =

@@ -1,5 +1,5 @@
-//! Progress for a person: a spinner or bar on a terminal, a line for each long thing where standard
-//! error goes elsewhere.
+//! How does a person see that long work goes on? On a terminal there is a spinner or a bar for each
+//! piece of work. If standard error goes elsewhere, there is a line for each long piece of work.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -18,7 +18,7 @@ use crate::runtime::Graph;
 /// How often a bar is redrawn while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Shows what takes long on standard error: a line for each thing that is going on.
+/// Shows long work on standard error, with one line for each piece of work that is going on.
 #[derive(Clone)]
 pub(super) struct Shown(Arc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
     quiet: bool,
     terminal: bool,
     bars: MultiProgress,
-    /// By what they are about, such as a stage.
+    /// The bars, by their subject, such as a stage.
     going_on: Mutex<BTreeMap<String, ProgressBar>>,
 }
 
@@ -50,7 +50,7 @@ impl Shown {
         std::mem::take(&mut *self.going_on()).values().for_each(ProgressBar::finish_and_clear);
     }
 
-    /// Takes down what is about `subject`.
+    /// Takes the bar of `subject` down.
     fn done(&self, subject: &str) {
         if let Some(bar) = self.going_on().remove(subject) {
             bar.finish_and_clear();
@@ -61,7 +61,7 @@ impl Shown {
         self.0.going_on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the download and unpacking of a plugin tells.
+    /// Shows how far the download and unpacking of a plugin is.
     pub(super) fn install(&self, progress: &plugins::Progress) {
         match *progress {
             plugins::Progress::Download { done_bytes, total_bytes } => {
@@ -80,14 +80,14 @@ impl Shown {
         }
     }
 
-    /// What happens next, in a line that stays.
+    /// Says what happens next, in a line that stays on the terminal.
     pub(super) fn note(&self, text: &str) {
         if !self.0.quiet {
             self.suspend(|| line(text));
         }
     }
 
-    /// So many of something are done.
+    /// Shows that `done` of `total` pieces of one kind of work are done.
     pub(super) fn count(&self, doing: &'static str, done: u64, total: u64) {
         self.counted(
             doing,
@@ -117,7 +117,7 @@ impl Shown {
         );
     }
 
-    /// Something whose end is known: a bar. `begin` is called with the first of it.
+    /// Shows a bar for work whose total is known. `begin` is called when the bar first appears.
     fn counted(
         &self,
         subject: &str,
@@ -154,7 +154,7 @@ impl Shown {
         }
     }
 
-    /// Graphs that are compiled ahead of time: a bar, with how long the rest may take.
+    /// Shows a bar for graphs that are compiled ahead of time, with an estimate of the time left.
     fn ahead(&self, model: &str, (done, total): (u64, u64), seconds_left: Option<f64>) {
         let doing = format!("graphs of {model}");
         self.counted(
@@ -172,14 +172,15 @@ impl Shown {
         }
     }
 
-    /// One long thing begins, or began some time ago: a spinner that counts the seconds since.
+    /// Shows a spinner for one long piece of work, which begins now or began some time ago. The
+    /// spinner counts the seconds since then.
     fn long(&self, subject: &str, message: &str, going_on_for: Option<Duration>) {
         if self.0.quiet {
             return;
         }
         let message = printable(message);
         let mut going_on = self.going_on();
-        // Who waits reports every time it looks; the spinner itself counts the seconds.
+        // A waiting process reports on every poll. The spinner shown already counts the seconds.
         if going_on.get(subject).is_some_and(|bar| bar.message() == message) {
             return;
         }
@@ -192,7 +193,7 @@ impl Shown {
         let bar =
             bar.with_message(message.into_owned()).with_elapsed(going_on_for.unwrap_or_default());
         let bar = self.0.bars.add(bar);
-        // Ticks come from a thread, of which indicatif does not ask whether it can be had.
+        // Ticks come from a thread, and indicatif does not check whether that can be started.
         if self.0.terminal && threads::available(1).is_ok() {
             bar.enable_steady_tick(TICK);
         }
@@ -204,7 +205,7 @@ impl Shown {
 
 impl Progress for Shown {
     fn event(&self, Event { model_id, stage, kind }: Event) {
-        // A program is its model's only stage.
+        // A program has only one stage, so the stage is not named.
         let what = if stage == Graph::DEFAULT_STAGE || stage.is_empty() {
             model_id
         } else {
@@ -238,7 +239,8 @@ impl Progress for Shown {
                     None,
                 );
             }
-            // Quick as these are, lines for them would be noise where no bar can be taken back.
+            // These are quick. Without a terminal, a bar cannot be removed, and lines for them
+            // would be noise.
             EventKind::Loading { .. }
             | EventKind::Weights { .. }
             | EventKind::Step { .. }
@@ -282,7 +284,7 @@ impl Progress for Shown {
 }
 
 fn line(text: &str) {
-    // Progress that cannot be shown is no reason to fail.
+    // The command does not fail only because its progress cannot be shown.
     let _ = writeln!(std::io::stderr(), "{}", printable_lines(text));
 }
 

@@ -1,5 +1,5 @@
-//! `preheat run --log-requests FILE`: a line for each request that was served, or refused because
-//! it was not warm.
+//! Which requests does a user make? `preheat run --log-requests FILE` appends a line for each
+//! request that was served, or that was refused because it was not warm.
 
 use std::path::Path;
 
@@ -11,20 +11,21 @@ use crate::evidence::{LogWriter, LoggedRequest};
 use crate::pipeline::{Made, Pipeline, PipelineError, TextToImage};
 use crate::runtime::{self, Runtime};
 
-/// A log that is open, and when its request came.
+/// An open log, and the time of the request that will be logged.
 pub(super) struct RequestLogging {
     writer: LogWriter,
     came: Timestamp,
 }
 
 impl RequestLogging {
-    /// Opens the log before anything is compiled: one that cannot be written is an error then.
+    /// Opens the log before anything is compiled, so that a log that cannot be written is an error
+    /// before work is done.
     pub(super) fn open(path: &Path) -> Result<Self, CliError> {
         Ok(Self { writer: LogWriter::open(path)?, came: Timestamp::now() })
     }
 
-    /// Logs how the request went. Pictures that were made are worth more than their line, so that
-    /// failing here is a warning.
+    /// Logs how the request went. A failure to log is only a warning, because the pictures that
+    /// were made are worth more than their line in a log.
     pub(super) fn note(
         &mut self,
         context: &Context,
@@ -35,7 +36,7 @@ impl RequestLogging {
     ) {
         let plan = match made {
             Ok(made) => made.plan.clone(),
-            // What else fails says nothing about which requests come.
+            // Requests that failed for another reason say nothing about which sizes users want.
             Err(PipelineError::Runtime(runtime::Error::NotWarm(_))) => match pipeline.plan(request)
             {
                 Ok(plan) => plan,

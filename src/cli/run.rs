@@ -1,4 +1,5 @@
-//! `preheat run`: text to image; and what `warmup` and `lookup` do with models.
+//! How does the command line make a picture from a prompt? This module has `preheat run`, and the
+//! opening of a model, which `warmup` and `lookup` share.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     check_output(&args.output)?;
     if args.log_requests.as_deref().is_some_and(is_standard_output) {
         return Err(CliError::Usage(
-            "--log-requests appends to a file, and standard output is none: name one".to_owned(),
+            "--log-requests cannot append to standard output: name a file".to_owned(),
         ));
     }
     let mut log = args.log_requests.as_deref().map(RequestLogging::open).transpose()?;
@@ -44,13 +45,13 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;
     runtime.flush();
-    // A plugin takes its time to give executables and gigabytes of weights up piece by piece; the
-    // end of the process does it at once.
+    // A plugin is slow to free executables and gigabytes of weights piece by piece; the end of the
+    // process frees them at once.
     std::mem::forget((runtime, pipeline, made));
     Ok(Status::Done)
 }
 
-/// The request of a file, if there is one, refined by the flags.
+/// The request of the `--request` file, if there is one, with the flags applied to it.
 fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
     let mut request = match &args.request {
         Some(path) => TextToImage::read(path)?,
@@ -72,7 +73,7 @@ fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
     Ok(request)
 }
 
-/// The runtime and the model, which are made ready side by side.
+/// Opens the device and reads the model at the same time.
 pub(super) fn open(
     context: &Context,
     args: &ModelArgs,
@@ -91,13 +92,14 @@ pub(super) fn open(
         let runtime = context.builder_for(target).and_then(|builder| Ok(builder.build()?));
         (runtime, model.join())
     });
-    // A mistyped folder is more likely than a machine without a device.
+    // If both fail, the model's error is reported: a mistyped folder is more likely than a machine
+    // without a device.
     let (model, runtime) = (model?, runtime?);
     let pipeline = model.on(&runtime);
     Ok((runtime, pipeline))
 }
 
-/// Refuses an output that cannot be written before anything is compiled.
+/// Refuses, before anything is compiled, an output that cannot be written.
 fn check_output(path: &Path) -> Result<(), CliError> {
     let becomes_a_file = !result_file::is_written_into(path).map_err(failed(path))?;
     if becomes_a_file && path.extension().is_some_and(|ending| !ending.eq_ignore_ascii_case("png"))
@@ -114,7 +116,8 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> CliError {
     |cause| CliError::File { doing: "writing the picture to", path: path.to_owned(), cause }
 }
 
-/// Writes each picture to a file of its own, or all of them into what is no file.
+/// Writes each picture to a file of its own. If the output is a device or a pipe, all pictures are
+/// written into it.
 fn save(made: &Made, output: &Path) -> Result<Vec<PathBuf>, CliError> {
     let is_one =
         made.pictures.len() == 1 || result_file::is_written_into(output).map_err(failed(output))?;
@@ -129,7 +132,7 @@ fn save(made: &Made, output: &Path) -> Result<Vec<PathBuf>, CliError> {
 
 /// `out.png` as `out-3.png`.
 fn numbered(path: &Path, index: usize) -> PathBuf {
-    // No text, so that a name that is none keeps its bytes.
+    // The name is handled as bytes and not as text, so that a name that is not UTF-8 is kept.
     let mut name = path.file_stem().unwrap_or_default().to_owned();
     name.push(format!("-{index}"));
     if let Some(ending) = path.extension() {
@@ -139,7 +142,7 @@ fn numbered(path: &Path, index: usize) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Sizes as the JSON has them.
+/// The sizes of a plan, as the JSON output has them.
 pub(super) fn sizes(plan: &Plan) -> SizeReport {
     SizeReport {
         requested_size: Some(plan.sizes.requested),
@@ -227,7 +230,7 @@ fn report(
     Ok(())
 }
 
-/// What a picture was cropped from, in a few words; nothing where it was not.
+/// The size that a picture was cropped from, in a few words; empty if it was not cropped.
 fn cropped(sizes: &Sizes) -> String {
     let [width, height] = sizes.padded;
     match sizes.snapped {

@@ -1,4 +1,5 @@
-//! The flags that decide what runs where: those that another program can flatten into its own.
+//! Which device, cache, precision and warmup does a command use? These flags decide it. They are
+//! apart from `args.rs` because another program can flatten them into its own command line.
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +19,8 @@ use crate::runtime::{Builder, Percent, Runtime};
 #[command(next_help_heading = "Runtime")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line's contract")]
 pub struct RuntimeArgs {
-    /// auto, tpu, cuda, cuda:N, mps, cpu, xla-cpu or xla-cuda; auto is the first of tpu, cuda, mps
-    /// and cpu that is there, and xla-cpu without the torch library
+    /// auto, tpu, cuda, cuda:N, mps, cpu, xla-cpu or xla-cuda; auto takes the first of tpu, cuda,
+    /// mps and cpu that is available, and xla-cpu where the torch library is not installed
     #[arg(
         long,
         global = true,
@@ -29,10 +30,10 @@ pub struct RuntimeArgs {
         hide_env_values = true
     )]
     pub device: String,
-    /// An unavailable device is an error rather than a warning and the CPU
+    /// Fail if the device is unavailable, instead of warning and using the CPU
     #[arg(long, global = true)]
     pub strict_device: bool,
-    /// The cache's folder [default: the platform's cache folder + preheat]
+    /// The folder of the cache [default: `preheat` in the platform's cache folder]
     #[arg(
         long,
         global = true,
@@ -41,14 +42,15 @@ pub struct RuntimeArgs {
         hide_env_values = true
     )]
     pub cache_dir: Option<PathBuf>,
-    /// What the cache may take on disk, such as 500MB or 20GiB; beyond it, what is worth least goes
+    /// The most disk space that the cache may take, such as 500MB or 20GiB; beyond it, the entries
+    /// that are worth least are removed
     #[arg(long, global = true, value_name = "SIZE", default_value = "10GiB")]
     pub cache_max_size: Size,
-    /// Look up, never write
+    /// Read the cache, but never write to it
     #[arg(long, global = true)]
     pub cache_read_only: bool,
-    /// Share the cache with the group of its folder: every member may write to it, and you run what
-    /// they put there
+    /// Share the cache with the group of its folder: every member may write to it, and you run the
+    /// machine code that they put there
     #[arg(
         long,
         global = true,
@@ -58,41 +60,43 @@ pub struct RuntimeArgs {
         value_parser = clap::builder::FalseyValueParser::new()
     )]
     pub cache_shared: bool,
-    /// A read-only cache that is looked up after the main one; may be given several times
+    /// Another cache, which is only read, and only where the main one misses; may be given several
+    /// times
     #[arg(long, global = true, value_name = "DIR")]
     pub cache_fallback: Vec<PathBuf>,
-    /// A TPU, or an error
+    /// Use a TPU; fail if there is none
     #[arg(long, global = true, conflicts_with = "tpu_disable")]
     pub tpu_enable: bool,
-    /// Never a TPU
+    /// Never use a TPU
     #[arg(long, global = true)]
     pub tpu_disable: bool,
-    /// Warm nothing on its own: `preheat warmup` is how; a run that is not warm says what it has to
-    /// compile
+    /// Warm only by `preheat warmup`, never automatically; a run that has to compile says what it
+    /// compiles
     #[arg(long, global = true)]
     pub tpu_manual_warmup: bool,
     /// The older name of --tpu-manual-warmup
     #[arg(long, global = true, hide = true)]
     pub tpu_warmup_enable: bool,
-    /// Automatic warmup: executions on zeros before a run whose program was freshly compiled
+    /// Automatic warmup: how many times a freshly compiled program is run on zeros before the real
+    /// run
     #[arg(long, global = true, value_name = "N", default_value_t = Builder::DEFAULT_WARMUP_STEPS)]
     pub tpu_warmup_steps: u32,
-    /// No automatic warmup
+    /// Turn automatic warmup off
     #[arg(long, global = true)]
     pub no_tpu_warmup: bool,
-    /// false: compile every time, touch no cache
+    /// Use the cache; with false, compile every time and neither read nor write a cache
     #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
           num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub tpu_compilation_cache: bool,
-    /// Round the size in a signature up to the padding multiple
+    /// Round sizes up to the padding multiple
     #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
           num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub tpu_shape_padding: bool,
-    /// The padding multiple in pixels, a multiple of 8
+    /// The padding multiple in pixels; it must be a multiple of 8
     #[arg(long, global = true, value_name = "PX", default_value_t = Builder::DEFAULT_PADDING_MULTIPLE_PX)]
     pub tpu_shape_padding_multiple: u64,
     /// The dtype of a model's stages: auto, bf16, fp16 or fp32; auto is bf16 where the device
-    /// computes it natively
+    /// computes in it natively
     #[arg(long, global = true, value_name = "DTYPE", default_value_t = Precision::Auto)]
     pub precision: Precision,
     /// The dtype of the text encoders [default: --precision]
@@ -104,16 +108,16 @@ pub struct RuntimeArgs {
     /// The dtype of the VAE [default: --precision]
     #[arg(long, global = true, value_name = "DTYPE")]
     pub vae_precision: Option<Precision>,
-    /// false: --precision auto is fp32 on every device
+    /// Let `--precision auto` choose bf16; with false it is fp32 on every device
     #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
           num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub tpu_autocast_bf16: bool,
-    /// Compile, load, transfer and step timings at the end, and the plugin's own cost and memory
-    /// figures
+    /// Print the times of compiles, loads, transfers and steps at the end, and the plugin's own
+    /// cost and memory figures
     #[arg(long, global = true)]
     pub tpu_debug_metrics: bool,
-    /// Wait for the device every N steps; 0: only where a result is read, with two steps in flight
-    /// at most
+    /// Wait for the device after every N steps. With 0, wait only where a result is read; at most
+    /// two steps are queued
     #[arg(
         long,
         global = true,
@@ -126,33 +130,33 @@ pub struct RuntimeArgs {
     /// output
     #[arg(long, global = true, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// What would compile is an error, exit status 3
+    /// Fail with exit status 3 instead of compiling
     #[arg(long, global = true)]
     pub require_warm: bool,
-    /// A picture whose padded size is not warm is computed at the smallest warm size that covers
-    /// it, and cropped, if no more than this of the area is wasted: 0 to 100. The same seed gives
-    /// another picture than at its own size
+    /// If the padded size of a picture is not warm, compute it at the smallest warm size that
+    /// covers it and crop it, provided that at most this percentage of the area is wasted (0 to
+    /// 100). The same seed then gives another picture than at the picture's own size
     #[arg(long, global = true, value_name = "PERCENT", allow_negative_numbers = true)]
     pub snap_to_warm: Option<Percent>,
-    /// What acts on devices of libtorch alone.
+    /// The flags that act on libtorch's devices alone.
     #[command(flatten)]
     pub torch: TorchArgs,
 }
 
-/// What acts on devices of libtorch alone.
+/// The flags that act on libtorch's devices alone.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Devices of libtorch (cuda, mps, cpu)")]
 pub struct TorchArgs {
-    /// Compute in the precision that was asked for where the device's own rule is another: fp32 on
-    /// mps, bf16 or fp16 on cpu
+    /// Compute in the requested precision even where the device's rule is to use another one, such
+    /// as fp32 on mps, or bf16 or fp16 on cpu
     #[arg(long, global = true)]
     pub force_precision: bool,
-    /// How weights come to the device: auto, none (all rest there), model (stage by stage) or
-    /// sequential (op by op)
+    /// Which weights leave the device: auto, none (all stay there), model (they come stage by
+    /// stage) or sequential (they come op by op)
     #[arg(long, global = true, value_name = "HOW", default_value_t = Offload::Auto)]
     pub offload: Offload,
-    /// Free memory of the device that --offload auto and --batch auto leave alone, such as 1GiB
-    /// [default: 512 MiB on a card, 2 GiB elsewhere]
+    /// How much of the device's free memory `--offload auto` and `--batch auto` leave unused, such
+    /// as 1GiB [default: 512 MiB on a card, 2 GiB elsewhere]
     #[arg(long, global = true, value_name = "SIZE")]
     pub reserve_memory: Option<Size>,
     /// The device of the text encoders [default: --device]
@@ -164,7 +168,7 @@ pub struct TorchArgs {
 }
 
 impl RuntimeArgs {
-    /// Refuses to compile by force what may not be compiled.
+    /// Refuses `--force-recompile` together with `--require-warm`, which forbids compiles.
     pub(super) fn refuse_force(&self, force_recompile: bool) -> Result<(), CliError> {
         if !(self.require_warm && force_recompile) {
             return Ok(());
@@ -174,7 +178,7 @@ impl RuntimeArgs {
         ))
     }
 
-    /// Refuses a warmup that may not compile.
+    /// Refuses a warmup with `--require-warm`, which forbids compiles.
     pub(super) fn refuse_warmup(&self) -> Result<(), CliError> {
         if !self.require_warm {
             return Ok(());
@@ -185,11 +189,11 @@ impl RuntimeArgs {
         ))
     }
 
-    /// A [`Builder`] set up as the flags say, but for [`Self::trace`]: whoever is to write the file
-    /// gives [`Builder::trace`] one.
+    /// A [`Builder`] set up as the flags say, except for [`Self::trace`]: the program that writes
+    /// the trace file passes its trace to [`Builder::trace`].
     ///
     /// # Errors
-    /// A device that has no such name.
+    /// If no device has the name that [`Self::device`] gives.
     pub fn builder(&self) -> Result<Builder, CliError> {
         let tpu = match (self.tpu_enable, self.tpu_disable) {
             (true, _) => TpuSwitch::Enabled,
@@ -220,12 +224,12 @@ impl RuntimeArgs {
         Ok(builder)
     }
 
-    /// The cache's folder, where a flag or the environment names one.
+    /// The cache's folder, if a flag or the environment names one.
     pub(super) fn named_cache_dir(&self) -> Option<&Path> {
         self.cache_dir.as_deref().filter(|dir| !dir.as_os_str().is_empty())
     }
 
-    /// How a pipeline is set up, as the flags say.
+    /// A builder of a pipeline, set up as the flags say.
     pub fn pipeline(&self) -> crate::pipeline::Builder {
         let mut builder = Pipeline::builder()
             .offload(self.torch.offload)
@@ -253,7 +257,7 @@ impl RuntimeArgs {
         }
     }
 
-    /// Refuses what acts on models only: a program's dtypes and its size are its own.
+    /// Refuses flags that act on models only: a program fixes its own dtypes and sizes.
     pub(super) fn refuse_for_programs(&self) -> Result<(), CliError> {
         let given = [
             (self.precision != Precision::Auto, "--precision"),
@@ -276,7 +280,7 @@ impl RuntimeArgs {
         }
         match given.into_iter().find(|(given, _)| *given) {
             Some((_, flag)) => Err(CliError::Usage(format!(
-                "{flag} acts on models: a program computes in the dtypes that stand in it, which --dtype records"
+                "{flag} acts on models: a program computes in the dtypes that it contains, which --dtype records"
             ))),
             None if self.snap_to_warm.is_some() => Err(CliError::Usage(
                 "--snap-to-warm acts on models: a program in a file has one size; the library snaps graphs whose builder declares how \
@@ -287,13 +291,13 @@ impl RuntimeArgs {
         }
     }
 
-    /// The multiple that sizes are rounded up to, in pixels; 8, which is one latent, where padding
-    /// is off.
+    /// The multiple that sizes are rounded up to, in pixels. It is 8, the size of one latent, if
+    /// padding is off.
     pub fn padding_multiple_px(&self) -> u64 {
         if self.tpu_shape_padding { self.tpu_shape_padding_multiple } else { 8 }
     }
 
-    /// Whether nothing is to be warmed on its own, under either of the flag's names.
+    /// Whether automatic warmup is off, under either name of the flag.
     pub fn manual_warmup(&self) -> bool {
         self.tpu_manual_warmup || self.tpu_warmup_enable
     }

@@ -1,9 +1,9 @@
-//! Which signals end the command, and does it end although a plugin does not let go?
+//! Which signals end the command, and does it end even while a plugin is busy?
 //!
-//! The first SIGHUP, SIGINT or SIGTERM asks the work to stop. Where the main thread has not ended
-//! the process a moment later, the thread that waits for signals does; a second signal ends it at
-//! once, from within the handler. All three ways are allowed to happen anywhere: what is written to
-//! disk becomes visible by one rename.
+//! The first SIGHUP, SIGINT or SIGTERM asks the work to stop. If the main thread has not ended the
+//! process a moment later, the thread that waits for signals ends it. A second signal ends it at
+//! once, from within the handler. All three are safe at any moment, because a file that is written
+//! becomes visible by one rename.
 //!
 //! A signal that was ignored when the process started stays ignored: `nohup` ignores SIGHUP, and a
 //! shell without job control ignores SIGINT for what it runs in the background.
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// soon after.
 pub(super) fn watch(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let (sender, receiver) = mpsc::channel::<Signals>();
-    // Before any handler is set: without this thread, nothing would come of a signal.
+    // The thread is started before any handler is set: without it, a signal would have no effect.
     std::thread::Builder::new().name("preheat-signals".to_owned()).spawn(move || {
         let Ok(mut signals) = receiver.recv() else { return };
         if signals.forever().next().is_some() {
@@ -40,26 +40,27 @@ pub(super) fn watch(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let signals = Signals::new(&watched)?;
     let came = Arc::new(AtomicBool::new(false));
     for signal in watched {
-        // Handlers run in the order of their registration: the first signal passes this one, and
-        // sets the flag that stops the second.
+        // Handlers run in the order of their registration. The first signal passes this handler and
+        // then sets the flag; at the second signal the flag makes this handler end the process.
         flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&came))?;
         flag::register(signal, Arc::clone(&came))?;
     }
-    // Its receiver waits for it, and lives as long as the process.
+    // Sending does not fail: the receiving thread lives as long as the process.
     let _ = sender.send(signals);
     Ok(())
 }
 
-/// Ends an interrupted process without its exit handlers: those of a plugin may wait for threads
-/// that go on compiling.
+/// Ends an interrupted process without running exit handlers, because those of a plugin may wait
+/// for threads that are still compiling.
 pub fn end_now() -> ! {
     preheat_cache::remove_load_marks();
     low_level::exit(INTERRUPTED.into())
 }
 
-/// The signals that are not ignored. Where the system does not tell, SIGHUP is left as it is: by
-/// default it ends the process, too. Only Linux tells in a file; elsewhere nothing but `unsafe`
-/// code can ask, so that an ignored SIGINT or SIGTERM is taken over there (docs/status.md).
+/// The signals to handle: those that this process does not ignore. Linux lists the ignored signals
+/// in a file. On other systems only `unsafe` code could ask; there, SIGINT and SIGTERM are handled
+/// even if they were ignored, and SIGHUP, which ends a process by default, is left as it is
+/// (docs/status.md).
 fn watched() -> Vec<i32> {
     let Some(ignored) = ignored() else { return vec![SIGINT, SIGTERM] };
     [SIGHUP, SIGINT, SIGTERM]
@@ -68,7 +69,8 @@ fn watched() -> Vec<i32> {
         .collect()
 }
 
-/// The signals that this process ignores, as proc(5) has them: bit 0 stands for signal 1.
+/// The signals that this process ignores, as a mask in the form of proc(5): bit 0 stands for
+/// signal 1.
 fn ignored() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;

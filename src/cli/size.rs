@@ -1,4 +1,5 @@
-//! Sizes and ages as they are given on the command line: `500MB`, `10GiB`, `30d`.
+//! How are sizes and ages written on the command line? As a number and a unit, such as `500MB`,
+//! `10GiB` or `30d`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -70,7 +71,7 @@ impl FromStr for Age {
             _ => None,
         };
         let seconds = quantity(text, unit).ok_or(WORDS)?;
-        // A thousand years: no clock that a record could name is further back.
+        // The limit is a thousand years: no time in a record is further back.
         Duration::try_from_secs_f64(seconds.min(3.2e10)).map(Self).map_err(|_| WORDS.to_owned())
     }
 }

@@ -1,4 +1,5 @@
-//! `preheat warmup`: compiles before anyone waits for it, and runs each graph once on zeros.
+//! How is a cache warmed before anyone waits? `preheat warmup` compiles every stage of a model, or
+//! programs, and runs each once on zeros.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -71,8 +72,8 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
     for request in &mut requests {
         args.signature.picture.fit_batch(&pipeline, request)?;
     }
-    // Every request is checked before anything is compiled: a wrong size should not cost the
-    // compile before it.
+    // Every request is checked before anything is compiled, so that a wrong size is reported
+    // before time is spent on the others.
     for request in &requests {
         pipeline.plan(request)?;
     }
@@ -114,15 +115,15 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
             warmed.iter().flat_map(|warmed| &warmed.stages).map(|report| &report.stage),
         )?;
     }
-    // A plugin takes its time to give executables and weights up; the end of the process does it at
-    // once, where no other warmup follows.
+    // A plugin is slow to free executables and weights. If no other warmup follows, the end of the
+    // process frees them at once.
     if context.collected.is_none() {
         std::mem::forget((runtime, pipeline));
     }
     Ok(Status::Done)
 }
 
-/// The JSON of requests that were warmed, each with the reports of its stages.
+/// Prints the JSON of requests that were warmed, each with the reports of its stages.
 pub(super) fn print_requests<S: Serialize + Clone>(
     context: &Context,
     runtime: &Runtime,
@@ -150,7 +151,7 @@ pub(super) fn print_requests<S: Serialize + Clone>(
     )
 }
 
-/// The JSON of programs that were warmed.
+/// Prints the JSON of programs that were warmed.
 pub(super) fn print_reports<S: Serialize>(
     context: &Context,
     runtime: &Runtime,
@@ -175,8 +176,8 @@ struct Document<'a, S> {
 }
 
 fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
-    // Every file is read before anything is compiled: a misspelt name should not cost the compile
-    // before it.
+    // Every file is read before anything is compiled, so that a misspelt name is reported before
+    // time is spent on the others.
     let programs = args
         .program
         .iter()
@@ -232,7 +233,7 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
     Ok(Status::Done)
 }
 
-/// `--tpu-debug-metrics`, for a person.
+/// Prints the output of `--tpu-debug-metrics` as text.
 pub(super) fn print_metrics<'a>(
     context: &Context,
     runtime: &Runtime,

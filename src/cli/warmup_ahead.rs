@@ -1,4 +1,5 @@
-//! `preheat warmup --aot`: compiles for hardware that is not here, and runs nothing.
+//! How is a cache warmed for hardware that is not here? `preheat warmup --aot` compiles for it, and
+//! runs nothing.
 
 use preheat_cache::Source;
 
@@ -93,7 +94,7 @@ pub(super) fn of_programs(
     ended(errors, programs.len())
 }
 
-/// What of a request could not be compiled.
+/// The stages of a request that could not be compiled.
 fn failures(one: &Precompiled) -> impl Iterator<Item = FailedStage> + '_ {
     one.failed.iter().map(|(stage, error)| FailedStage {
         model_id: one.plan.signature.model_id.clone(),
@@ -121,8 +122,8 @@ fn in_words(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// How the command ends; of several errors the first stands for all, since most often they have one
-/// cause.
+/// How the command ends. The first of several errors is reported, because they most often have the
+/// same cause.
 fn ended(errors: Vec<runtime::Error>, of: usize) -> Result<Status, CliError> {
     let failed = errors.len();
     match errors.into_iter().next() {
@@ -172,7 +173,7 @@ fn how_it_came(report: &StageReport) -> String {
     }
 }
 
-/// The most memory that the compile held, where something was compiled and the system tells.
+/// The peak memory of the compile; empty if nothing was compiled or the system does not report it.
 pub(super) fn peak(report: &StageReport) -> String {
     if report.compile_peak_bytes == 0 {
         return String::new();
@@ -180,7 +181,7 @@ pub(super) fn peak(report: &StageReport) -> String {
     indicatif::HumanBytes(report.compile_peak_bytes).to_string()
 }
 
-/// How many graphs were compiled for the target, how long that took, and how many were there.
+/// How many graphs were compiled for the target, how long that took, and how many the cache had.
 fn summary(runtime: &Runtime, reports: &[&StageReport]) -> String {
     let compiled: Vec<f64> =
         reports.iter().map(|report| report.compile_seconds).filter(|&took| took > 0.0).collect();

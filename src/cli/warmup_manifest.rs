@@ -1,5 +1,5 @@
-//! `preheat warmup --manifest FILE`: warms what each table lists, on the device that is here or for
-//! its targets.
+//! How are many sizes warmed at once? `preheat warmup --manifest FILE` warms what each table of a
+//! manifest lists, for the table's targets or, if it names none, on the device that is here.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +16,8 @@ use crate::device::Target;
 use crate::evidence::{Manifest, ManifestModel};
 use crate::pipeline::{Precision, TextToImage};
 
-/// The JSON of each warmup, in the order of the manifest; of one that failed, at least what it was
-/// and its `error`.
+/// The JSON of each warmup, in the order of the manifest. A warmup that failed has at least the
+/// description of what was asked for, and an `error`.
 #[derive(Serialize)]
 struct Tables {
     tables: Vec<Value>,
@@ -29,8 +29,8 @@ pub(super) fn of_manifest(
     path: &Path,
 ) -> Result<Status, CliError> {
     let manifest = Manifest::read(path)?;
-    // Every folder is read before anything is compiled: a misspelt name should not cost the
-    // compiles before it.
+    // Every folder is read before anything is compiled, so that a misspelt name is reported before
+    // time is spent on the others.
     for folder in manifest.models.iter().filter_map(|model| model.folder.as_ref()) {
         context.args.pipeline().read(folder)?;
     }
@@ -49,13 +49,13 @@ pub(super) fn of_manifest(
             match warmed {
                 Ok(_) => {}
                 Err(error) if matches!(error.status(), Status::Interrupted) => return Err(error),
-                // One that fails does not keep the others from it.
+                // If one warmup fails, the others are still done.
                 Err(error) => {
                     let why = with_causes(&error);
                     if !context.json {
                         line(&format!("failed: {why}"))?;
                     }
-                    // Where a part of it was done, there is a document.
+                    // A warmup that failed in part has printed a document already.
                     let document = own.pop().unwrap_or_else(|| asked(model, &one));
                     own.push(with_error(document, why));
                     errors.push(error);
@@ -74,7 +74,7 @@ pub(super) fn of_manifest(
     }
 }
 
-/// What a warmup that failed was to warm.
+/// The description of what a failed warmup was asked to warm.
 fn asked(model: &ManifestModel, one: &WarmupArgs) -> Value {
     json!({
         "model": model.folder,
@@ -95,8 +95,8 @@ fn is_guided(one: &WarmupArgs) -> bool {
     one.signature.picture.cfg_scale.is_some_and(|scale| scale > 1.0)
 }
 
-/// A warmup for each target of a table, with guidance and without, with a negative prompt and
-/// without.
+/// The warmups of one table: one for each target and for each kind of request, which differ in
+/// guidance and in the negative prompt.
 fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
     let targets: Vec<Option<&Target>> = if model.targets.is_empty() {
         vec![None]
@@ -125,7 +125,8 @@ fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
     all
 }
 
-/// The flags, with what the table says of precisions in their place, and its JSON kept for later.
+/// The context of a warmup: the precisions that the table gives replace those of the flags, and the
+/// JSON is collected for one document at the end.
 fn with_precisions(
     context: &Context,
     model: &ManifestModel,

@@ -1,4 +1,5 @@
-//! What is wrong is named, with what to do about it; nothing panics, nothing is left half written.
+//! What does a person see if an input is wrong? An error that names what is wrong and what to do.
+//! Nothing panics, and nothing is left half written.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -32,8 +33,8 @@ fn leaves_nothing(lab: &Lab, ran: &Ran) {
     lab.assert_nothing_half_written();
 }
 
-/// Asserts that `preheat` does its work without its cache and says why in one warning with each of
-/// `why` in it.
+/// Asserts that `preheat` does its work without its cache, and that one warning has all words of
+/// `why`.
 #[track_caller]
 fn degrades(lab: &Lab, preheat: Preheat, why: &[&str]) {
     let program = lab.file("degrades.mlir", DOUBLE);
@@ -75,7 +76,7 @@ fn a_program_that_is_not_there() {
     let ran = run(&lab, &lab.sim(), &lab.path("missing.mlir")).ended(1);
     leaves_nothing(&lab, &ran);
     ran.says(&["missing.mlir", "No such file"]);
-    // Nothing is compiled where one of several files is missing.
+    // If one of several files is missing, nothing is compiled.
     let there = lab.file("double.mlir", DOUBLE);
     let warmup = lab
         .preheat(&lab.sim())
@@ -147,7 +148,7 @@ fn inputs_that_do_not_fit() {
     let integers = String::from_utf8_lossy(&good).replace("\"F32\"", "\"I32\"");
     with(&lab.file("dtype.safetensors", integers)).says(&["input 0", "4xf32", "4xi32"]);
     assert_eq!(lab.executes(), 0);
-    // What is missing is said before anything is compiled.
+    // The missing file is reported before anything is compiled.
     let missing = |flag: &str, path: &str| {
         lab.preheat(&lab.sim())
             .words("program run")
@@ -246,7 +247,7 @@ fn plugins_of_another_kind() {
     with(lab.sim().fail(Place::Initialize, When::Each))
         .says(&["told to fail initialize", "plugins install"]);
     with(lab.sim().fail(Place::Client, When::Each)).says(&["told to fail client", "plugins list"]);
-    // One that is newer only by a minor version, or lacks what nothing needs, works.
+    // A plugin works if it is newer only by a minor version, or lacks functions that nothing needs.
     run(&lab, &lab.sim().api_version(0, 999), &program).done();
     run(&lab, &lab.sim().absent("PJRT_Device_MemoryStats"), &program).done();
 }
@@ -257,7 +258,7 @@ fn flags_that_the_compiler_does_not_know() {
     let with = |flags: &str| {
         lab.preheat(&lab.sim()).env("XLA_FLAGS", flags).words("program run").arg(&program).run()
     };
-    // XLA itself ends the process.
+    // Here XLA itself ends the process.
     let ran = with("--xla_nonsense=1").ended(1).says(&["XLA_FLAGS", "--xla_nonsense"]);
     assert_eq!((ran.stdout.as_str(), lab.objects().len()), ("", 0));
     with("flags.txt").ended(1).says(&["XLA_FLAGS", "flags.txt", "No such file"]);
@@ -279,13 +280,13 @@ fn cache_folders_that_cannot_be_used() {
     let link = lab.path("link");
     std::os::unix::fs::symlink(lab.path("gone"), &link).unwrap();
     degrades(&lab, at(&link), &["link", "cannot be written"]);
-    // Something else's folder.
+    // A folder of another program.
     let other = lab.path("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("format"), "not ours").unwrap();
     at(&other).words("program run double.mlir").run().done().silent_about_the_cache();
     assert_eq!(std::fs::read(other.join("format")).unwrap(), b"not ours");
-    // A folder with the name that preheat gives, and which it did not make.
+    // A folder with the name of preheat's store that preheat did not make.
     let taken = lab.path("taken");
     std::fs::create_dir_all(taken.join("preheat-store")).unwrap();
     std::fs::write(taken.join("preheat-store/novel.txt"), "mine").unwrap();
@@ -318,8 +319,8 @@ fn a_store_of_a_newer_release() {
     assert!(program.exists());
 }
 
-/// Runs `program` under a limit on the length of files, which root is held to as well; the signal
-/// that comes with it is ignored, so that writing fails.
+/// Runs `program` under a limit on the length of files, which holds for root as well. The signal
+/// that the limit sends is ignored, so that the write fails.
 fn run_limited(lab: &Lab, program: &Path, blocks: u64) {
     let shell = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     let run =
@@ -330,8 +331,8 @@ fn run_limited(lab: &Lab, program: &Path, blocks: u64) {
 #[test]
 fn files_that_may_not_grow() {
     let (lab, program) = lab();
-    // The log of the test plugin grows as well, so the limit leaves room for it and none for the
-    // object.
+    // The log of the test plugin grows as well, so the limit leaves room for the log and none for
+    // the object.
     let object = {
         run(&lab, &lab.sim(), &program).done();
         let bytes = std::fs::metadata(&lab.objects()[0]).unwrap().len();
@@ -376,7 +377,7 @@ fn a_full_disk() {
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     let said = warnings[0].as_str().unwrap();
     assert!(said.contains("no space is left") || said.contains("No space left"), "{said}");
-    // Nothing of the object is there, under its name or any other.
+    // No part of the object exists, under its name or any other.
     assert_eq!(ran.stderr, "");
     assert_eq!(report["stages"][0]["source"], "compiled");
 }
@@ -397,7 +398,7 @@ fn a_read_only_cache_that_is_not_there() {
     read_only().words("cache clear --yes").run().ended(1).says(&["reading alone"]);
 }
 
-/// Damages the only object with `damage`, and asserts that it is healed by one compile.
+/// Damages the only object with `damage`, and asserts that one compile replaces it.
 fn is_healed(damage: impl Fn(&mut Vec<u8>)) {
     let (lab, program) = lab();
     run(&lab, &lab.sim(), &program).done();
@@ -412,7 +413,7 @@ fn is_healed(damage: impl Fn(&mut Vec<u8>)) {
     assert_eq!(lab.count(Place::Deserialize), deserializes, "damaged bytes reached the plugin");
     let quarantine = files_under(&lab.cache().join("quarantine"));
     assert!(quarantine.iter().any(|path| std::fs::read(path).unwrap() == bytes), "{quarantine:?}");
-    // Healed: the third finds it whole.
+    // The object was replaced: the third run finds it whole.
     let third =
         lab.preheat(&lab.no_compiles()).words("--json program run").arg(&program).run().done();
     assert_eq!(third.silent_about_the_cache().json()["stages"][0]["source"], "disk");
@@ -451,7 +452,7 @@ fn an_object_under_another_name_is_healed() {
     let double = lab.objects()[0].clone();
     run(&lab, &lab.sim(), &square).done();
     let other = lab.objects().into_iter().find(|path| *path != double).unwrap();
-    // Whole in itself, and still the wrong machine code.
+    // The object is intact, but it holds the wrong machine code.
     std::fs::copy(&double, &other).unwrap();
     let (inputs, output) = (lab.path("in"), lab.path("out"));
     write_f32(&inputs, &[("arg0", &[4], &[3.0; 4])]);
@@ -493,7 +494,7 @@ fn an_executable_that_the_plugin_refuses_is_compiled_anew() {
         assert_eq!(lab.compiles(), 2);
         let warm = run(&lab, &lab.no_compiles(), &program).done();
         assert!(warm.silent_about_the_cache().stdout.contains("loaded from the cache"));
-        // What must be warm and cannot be used is not warm.
+        // With `--require-warm`, an executable that cannot be used counts as not warm.
         lab.preheat(&sim)
             .words("--require-warm program run")
             .arg(&program)
@@ -510,7 +511,8 @@ fn a_device_without_memory() {
         let ran = run(&lab, &lab.sim().out_of_memory(place, When::Each), &program).ended(1);
         ran.says(&["double.mlir", "out of memory", "hint: ", "smaller"]);
     }
-    // What was compiled before it ran out is kept: only the first attempt and the second compiled.
+    // The executable that was compiled before memory ran out is kept, so only the first two runs
+    // compiled: the compile of the first one failed.
     assert_eq!(lab.compiles(), 2);
     lab.assert_nothing_half_written();
 }
@@ -629,7 +631,7 @@ fn devices_that_cannot_be_had() {
         on(&format!("--device {device} --strict-device")).ended(1).says(&said);
     }
     on("--device mlx").ended(2).says(&["mlx", "framework of its own", "mps"]);
-    // Nothing is installed where these are looked for.
+    // Nothing is installed in the places where these are searched.
     let nowhere = |words: &str| {
         let run = lab
             .preheat(&lab.sim())
@@ -692,8 +694,8 @@ fn keys_that_name_nothing_or_too_much() {
     assert_eq!(lab.objects().len(), 2);
 }
 
-/// The real plugin has no build id, so its content hash is remembered in the cache's folder: where
-/// that may be written.
+/// The real plugin has no build id, so the hash of its content is remembered in the cache's folder,
+/// if that may be written.
 #[test]
 fn a_cache_that_is_only_read_is_never_written_not_even_by_the_real_plugin() {
     let lab = Lab::new();
@@ -729,7 +731,7 @@ fn a_warmup_that_keeps_nothing_fails() {
 #[test]
 fn a_program_that_wants_more_memory_than_there_is_is_an_error() {
     let lab = Lab::new();
-    // Just below what an address can hold, and 4 PiB.
+    // Sizes just below the largest address, and 4 PiB.
     for length in ["2305843009213693950", "1125899906842624"] {
         let text = DOUBLE.replace("4xf32", &format!("{length}xf32"));
         let program = lab.file("huge.mlir", text);
@@ -753,7 +755,7 @@ fn outputs_can_be_read_by_whom_the_mask_allows() {
         .run()
         .done();
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    // A plain file of this process shows what the mask leaves.
+    // A plain file of this process shows which rights the mask leaves.
     assert_eq!(mode(&output), mode(&program));
     assert_eq!(mode(&lab.objects()[0]), mode(&program));
 }

@@ -1,5 +1,5 @@
-//! The command line: its JSON, its signals, its statistics, its flags, through the binary over the
-//! test plugin.
+//! Does the command line do what it says? Its JSON, signals, statistics and flags, through the
+//! binary over the test plugin.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -90,7 +90,7 @@ fn json_of_a_program_run_has_the_names_of_the_contract() {
         );
         assert_eq!(stage["compile_seconds"].as_f64().unwrap() > 0.0, source == "compiled");
     }
-    // A program without a size says so, under the same names.
+    // A program without a size has the same fields in its JSON, with null.
     let run =
         lab.preheat(&lab.sim()).words("--json program compile").arg(&program).run().done().json();
     assert_names(&run, RUN);
@@ -146,7 +146,7 @@ fn json_of_a_lookup_has_the_names_of_the_contract() {
     assert_names(&miss["nearest"], "graph_key differences");
     assert_names(&miss["nearest"]["differences"][0], "field have want");
     assert_eq!(miss["nearest"]["graph_key"], hit["stages"][0]["graph_key"]);
-    // By its signature alone, without the program.
+    // The look-up goes by the signature alone, without the program.
     let by_name =
         lab.preheat(&lab.sim()).words("--json lookup --model-id double").run().done().json();
     assert_eq!(
@@ -255,7 +255,7 @@ fn an_interrupted_compile_ends_within_a_second_and_leaves_nothing() {
         assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         assert_eq!(ran.stdout, "");
         assert!(lab.objects().is_empty() && files_under(&lab.cache().join("tmp")).is_empty());
-        // Its lock is free, and the cache as good as new.
+        // The lock of the killed process is free, and the cache works as before.
         let again =
             lab.preheat(&lab.sim()).words("--json program run").arg(&program).run().done().json();
         assert_eq!(again["stages"][0]["source"], "compiled");
@@ -418,7 +418,7 @@ fn a_fallback_serves_and_is_never_written() {
     }
     assert!(before == snapshot(), "the fallback was written to");
     assert_eq!(stats(&lab)["hits"]["fallback"], 2);
-    // What the fallback lacks is compiled into the main one.
+    // A program that the fallback lacks is compiled into the main cache.
     let square = lab.file("square.mlir", SQUARE);
     let run = || {
         lab.preheat(&lab.sim())
@@ -533,7 +533,7 @@ fn manual_warmup_is_silent_once_warm() {
     assert_eq!((lab.compiles(), lab.executes()), (1, 2));
 }
 
-/// What src/main.rs asks of jemalloc is what jemalloc goes by, as it says itself.
+/// jemalloc uses the options that src/main.rs sets, as its own statistics show.
 #[test]
 fn the_allocator_has_the_options_of_the_binary() {
     let said =

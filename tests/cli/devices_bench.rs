@@ -1,5 +1,5 @@
-//! `preheat devices bench` and `devices tune` on XLA's devices, through the binary over the test
-//! plugin. Those of libtorch are in `tests/torch_runs/`.
+//! Do `preheat devices bench` and `devices tune` measure what they say? On XLA's devices, through
+//! the binary over the test plugin. The tests on libtorch's devices are in `tests/torch_runs/`.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -14,8 +14,8 @@ use support::demo::{demo_model, denoiser_runs};
 use support::lab::until;
 use support::{Lab, Preheat, Ran, xla_cpu_plugin};
 
-/// `preheat` on the demo model, where nothing of libtorch's is found; the subcommand is the last of
-/// the words.
+/// `preheat` on the demo model, on a machine without libtorch. The subcommand is the last of the
+/// words.
 fn command(lab: &Lab, sim: &Sim, words: &str) -> Preheat {
     lab.quick(sim)
         .env("PREHEAT_TORCH_BACKEND", "/nowhere")
@@ -36,13 +36,13 @@ fn rows(document: &Value) -> &Vec<Value> {
     document["devices"].as_array().unwrap()
 }
 
-/// Asserts that a row's figures are such as a run has.
+/// Asserts that the figures of a row are plausible for a run.
 #[track_caller]
 fn assert_measured(row: &Value) {
     for figure in ["ready_seconds", "seconds_per_step", "seconds_per_image"] {
         assert!(row[figure].as_f64().unwrap() > 0.0, "{figure}: {row}");
     }
-    // A step is a part of a picture, and a process that holds XLA and a model takes some megabytes.
+    // A step is shorter than a picture, and a process with XLA and a model takes some megabytes.
     assert!(row["seconds_per_step"].as_f64() < row["seconds_per_image"].as_f64(), "{row}");
     assert!(row["peak_memory"]["bytes"].as_u64().unwrap() > 10 << 20, "{row}");
 }
@@ -81,8 +81,8 @@ fn a_device_twice_agrees_with_itself_and_compiles_once() {
         });
         assert_eq!(row["agreement"], agreement);
     }
-    // Each device is measured in two processes of its own: one starts, one runs, and neither is the
-    // command itself.
+    // Each device is measured in two processes: one only starts, the other runs, and neither of
+    // them is the command itself.
     let log = lab.log();
     let processes: std::collections::BTreeSet<u32> = log
         .iter()
@@ -115,7 +115,8 @@ fn a_device_that_strays_past_the_bound_is_an_error_with_the_figures() {
     assert!(agreement["largest_difference"].as_f64().unwrap() > 1e-4, "{agreement}");
     assert!(ran.stderr.contains(&format!("{decibels:.1} dB")), "{}", ran.stderr);
 
-    // By the bound of bfloat16 it is near enough. All is warm by now, the reference too.
+    // By the limit for bfloat16 the picture is near enough. Everything is warm by now, including
+    // the reference.
     let table = command(&lab, &lab.no_compiles(), "devices bench --scheduler euler --steps 2")
         .words(words)
         .run()
@@ -165,7 +166,7 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         ("--devices xla-cpu,", 2, "unknown device ``"),
         ("--devices=", 2, "--devices <NAMES>"),
         ("--devices mlx", 2, "MLX is a framework of its own"),
-        ("--devices auto", 2, "auto is no one device"),
+        ("--devices auto", 2, "auto is not one device"),
         ("--devices xla-cpu,xla-cuda", 1, "device `xla-cuda` cannot be used"),
         ("--devices xla-cpu,cpu", 1, "device `cpu` runs through libtorch, which cannot be used"),
         ("--devices xla-cpu --min-psnr -3", 2, "--min-psnr"),
@@ -221,7 +222,7 @@ fn a_device_that_fails_keeps_no_other_from_being_measured() {
     );
     assert_measured(&rows(&document)[1]);
 
-    // Where nothing was measured there is nothing to show.
+    // If nothing was measured, nothing is printed.
     let alone =
         bench(&lab, &lab.sim().fail(Place::Execute, When::Each), "--devices xla-cpu").ended(1);
     assert_eq!(alone.says(&["device `xla-cpu` could not be measured"]).stdout, "");
@@ -266,7 +267,7 @@ fn an_interrupted_bench_prints_nothing_and_leaves_no_process() {
             .pid;
         assert_ne!(child, going_on.id());
         let begun = Instant::now();
-        // As a terminal does it, all processes at once; or by someone who knows of one only.
+        // A terminal signals all processes at once; a person with `kill` signals only one.
         if at_once {
             going_on.signal_group("INT");
         } else {
@@ -301,7 +302,7 @@ fn a_bench_that_is_killed_takes_the_measuring_process_along() {
     assert_eq!(std::fs::read_dir(lab.path("temporary")).unwrap().count(), 0, "its folder is left");
 }
 
-/// Whether a process is there that is no zombie.
+/// Whether a process exists and is no zombie.
 #[cfg(unix)]
 fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
@@ -324,7 +325,7 @@ fn tuning_runs_each_batch_and_advises_the_fastest() {
     for one in tried {
         let figure = |name: &str| one[name].as_f64().unwrap();
         assert_eq!(one["fits"], true);
-        // Fifty steps and the decoding of every picture are in it, and something more.
+        // The time covers fifty steps, the decoding of every picture, and something more.
         let batch = figure("batch");
         let least = 50.0 * figure("seconds_per_step") + batch * figure("decode_seconds_per_image");
         let of_request = batch / figure("images_per_second");
@@ -335,16 +336,16 @@ fn tuning_runs_each_batch_and_advises_the_fastest() {
         rate(a).total_cmp(&rate(b))
     });
     assert_eq!(device["best"]["batch"], best.unwrap()["batch"]);
-    // Each batch: one step on zeros, and five of the request, whatever number of them was asked
-    // for.
+    // Each batch runs one step on zeros and five steps of the request, whatever its number of
+    // steps.
     assert_eq!((denoiser_runs(&lab.log()), lab.compiles()), (2 * (1 + 5), 3 + 1));
 }
 
 #[test]
 fn a_batch_that_runs_out_of_memory_ends_the_climb() {
     let lab = Lab::new();
-    // A picture alone takes three executions on zeros, two prompts, five steps and a decoding; then
-    // there is no room any more.
+    // A single picture takes three executions on zeros, two prompts, five steps and a decoding.
+    // After these the device has no memory left.
     let full = |log: &str| {
         let sim = Sim::new(xla_cpu_plugin()).log(lab.path(log));
         sim.out_of_memory(Place::Execute, When::From(3 + 2 + 5 + 1 + 1))
@@ -364,7 +365,7 @@ fn a_batch_that_runs_out_of_memory_ends_the_climb() {
         command(&lab, &full("another-log"), "devices tune --most 4 --scheduler euler").run().done();
     assert!(table.stdout.contains("best on xla-cpu: --batch 1, "), "{}", table.stdout);
 
-    // Where not even one picture fits, there is no advice.
+    // If not even one picture fits, the command recommends no batch.
     let never = lab.sim().out_of_memory(Place::Execute, When::Each);
     let ran = command(&lab, &never, "devices tune --scheduler euler").run().ended(1);
     assert!(ran.stdout.contains("xla-cpu: not even a single picture fits"), "{}", ran.stdout);

@@ -1,5 +1,5 @@
-//! Request logs, audits and plans through the binary over the test plugin; and ten thousand made-up
-//! requests.
+//! Are request logs, audits and plans right? Through the binary over the test plugin, and over ten
+//! thousand made-up requests.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -30,7 +30,7 @@ fn warm_lab() -> Lab {
         let lab = Lab::new();
         lab.quick(&lab.sim()).words("warmup --model").arg(demo_model()).run().done();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("evidence-warm");
-        // What another run of these tests left.
+        // Files that another run of these tests left are removed.
         let _ = std::fs::remove_dir_all(&folder);
         copy_folder(&lab.cache(), &folder);
         folder
@@ -63,13 +63,13 @@ fn a_run_appends_its_request_without_its_prompts() {
             "run --log-requests log.jsonl --steps 2 --prompt seven --negative-prompt blurry --width 60 --height 64",
         )
     };
-    // At once, so that both append to one file.
+    // Both runs go on at once, so that both append to one file.
     let (one, other) =
         (run().arg("--output").arg("1.png").start(), run().arg("--output").arg("2.png").start());
     one.wait().done();
     other.wait().done();
-    // What would have to be compiled is refused, and is evidence all the same; what fails otherwise
-    // is none.
+    // A request that is refused because it is not warm is logged, too. A request that fails for
+    // another reason is not.
     run().words("--require-warm --batch 2").run().ended(3);
     run().words("--clip-skip 99").run().ended(2);
     let text = std::fs::read_to_string(lab.path("log.jsonl")).unwrap();
@@ -93,7 +93,7 @@ fn a_run_appends_its_request_without_its_prompts() {
     }
     let refused = &log.requests[2].1;
     assert_eq!((refused.warm, refused.seconds, refused.batch_size), (Some(false), None, 2));
-    // All three are set against the store they came from.
+    // All three requests are judged by the store that served them.
     let audited = audit(&lab, "", &lab.path("log.jsonl")).ended(3).json();
     assert_eq!(
         (&audited["requests"], &audited["hits"], &audited["pixel_seconds"]["from_log"]),
@@ -113,7 +113,7 @@ fn lines_of_many_writers_stay_whole() {
             let path = &path;
             scope.spawn(move || {
                 for _ in 0..100 {
-                    // Opened anew, as another process would.
+                    // The log is opened again, as another process would do.
                     let request =
                         LoggedRequest { width: Some(width * 64), ..LoggedRequest::default() };
                     LogWriter::open(path).unwrap().append(&request).unwrap();
@@ -156,8 +156,8 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
         .iter()
         .map(|one| (&one["size"], &one["requests"], &one["stages"]))
         .collect();
-    // What is wanted most stands first; a text encoder serves all, and a VAE every batch of its
-    // size.
+    // The shape with the most requests comes first. One text encoder serves all shapes, and one VAE
+    // serves every batch of its size.
     assert_eq!(
         missing,
         [
@@ -189,7 +189,7 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
     ] {
         assert!(shown.contains(said), "no {said:?} in {shown}");
     }
-    // 56x64 is cold, and an eighth of 64x64 would be padding.
+    // 56x64 is cold. At 64x64, an eighth of the area would be padding.
     let narrow = lab.file("narrow.jsonl", lines(&[json!({"width": 56, "height": 64})]));
     let snapping = |percent: u64| {
         let words = format!("--tpu-shape-padding-multiple 8 --snap-to-warm {percent}");
@@ -216,8 +216,8 @@ fn an_audit_of_three_thousand_sizes_builds_no_graph() {
         .map(|index| json!({"width": 64 * (1 + index % 55), "height": 64 * (1 + index / 55)}))
         .collect();
     let log = lab.file("sizes.jsonl", lines(&sizes));
-    // One text encoder, and a denoiser and a decoder for each size: level 1 knows the first ones,
-    // and nobody has the others.
+    // The requests need one text encoder, and a denoiser and a decoder for each size. Level 1 knows
+    // those of the first size, and nobody has the others.
     let ran =
         audit(&lab, "-vv", &log).ended(3).says(&["looked up requests=3000 graphs=6001 built=0"]);
     let audited = ran.json();
@@ -225,8 +225,7 @@ fn an_audit_of_three_thousand_sizes_builds_no_graph() {
         (&audited["shapes"], &audited["hits"], &audited["graphs_at_risk"]),
         (&3000.into(), &1.into(), &5998.into())
     );
-    // Where level 1 cannot be asked, the graphs of the one size that is recorded are built, and no
-    // other.
+    // Without level 1, the graphs of the one recorded size are built, and no others.
     let ran = audit(&lab, "-vv --cache-read-only", &log).ended(3).says(&["graphs=6001 built=3"]);
     assert_eq!(ran.json()["hits"], 1);
     assert_eq!(lab.compiles(), 0);
@@ -283,15 +282,15 @@ fn what_is_no_log_and_no_budget_is_refused_in_words() {
     assert_eq!(lab.compiles(), 0);
 }
 
-/// What serves ten thousand requests for pictures of Stable Diffusion's sizes, at what a v5e takes
-/// for a compile.
+/// A plan for ten thousand requests for pictures of Stable Diffusion's sizes, with the compile
+/// times of a v5e.
 struct Service {
     problem: Problem,
     places: BTreeMap<Shape, usize>,
 }
 
 impl Service {
-    /// Sizes are padded to 128 px, and up to 30 percent of what is computed may be padding.
+    /// Sizes are padded to 128 px, and up to 30 per cent of the computed area may be padding.
     fn new(budget: Budget) -> Self {
         let mut wanted: BTreeMap<Shape, (u64, f64)> = BTreeMap::new();
         for request in generator::requests(10_000, 1) {
@@ -357,8 +356,8 @@ impl Service {
         Self { problem, places }
     }
 
-    /// The best that any of these lists of sizes comes to within the budget: each size at the kinds
-    /// of requests that come most, at as many of them as do best.
+    /// The least cost that any of these lists of sizes reaches within the budget. Each size is
+    /// warmed for the most frequent kinds of requests, and the number of kinds is the best one.
     fn best_of_lists(&self, lists: &[Vec<[u64; 2]>]) -> f64 {
         let mut kinds: BTreeMap<Shape, u64> = BTreeMap::new();
         for wanted in &self.problem.wanted {
@@ -382,7 +381,7 @@ impl Service {
         fitting.map(|(cost, _)| cost.total_seconds()).fold(f64::INFINITY, f64::min)
     }
 
-    /// Sizes by how many requests want them, the one that is wanted most first.
+    /// Sizes, ordered by the number of their requests, the most frequent first.
     fn sizes(&self) -> Vec<[u64; 2]> {
         let mut requests: BTreeMap<[u64; 2], u64> = BTreeMap::new();
         for wanted in &self.problem.wanted {
@@ -394,7 +393,7 @@ impl Service {
         sizes.into_iter().map(|(size, _)| size).collect()
     }
 
-    /// The shapes that are wanted most, as many as fit.
+    /// The most frequent shapes, as many as fit.
     fn most_wanted(&self, most: usize) -> (usize, f64) {
         let mut wanted: Vec<&Wanted> = self.problem.wanted.iter().collect();
         wanted.sort_by_key(|wanted| std::cmp::Reverse(wanted.requests));
@@ -469,7 +468,7 @@ fn a_plan_for_ten_thousand_requests_beats_every_fixed_list_of_as_many_sizes() {
 fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     let lab = Lab::new();
     std::fs::create_dir(lab.cache()).unwrap();
-    // Every side a twelfth: what the demo model makes in the time of a test.
+    // Every side is a twelfth of the original, so that the demo model is fast enough for a test.
     let requests = generator::requests(10_000, 12);
     let log = lab.file(
         "log.jsonl",
@@ -496,11 +495,11 @@ fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     let audited = audit(&lab, "--requests-per-store 200", &log).ended(3).json();
     assert_eq!((&audited["requests"], &audited["damaged_lines"]), (&10_000.into(), &json!([])));
     assert_eq!(audited["hits"], plan["served"], "the plan foretold it");
-    // What is planned again costs nothing, and still is what serves them.
+    // A second plan counts warm sizes as free, and serves at least as many requests.
     let again = command(&lab, words).arg("--requests").arg(&log).run().done().json();
     assert!(number(&again["served"]) >= number(&plan["served"]));
 
-    // As many sizes from the list for Stable Diffusion 1.5, one picture at a time.
+    // For comparison: as many sizes from the list for Stable Diffusion 1.5, one picture at a time.
     let other = Lab::new();
     let sizes: BTreeSet<_> =
         planned.iter().map(|request| (request.width, request.height)).collect();
@@ -546,7 +545,7 @@ fn a_manifest_is_warmed_for_hardware_that_is_not_here() {
     assert_eq!(lab.compiles(), 3);
     let audited = audit().done().json();
     assert_eq!((&audited["verdict"], &audited["bases"]["measured"]), (&"hit".into(), &3.into()));
-    // On the device that is here nothing is warm.
+    // For the device that is here nothing is warm.
     command(&lab, "audit --requests log.jsonl").run().ended(3);
     assert_eq!(lab.compiles(), 3);
 }
@@ -574,7 +573,7 @@ fn a_manifest_that_is_wrong_is_told_before_anything_is_compiled() {
 #[test]
 fn a_plan_for_negative_prompts_warms_the_graph_that_is_their_own() {
     let lab = Lab::new();
-    // As Stable Diffusion XL has it: without a negative prompt there are zeros in its place, and no
+    // As in Stable Diffusion XL, a missing negative prompt is replaced by zeros, which need no
     // encoder.
     random_model::write(
         random_model::Shape::Small("sdxl"),
@@ -603,10 +602,10 @@ fn a_cache_that_is_only_read_is_evidence_too() {
     let fallback = format!("--cache-dir elsewhere --cache-fallback {}", lab.cache().display());
     for words in ["--cache-read-only", &fallback] {
         assert_eq!(audit(&lab, words, &own).done().json()["verdict"], "hit");
-        // What the store measured is known, too.
+        // The times that the store measured are known, too.
         let audited = audit(&lab, words, &larger).ended(3).json();
         assert_eq!(audited["bases"], json!({"measured": 2, "alike": 1, "guessed": 0}), "{words}");
-        // 56x64 is cold, and 64x64, which nobody asked for, has it.
+        // 56x64 is cold. 64x64 would serve it, although no request asks for that size.
         let narrow = lab.file("narrow.jsonl", lines(&[json!({"width": 56, "height": 64})]));
         let snapping = format!("{words} --tpu-shape-padding-multiple 8 --snap-to-warm 13");
         assert_eq!(audit(&lab, &snapping, &narrow).done().json()["snapped"], 1, "{words}");
@@ -643,7 +642,7 @@ fn a_table_that_fails_keeps_no_other_from_being_warmed_and_each_gives_its_memory
             "{table}"
         );
     }
-    // Each had a runtime of its own, which is gone with its executables before the next comes.
+    // Each warmup had a runtime of its own, which frees its executables before the next one starts.
     let of =
         |wanted: fn(&Event) -> bool| lab.log().iter().filter(|entry| wanted(&entry.event)).count();
     let made = of(|event| {

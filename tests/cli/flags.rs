@@ -1,5 +1,5 @@
-//! What flags mean: one that is given twice, free text, devices that are not there, folders that
-//! are not there; through the binary.
+//! What does a flag mean that is given twice, or whose value is free text, a missing device or a
+//! missing folder? Through the binary.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -13,7 +13,7 @@ use support::Lab;
 use support::demo::{Picture, demo_model};
 use support::lab::DOUBLE;
 
-/// Every command, with the words that lead to it.
+/// Collects every command, with the words that select it.
 fn commands(of: &Command, words: &[String], found: &mut Vec<(Vec<String>, Command)>) {
     found.push((words.to_vec(), of.clone()));
     for command in of.get_subcommands() {
@@ -23,7 +23,8 @@ fn commands(of: &Command, words: &[String], found: &mut Vec<(Vec<String>, Comman
     }
 }
 
-/// Two unlike values of the same option, of which the first is refused by nobody before it is used.
+/// Gives two different values to each option. The first value is valid for the parser, so that only
+/// its use could refuse it.
 #[test]
 fn of_an_option_that_is_given_twice_the_last_one_counts_and_lists_stay_lists() {
     let mut root = Cli::command();
@@ -141,7 +142,7 @@ fn a_cache_folder_that_is_not_there_is_said() {
         ask.run().ended(3).says(&["there is no cache at ./cahce: the folder is not there"]);
     }
     assert!(!lab.path("cahce").exists(), "who asks makes no folder");
-    // The folder that nobody named is made by what is stored first.
+    // The default folder, which nobody named, is made when the first object is stored.
     let home = lab.bare().env_remove("PREHEAT_CACHE_DIR").env("XDG_CACHE_HOME", lab.path("home"));
     home.words("--json cache stats").run().done().silent();
 }
@@ -194,7 +195,7 @@ fn libtorch_is_not_downloaded_for_a_library_that_is_not_there() {
             .bare()
             .env_remove("PREHEAT_TORCH_BACKEND")
             .env("PREHEAT_DATA_DIR", lab.path("data"));
-        // There is no Python to download anything with.
+        // There is no Python, so nothing can be downloaded.
         bare.env("PATH", lab.path("nothing"))
     };
     for name in ["torch", "torch-cpu"] {

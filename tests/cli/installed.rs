@@ -1,5 +1,5 @@
-//! What preheat unpacked or installed, damaged since; a Python that would run what lies around; and
-//! limits on threads: through the binary.
+//! Does preheat notice damage to files that it unpacked or installed? Also: a Python that would run
+//! files of the current folder, and limits on threads. Through the binary.
 
 #![cfg(all(feature = "cli", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -37,7 +37,7 @@ fn a_demo_model_that_was_damaged_is_unpacked_again() {
     File::options().write(true).open(weights).unwrap().set_len(1000).unwrap();
     fs::remove_file(model.iter().find(|path| path.ends_with("vae/config.json")).unwrap()).unwrap();
     let vocabulary = model.iter().find(|path| path.ends_with("tokenizer/vocab.json")).unwrap();
-    // Of the same length.
+    // The damage keeps the length of the file.
     fs::write(vocabulary, vec![b' '; content(vocabulary).len()]).unwrap();
     lookup().says(&[
         "unet/diffusion_pytorch_model.safetensors is not as it was unpacked",
@@ -49,7 +49,7 @@ fn a_demo_model_that_was_damaged_is_unpacked_again() {
     lookup().silent();
 }
 
-/// A data folder with the installed plugin in it as an install of this release leaves it.
+/// A data folder that holds the installed plugin, as an install by this release leaves it.
 fn with_a_plugin(lab: &Lab) -> (PathBuf, PathBuf) {
     let installed = xla_cpu_plugin().parent().unwrap().to_owned();
     let folder = lab.path("data/plugins/xla-cpu").join(installed.file_name().unwrap());
@@ -73,11 +73,11 @@ fn a_plugin_that_was_damaged_since_it_was_installed_is_not_loaded() {
     let (data, library) = with_a_plugin(&lab);
     let run = || {
         let run = lab.bare().env_remove("PREHEAT_XLA_CPU_PLUGIN").env("PREHEAT_DATA_DIR", &data);
-        // No other one is found.
+        // No other plugin is found.
         run.env_remove("VIRTUAL_ENV").env("PATH", "").words("program run").arg(&program).run()
     };
     run().done();
-    // Only copied, or touched: its content is looked at, once.
+    // A copied or touched file has the same content, which is read once.
     let modified = || fs::metadata(&library).unwrap().modified().unwrap();
     let installed = modified();
     let touch = || {
@@ -87,7 +87,7 @@ fn a_plugin_that_was_damaged_since_it_was_installed_is_not_loaded() {
     touch();
     run().done();
     assert_eq!(modified(), installed, "the time is set back, so that it is not read again");
-    // One byte.
+    // One byte is changed.
     let mut content = fs::read(&library).unwrap();
     let middle = content.len() / 2;
     content[middle] ^= 1;
@@ -95,7 +95,7 @@ fn a_plugin_that_was_damaged_since_it_was_installed_is_not_loaded() {
     touch();
     let advice = "preheat plugins install xla-cpu";
     run().ended(1).says(&["xla_cpu_pjrt.so has another content than was installed", advice]);
-    // Its end.
+    // The end is cut off.
     File::options().write(true).open(&library).unwrap().set_len(middle as u64).unwrap();
     run().ended(1).says(&["xla_cpu_pjrt.so should be", advice]);
 }
@@ -137,8 +137,8 @@ fn a_folder_named_pip_is_not_taken_for_pip() {
     assert!(!lab.path("foreign").exists(), "what lies in the current folder ran");
 }
 
-/// `preheat` as a user whom limits and rights count for, who may read everything: root becomes
-/// another one.
+/// `preheat` as a user for whom limits and rights hold, and who may read everything. root becomes
+/// another user for this.
 fn as_a_user(run: Preheat) -> Preheat {
     let id = Command::new("id").arg("-u").output().unwrap();
     if id.stdout != b"0\n" {
@@ -155,7 +155,7 @@ fn a_cache_that_may_not_be_written_is_used() {
     let program = lab.file("double.mlir", DOUBLE);
     lab.bare().words("program compile").arg(&program).run().done();
     Command::new("chmod").args(["-R", "a-w"]).arg(lab.cache()).status().unwrap();
-    // Where the marks of loads go instead.
+    // The folder where the marks of loads go instead.
     let temporary = lab.path("temporary");
     fs::create_dir(&temporary).unwrap();
     fs::set_permissions(&temporary, fs::Permissions::from_mode(0o777)).unwrap();

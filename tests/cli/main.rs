@@ -1,9 +1,9 @@
-//! The command line: its output, its flags, its signals and the files that it is given, through
+//! Does the command line behave as a user expects? Its output, flags, signals and files, through
 //! the binary over the test plugin in front of XLA:CPU.
 //!
-//! All of them are one program, since linking takes longer than most of them run. A test that
-//! changes what belongs to the whole process (its environment, its folder, its signals, its
-//! limits) does so in a child process.
+//! All these tests are one program, because linking takes longer than most of them run. A test that
+//! changes the environment, current folder, signals or limits of the whole process does so in a
+//! child process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 

@@ -1,5 +1,6 @@
-//! The files that a command names: results go through links and into what is no file, inputs that
-//! are no files are refused at once, and no name reaches the terminal as more than text.
+//! What happens with the files that a command names? Results follow links, and go into devices and
+//! pipes. Inputs that are not regular files are refused at once. A name reaches the terminal only
+//! as text.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -21,8 +22,8 @@ use support::lab::DOUBLE;
 use support::tensors::{read_f32, write_f32};
 use support::{Lab, Preheat, Ran};
 
-/// No file that is read here is as large, and no machine that runs this has as much memory to
-/// spare.
+/// This is larger than any file that is read here, and than the free memory of any machine that
+/// runs this test.
 const SPARSE_BYTES: u64 = 1 << 40;
 
 /// A lab with a program and its inputs in it.
@@ -37,7 +38,8 @@ fn double(lab: &Lab, words: &str) -> Preheat {
     lab.preheat(&lab.sim()).words(words).words("program run double.mlir --inputs in")
 }
 
-/// Runs to the end, which must not be long in coming: what waits for a pipe waits for ever.
+/// Runs the command to its end, which must come soon: a command that waits for a pipe waits for
+/// ever.
 #[track_caller]
 fn at_once(preheat: Preheat) -> Ran {
     let mut started = preheat.start();
@@ -52,7 +54,7 @@ fn at_once(preheat: Preheat) -> Ran {
     started.wait()
 }
 
-/// The bytes on standard output, and what was said on standard error.
+/// The bytes on standard output, and the text on standard error.
 fn piped(mut preheat: Preheat) -> (Vec<u8>, String) {
     let output = preheat.command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -78,7 +80,7 @@ fn outputs_follow_links_and_go_into_what_is_no_file() {
     for folder in ["links", "elsewhere"] {
         fs::create_dir(lab.path(folder)).unwrap();
     }
-    // A link to what is not there yet, and then to what is there.
+    // First the link's target does not exist yet, and then it does.
     symlink("../elsewhere/out", lab.path("links/out")).unwrap();
     for _ in 0..2 {
         double(&lab, "").words("--output links/out").run().done();
@@ -91,7 +93,7 @@ fn outputs_follow_links_and_go_into_what_is_no_file() {
     symlink("/dev/null", lab.path("links/null")).unwrap();
     double(&lab, "--trace links/null").words("--output links/null").run().done();
     assert!(fs::metadata(lab.path("links/null")).unwrap().file_type().is_char_device());
-    // What a pipe's reader gets is the file, and the pipe stays one.
+    // The reader of the pipe gets the file, and the pipe stays a pipe.
     let pipe = lab.path("pipe");
     make_pipe(&pipe);
     let reader = std::thread::spawn({
@@ -127,7 +129,7 @@ fn a_pipe_that_nobody_reads_is_refused_before_the_work() {
         assert!(began.elapsed() < Duration::from_secs(20), "{words}: {:?}", began.elapsed());
     }
     assert_eq!(lab.compiles(), compiles, "nothing was made in vain");
-    // A reader that comes a moment later gets it all, and gets it once.
+    // A reader that opens the pipe a moment later gets the whole file, once.
     let going_on = double(&lab, "").words("--output pipe").start();
     let reader = std::thread::spawn({
         let pipe = lab.path("pipe");
@@ -157,7 +159,7 @@ fn a_hyphen_is_standard_output_and_what_a_person_is_told_goes_elsewhere() {
     let ran = lab.bare().words("run --prompt seven --log-requests -").run().ended(2);
     ran.says(&["--log-requests"]);
     assert!(!lab.path("-").exists());
-    // What was written to an open file before is still there.
+    // Text that was written to the open file before is still there.
     let log = lab.path("log.txt");
     fs::write(&log, "before\n").unwrap();
     let mut append = double(&lab, "-q").words("--trace /dev/stderr");
@@ -180,7 +182,7 @@ fn a_picture_goes_to_standard_output_and_several_do_not() {
     symlink("/dev/null", lab.path("links/null")).unwrap();
     run("links/null", "--batch 2").run().done();
     assert_eq!(names(&lab.path("links")), ["null"]);
-    // The name of a batch's file is no text, and keeps its bytes.
+    // The file name of a batch is not UTF-8, and keeps its bytes.
     let batch = lab.quick(&lab.sim()).words("--json run --prompt seven --steps 1 --batch 2");
     let batch = batch.arg("--model").arg(demo_model());
     let ran = batch.arg("--output").arg(OsStr::from_bytes(b"links/\xff.png")).run().done();
@@ -203,7 +205,7 @@ fn an_export_replaces_no_file_unasked_and_goes_through_pipes() {
     assert_eq!(archive.len(), usize::try_from(fs::metadata(&kept).unwrap().len()).unwrap());
     let ran = lab.bare().words("--json cache export -").run().ended(2);
     ran.says(&["--json both want standard output"]);
-    // Through a pipe, as over ssh.
+    // The export goes through a pipe into the import, as over ssh.
     let preheat = env!("CARGO_BIN_EXE_preheat");
     let import = format!("{preheat} --cache-dir other cache import --trust /dev/stdin");
     let mut shell = Command::new("sh")
@@ -240,8 +242,8 @@ fn a_manifest_goes_to_standard_output() {
     plan("-q").arg("--model").arg(odd).run().ended(2).says(&["a manifest is UTF-8 text"]);
 }
 
-/// What is no regular file, by what is said of it, and one that is larger than any file of its
-/// kind.
+/// Things that are not regular files, each with the words that an error has for it, and a file that
+/// is larger than any of its kind.
 const NO_FILES: [&str; 3] = ["named pipe", "device", "sparse"];
 
 /// Puts one of them in the place of `path`.
@@ -270,8 +272,8 @@ fn inputs_that_are_no_files_are_refused_at_once_by_name() {
         "plugins install xla-cpu --force --wheel",
     ] {
         for no_file in NO_FILES {
-            // A log is read to its end, line by line, and a wheel or a plugin as far as its
-            // checksum; neither is kept in memory.
+            // A log is read to its end, line by line. A wheel or a plugin is read for its checksum.
+            // Neither is kept in memory.
             let streaming = ["audit", "plan", "plugins", "cache"];
             let is_streamed = streaming.iter().any(|command| words.starts_with(command));
             if no_file == "sparse" && is_streamed {
@@ -335,7 +337,7 @@ fn a_request_is_read_from_an_open_pipe_and_a_mark_before_json_is_none_of_it() {
         child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     };
-    // Everything was read: what is left is that it is not warm.
+    // Everything was read: the only failure left is that the request is not warm.
     let output = run("\u{feff}{\"prompt\": \"seven\"}");
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     fs::write(&config, text.replace('{', "{\n<<<<<<< HEAD\n")).unwrap();
@@ -363,7 +365,7 @@ fn the_end_of_a_long_prompt_is_not_said_whole() {
     assert!(ran.says(&["expected u64"]).stderr.len() < 30_000);
 }
 
-/// Asserts that nothing printed acts on a terminal.
+/// Asserts that the output has no character that controls a terminal.
 #[track_caller]
 fn is_plain(ran: &Ran) {
     for text in [&ran.stdout, &ran.stderr] {
@@ -410,7 +412,7 @@ fn paths_that_are_no_text_are_shown_and_cost_no_result() {
     assert_eq!(ran.json()["signature"]["model_id"], "double-\u{fffd}");
     let info = preheat("--json cache info").run().done().json();
     assert!(info["dir"].as_str().unwrap().ends_with("cache-\u{fffd}"), "{info}");
-    // A finding has a path, too.
+    // A finding prints a path, too.
     let object = support::lab::files_under(&folder.join("objects-v1")).remove(0);
     fs::write(object, "damaged").unwrap();
     let found = preheat("--json cache verify").run().ended(4).json();

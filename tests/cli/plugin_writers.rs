@@ -1,4 +1,5 @@
-//! A plugin that somebody else could change is warned of, and used: whoever named it meant it.
+//! Is a plugin used that somebody else could change? Yes, with a warning, because the user named it
+//! on purpose.
 
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -43,7 +44,7 @@ fn a_plugin_that_others_may_write_is_warned_of() {
     set_mode(&plugin, 0o755);
     set_mode(&folder, 0o777);
     assert_warned(over(&lab, &plugin), &folder);
-    // By way of a link, the folder that it leads to counts, and the one that it lies in.
+    // For a link, both its target's folder and its own folder count.
     let link = lab.path("link.so");
     symlink(&plugin, &link).unwrap();
     assert_warned(over(&lab, &link), &folder);
@@ -54,7 +55,7 @@ fn a_plugin_that_others_may_write_is_warned_of() {
     let link = open.join("link.so");
     symlink(&plugin, &link).unwrap();
     assert_warned(over(&lab, &link), &open);
-    // So it is of one that compiles for hardware that is not here.
+    // The same warning is given for a plugin that compiles for hardware that is not here.
     let posed = lab.sim().pose("v5e:1x1");
     let ahead = lab.preheat_tpu(&posed).env("PREHEAT_TPU_PLUGIN", &link);
     let ahead =

@@ -1,5 +1,5 @@
-//! Programs that JAX exported, through the binary and the real XLA:CPU: what comes out agrees with
-//! what JAX computed.
+//! Do programs that JAX exported give the results that JAX computed? Through the binary and the
+//! real XLA:CPU.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -79,7 +79,7 @@ fn cases(programs: &[Exported]) -> Vec<Case<'_>> {
         .collect()
 }
 
-/// Runs `work` on every item in a few threads, and panics with all that went wrong.
+/// Runs `work` on every item in a few threads, and panics with a list of all failures.
 fn each<T: Sync>(items: &[T], work: impl Fn(usize, &T) -> Result<(), String> + Sync) {
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -181,9 +181,9 @@ fn a_second_process_gives_the_same_bytes_and_compiles_nothing() {
     assert_eq!(lab.log().deserializes(), cases.len());
 }
 
-/// Text and HLO lose what changes no code before they are hashed. Bytecode is hashed as it is
-/// (`cache/src/program.rs`), so its locations tell two programs apart that are the same: a compile
-/// too many, never a wrong hit.
+/// Parts of text and HLO that change no code are removed before hashing. Bytecode is hashed as it
+/// is (`cache/src/program.rs`), so equal programs with other source locations differ. That costs a
+/// needless compile, and never causes a wrong hit.
 #[test]
 fn keys_of_pairs_are_equal_where_the_program_is_the_same() {
     let pairs: Vec<Pair> =
@@ -226,7 +226,7 @@ fn of_devices(name: &str) -> PathBuf {
     folder().join("devices").join(name)
 }
 
-/// What was printed, and that nothing was compiled, stored or run.
+/// Asserts that nothing was compiled, stored or run, and returns the output.
 #[track_caller]
 fn refused(lab: &Lab, words: &str, file: &std::path::Path) -> support::Ran {
     let before = lab.compiles();
@@ -261,7 +261,7 @@ fn programs_for_several_devices_are_not_run_as_programs_for_one() {
                 "--aot",
             ]);
         }
-        // A HloModuleProto declares nothing; what is in it tells.
+        // A HloModuleProto declares no number of devices, so its content decides.
         for form in ["gspmd.hlo.pb", "shardy.hlo.pb"] {
             let file = of_devices(&format!("{name}_{form}"));
             refused(&lab, "program run", &file).says(&[
@@ -307,7 +307,7 @@ fn what_a_program_declares_or_names_counts_however_it_is_written() {
     ]);
     let odd = program("mhlo.num_replicas = 0 : i32", both);
     refused(&lab, "program run", &odd).says(&["`mhlo.num_replicas` must be a whole number from 1"]);
-    // A collective over the one device that there is does nothing, and runs.
+    // A collective over the only device does nothing, and runs.
     let one = program(
         "mhlo.num_replicas = 1 : i32, mhlo.num_partitions = 1 : i32",
         "0> : tensor<1x1xi64",

@@ -1,5 +1,5 @@
-//! Signals through the binary: those that were ignored at its start stay ignored, every other one
-//! ends it soon, whatever the plugin does.
+//! Do signals end the command? A signal that was ignored when the binary started stays ignored.
+//! Every other one ends the binary soon, whatever the plugin does.
 
 #![cfg(all(feature = "cli", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -14,12 +14,13 @@ use pjrt_sim::{Event, Place, When};
 use support::Lab;
 use support::lab::{DOUBLE, files_under, library, until};
 
-/// What is promised from the signal to the end of the process.
+/// The promised time from the signal to the end of the process.
 const PROMISED: Duration = Duration::from_secs(2);
-/// A busy machine may keep a process from running, so one of a few tries has to do it.
+/// A busy machine may keep a process from running, so it is enough that one of several tries ends
+/// in time.
 const TRIES: usize = 3;
 
-/// Asserts that a process ends as soon as is promised; `run` says how long it took.
+/// Asserts that a process ends within the promised time; `run` returns the time that it took.
 #[track_caller]
 fn assert_ends_soon(what: &str, mut run: impl FnMut() -> Duration) {
     let mut took = Vec::new();
@@ -63,14 +64,14 @@ fn a_plugin_that_hangs_keeps_no_process_from_its_end() {
     }
 }
 
-/// How long a run takes to end that hangs in the plugin.
+/// Measures how long a run that hangs in the plugin takes to end.
 fn end_hanging(place: Place, signal: &str) -> Duration {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     let hang = lab.sim().hang(place, When::Each);
     let mut going_on = lab.preheat(&hang).words("program run").arg(&program).start();
     if place == Place::Execute {
-        // The log has executions once they have ended.
+        // The plugin logs an execution only when it has ended, so the test waits for the object.
         until("the step", || lab.objects().len() == 1);
         std::thread::sleep(Duration::from_millis(200));
     } else {
@@ -82,7 +83,7 @@ fn end_hanging(place: Place, signal: &str) -> Duration {
     going_on.wait().ended(130).says(&["interrupted"]);
     let took = sent.elapsed();
     assert!(files_under(&lab.cache().join("tmp")).is_empty());
-    // Nothing is in the way of whoever comes next.
+    // The next run is not disturbed.
     let next = lab.preheat(&lab.sim()).words("program run").arg(&program).run();
     next.done().silent_about_the_cache();
     lab.assert_nothing_half_written();
@@ -91,7 +92,7 @@ fn end_hanging(place: Place, signal: &str) -> Duration {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    // A machine may be so busy that the first one has ended it before the second comes.
+    // On a busy machine the first signal may have ended the process before the second is sent.
     let was_at_once = (0..10).any(|_| {
         let lab = Lab::new();
         let program = lab.file("double.mlir", DOUBLE);
@@ -101,7 +102,7 @@ fn a_second_signal_ends_it_at_once() {
         let pid = going_on.id().to_string();
         let twice = format!("kill -INT {pid}; sleep 0.05; kill -INT {pid}");
         Command::new("sh").args(["-c", &twice]).stderr(Stdio::null()).status().unwrap();
-        // Nobody had the time to say a word.
+        // The process had no time to print anything.
         !going_on.wait().ended(130).stderr.contains("interrupted")
     });
     assert!(was_at_once);
@@ -112,13 +113,13 @@ fn a_standard_error_that_nobody_reads_keeps_no_process_from_its_end() {
     assert_ends_soon("TERM", end_unread);
 }
 
-/// How long a run takes to end whose plugin hangs, and whose standard error takes no more.
+/// Measures how long a run takes to end if its plugin hangs and its standard error is full.
 fn end_unread() -> Duration {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     let hang = lab.sim().hang(Place::Compile, When::Each);
     let (mut reader, writer) = std::io::pipe().unwrap();
-    // As much as a pipe takes.
+    // This fills the pipe.
     let filled = Command::new("timeout")
         .args(["1", "cat", "/dev/zero"])
         .stdout(writer.try_clone().unwrap())

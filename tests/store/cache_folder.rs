@@ -1,5 +1,5 @@
-//! Whose folder is the cache, and whose machine code is run: through the binary, as a person would
-//! meet it.
+//! Whose folder may be the cache, and whose machine code is run? Through the binary, as a person
+//! would meet it.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -38,7 +38,7 @@ fn use_and_clear(lab: &Lab, dir: &Path) {
     run(lab, dir).run().done();
 }
 
-/// Files below a folder with what is in them, but for the store's own.
+/// The files below a folder with their contents, except those of the store.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let store = folder.join("preheat-store");
     let files = files_under(folder).into_iter().filter(|path| !path.starts_with(&store));
@@ -87,7 +87,7 @@ fn no_link_leads_out_of_a_cache() {
         let before = contents(&victim);
         let _ = std::fs::remove_dir_all(lab.cache().join(linked));
         symlink("../victim", lab.cache().join(linked)).unwrap();
-        // Some commands fail by it, each with an error; what matters is what they leave.
+        // Some commands fail with an error; the test checks only which files they leave.
         for words in [
             "program run double.mlir --force-recompile",
             "cache verify --repair",
@@ -103,7 +103,7 @@ fn no_link_leads_out_of_a_cache() {
 fn a_store_of_an_earlier_release_is_marked_once_and_serves_on() {
     let lab = lab();
     run(&lab, &lab.cache()).run().done();
-    // That release made no mark.
+    // That older release made no mark file.
     std::fs::remove_file(lab.cache().join("OWNED-BY-PREHEAT")).unwrap();
     std::fs::write(lab.cache().join("tmp/thesis.txt"), "mine").unwrap();
     let (ran, compiles) =
@@ -122,7 +122,7 @@ fn a_store_of_an_earlier_release_in_somebodys_folder_moves_into_one_of_its_own()
     let lab = lab();
     let home = lab.path("home");
     run(&lab, &home).run().done();
-    // That release made no mark, and was pointed at a folder that others use as well.
+    // That older release made no mark file, and its folder was one that others use as well.
     std::fs::remove_file(home.join("OWNED-BY-PREHEAT")).unwrap();
     for name in ["thesis.txt", "tmp/thesis.txt", "locks/k"] {
         std::fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
@@ -133,7 +133,7 @@ fn a_store_of_an_earlier_release_in_somebodys_folder_moves_into_one_of_its_own()
     assert_eq!((compiles, &ran.json()["stages"][0]["source"]), (0, &"disk".into()));
     ran.says(&["the cache of an earlier release lay among other files in", "home/preheat-store"]);
     assert!(contents(&home).into_keys().eq(theirs.clone()), "{:?}", contents(&home));
-    // It is said once, and nothing else is ever moved.
+    // The move is reported once, and nothing else is ever moved.
     let (_, compiles) = lab.counting(|| run(&lab, &home).run().done().silent_about_the_cache());
     assert_eq!(compiles, 0);
     use_and_clear(&lab, &home);
@@ -198,7 +198,7 @@ fn a_shared_cache_has_the_modes_of_its_group() {
     assert_eq!(lab.counting(|| shared().env("PREHEAT_CACHE_SHARED", "1").run().done()).1, 0);
 }
 
-/// A lab that every user of the machine can reach: the binary and the plugins are in it, too.
+/// A lab that every user of the machine can reach; the binary and the plugins are in it, too.
 fn lab_for_all() -> Lab {
     let lab = lab();
     let link = |from: &Path, name: &str| {
@@ -214,7 +214,7 @@ fn lab_for_all() -> Lab {
     lab
 }
 
-/// `preheat` over a cache folder as another user, whom this machine need not know.
+/// `preheat` over a cache folder as another user, who need not exist on this machine.
 fn as_user(lab: &Lab, dir: &Path, uid: u32, gid: u32) -> Preheat {
     let mut command = std::process::Command::new(lab.path("preheat"));
     command.uid(uid).gid(gid).env_clear().env("HOME", lab.path("")).current_dir(lab.path(""));
@@ -234,7 +234,7 @@ fn volume(lab: &Lab, gid: u32) -> PathBuf {
     volume
 }
 
-/// What other users do takes root to try: `cargo xtask test` runs these where it is root.
+/// Only root can act as another user: `cargo xtask test` runs these tests if it runs as root.
 #[test]
 #[ignore = "takes root, to run as other users"]
 fn on_a_volume_of_a_group_one_user_has_a_store_of_its_own_and_another_is_told_of_the_flag() {
@@ -264,7 +264,7 @@ fn on_a_volume_of_a_group_its_users_share_a_cache_by_decision() {
     }
     let stats = as_user(&lab, &volume, 4003, 4000).words("--cache-shared --json cache stats");
     assert_eq!(stats.run().done().json()["hits"]["disk"], 3, "each of them wrote to the index");
-    // Without the decision nobody runs what the others put there.
+    // Without the decision to share, nobody runs machine code that others put there.
     let (ran, compiles) =
         lab.counting(|| as_user(&lab, &volume, 4002, 4000).words(PROGRAM).run().done());
     ran.says(&["--cache-shared"]);

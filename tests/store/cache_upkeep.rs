@@ -1,5 +1,5 @@
-//! Looking after the cache by the command line: verify, prune, pins, export and import, the limit
-//! on its size.
+//! Do the commands work that look after the cache? Verify, prune, pins, export and import, and the
+//! limit on its size.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -91,7 +91,7 @@ fn what_cannot_be_compiled_again_is_said_to_be_gone_until_it_is_warm() {
     let key = key(&lab, "double");
     let object = lab.objects().into_iter().find(|path| path.ends_with(&key)).unwrap();
     std::fs::write(&object, "damaged").unwrap();
-    // XLA:CPU itself is another build than the test plugin, which compiled it.
+    // The test plugin compiled the graphs, and XLA:CPU itself is another plugin build.
     let repaired = cache(&lab, "verify --repair").ended(4).json();
     assert_eq!((&repaired["damaged"], &repaired["remade"]), (&false.into(), &json!([])));
     assert_eq!(repaired["gone"][0]["graph_key"], key.as_str());
@@ -147,7 +147,7 @@ fn prune_says_what_it_would_remove_and_removes_it() {
     let would = cache(&lab, "prune --max-size 0 --dry-run").done().json();
     assert_eq!((&would["dry_run"], &would["removed"]), (&true.into(), &2.into()));
     assert_eq!(lab.objects().len(), 2);
-    // The plugin that made them is installed where the environment says.
+    // The plugin that compiled them is installed at the path that the environment gives.
     let stale = |lab: &Lab, plugin: PathBuf| {
         lab.preheat(&lab.sim())
             .env("PREHEAT_XLA_CPU_PLUGIN", plugin)
@@ -167,8 +167,8 @@ fn prune_says_what_it_would_remove_and_removes_it() {
         .done()
         .json();
     assert_eq!((&gone["removed"], &gone["entries"][0]["reason"]), (&2.into(), &"stale".into()));
-    // No plugin at all is a folder that is not mounted, or another home, rather than a wish to have
-    // nothing left.
+    // If no plugin is found at all, a folder is probably not mounted, or the home is another one.
+    // The user hardly wants to remove everything, so nothing is removed.
     let none = lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", lab.path("none"));
     let none = none.env("PREHEAT_DATA_DIR", lab.path("none")).env("HOME", lab.path("home"));
     none.words("cache prune --stale")
@@ -221,7 +221,7 @@ fn what_is_exported_hits_where_it_is_imported() {
         lab.bare().words("--json cache export --model double").arg(&file).run().done().json();
     assert_eq!((&exported["objects"], &exported["left_out"]), (&1.into(), &json!([])));
     assert_eq!(exported["file_bytes"], std::fs::metadata(&file).unwrap().len());
-    // Others may read it as they may read any file that is made here.
+    // Other users have the same rights to read it as to any new file.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,5 @@
-//! Damage to an object: no byte of it reaches the plugin, and it is healed.
+//! What happens if an object is damaged? No byte of it reaches the plugin, and it is compiled
+//! again.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -13,7 +14,8 @@ use preheat::{Dtype, Program, Runtime, Signature, Source, create_execution_signa
 use support::lab::{DOUBLE, library};
 use support::{Lab, in_child};
 
-/// How many of the damages are healed by a compile; that the others are no hits is shown without.
+/// How many of the damages are followed by a compile. For the others, the test only shows that they
+/// are no hits.
 const HEALED: usize = 48;
 
 fn builder(lab: &Lab) -> Builder {
@@ -28,7 +30,7 @@ fn double() -> (Signature, Program) {
     (signature, Program::sniff(DOUBLE.as_bytes()).unwrap())
 }
 
-/// Every damage of one byte, and every cut, by turns.
+/// Every damage of one byte and every cut, in turns.
 fn damages(whole: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     (0..whole.len()).flat_map(|at| {
         let mut flipped = whole.to_vec();
@@ -47,8 +49,8 @@ fn no_damaged_byte_reaches_the_plugin_and_all_damage_is_healed() {
         builder(lab).build().unwrap().get_or_compile(&signature, &program).unwrap();
         let path = lab.objects()[0].clone();
         let whole = std::fs::read(&path).unwrap();
-        // One that writes nothing, for the sake of time: it checks objects the same way, and leaves
-        // the quarantine alone.
+        // A read-only cache saves time: it checks objects in the same way, and moves nothing into
+        // quarantine.
         let warm = builder(lab).require_warm(true).read_only(true).build().unwrap();
         let began = Instant::now();
         let mut count = 0;

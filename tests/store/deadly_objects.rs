@@ -1,5 +1,5 @@
-//! An object that ends the process that loads or runs it: it does so once. What only looks like it,
-//! a process that was killed, costs the object nothing.
+//! Can an object end more than one process? An object that ends the process that loads or runs it
+//! does so once. If the process was killed for another reason, the object is kept.
 
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -17,7 +17,7 @@ use serde_json::Value;
 use support::lab::{DOUBLE, files_under, library, until};
 use support::{Lab, Preheat, Ran, in_child};
 
-/// The marks that there are, of processes that live and of those that are gone.
+/// All marks of loads, both of processes that live and of those that have ended.
 fn marks(lab: &Lab) -> Vec<PathBuf> {
     files_under(&lab.cache().join("loading"))
 }
@@ -29,7 +29,7 @@ fn quarantined(lab: &Lab) -> Vec<PathBuf> {
 /// `program run` of a small program, by this `preheat`.
 fn program(lab: &Lab, preheat: Preheat) -> Preheat {
     let file = lab.path("double.mlir");
-    // Written once: several runs may read it at the same time.
+    // The file is written once, because several runs may read it at the same time.
     if !file.exists() {
         std::fs::write(&file, DOUBLE).unwrap();
     }
@@ -51,7 +51,7 @@ fn assert_source(ran: Ran, source: &str) -> Ran {
     ran
 }
 
-/// Nothing is left of a load, and nothing was taken for damage.
+/// Asserts that no mark of a load is left, and that nothing was taken for damage.
 #[track_caller]
 fn assert_sound(lab: &Lab) {
     assert_eq!(marks(lab), [] as [PathBuf; 0]);
@@ -59,7 +59,7 @@ fn assert_sound(lab: &Lab) {
     lab.assert_nothing_half_written();
 }
 
-/// One run is killed in the middle of a load, which hangs there.
+/// Kills a run in the middle of a load that hangs.
 fn kill_while_it_loads(lab: &Lab, load: u64) {
     let hang = lab.sim().hang(Place::Deserialize, When::Nth(load));
     let hanging = program(lab, lab.preheat(&hang)).start();
@@ -98,7 +98,7 @@ fn an_object_that_ends_a_process_as_it_is_loaded_ends_no_other() {
 fn an_object_that_ends_a_process_as_it_runs_first_ends_no_other() {
     let lab = Lab::new();
     assert_source(on_cpu(&lab, &lab.sim()), "compiled");
-    // Of the process that loads it first, and of two children.
+    // The marks are those of the process that loads first, and of two children.
     let deadly = (1..=3).fold(lab.sim(), |sim, nth| sim.crash(Place::Execute, When::Nth(nth)));
     assert_eq!(on_cpu(&lab, &deadly).status, None);
     assert_source(on_cpu(&lab, &deadly), "compiled").says(&["quarantine"]);
@@ -173,7 +173,7 @@ fn where_no_child_has_the_device_two_dead_processes_count() {
     let healed = assert_source(on_tpu(&lab, &deadly), "compiled");
     healed.says(&["quarantine", "only one process can have the TPU"]);
     assert_eq!((marks(&lab).len(), lab.log().deserializes_started()), (0, 2));
-    // One alone does not, and a load that ends as it should takes what it left away.
+    // One mark alone does not, and a load that ends well removes it.
     let lab = Lab::new();
     assert_source(on_tpu(&lab, &lab.sim()), "compiled");
     assert_eq!(on_tpu(&lab, &lab.sim().crash(Place::Deserialize, When::Nth(1))).status, None);
@@ -181,12 +181,12 @@ fn where_no_child_has_the_device_two_dead_processes_count() {
     assert_sound(&lab);
 }
 
-/// The folder of this user's for marks that the cache does not take.
+/// The user's own folder for marks that cannot be written into the cache.
 fn own_marks(lab: &Lab) -> PathBuf {
     lab.path("user-cache/preheat-marks")
 }
 
-/// Whether a run says that an object is passed over, and nothing of it is loaded.
+/// Asserts that a run reports that an object is passed over, and loads nothing of it.
 #[track_caller]
 fn assert_passed_over(lab: &Lab, run: impl Fn(&Sim) -> Ran, named: &str) {
     let loads = lab.log().deserializes_started();
@@ -203,7 +203,7 @@ fn an_object_of_a_store_that_is_only_read_ends_one_process_and_is_passed_over() 
     assert_source(on_cpu(&lab, &lab.sim()), "compiled");
     let stored = files_under(&lab.cache());
     let run = |sim: &Sim| program(&lab, lab.preheat(sim).words("--cache-read-only")).run();
-    // One that is sound costs nothing.
+    // A sound object is loaded as before.
     assert_source(run(&lab.no_compiles()), "disk").silent();
     assert_eq!(files_under(&own_marks(&lab).join("loading")), [] as [PathBuf; 0]);
     let deadly = lab.sim().crash(Place::Deserialize, When::Each);
@@ -240,9 +240,10 @@ fn what_a_killed_process_was_loading_from_a_store_that_is_only_read_is_tried_and
 fn where_the_store_takes_no_mark_it_goes_to_a_folder_of_the_user() {
     let lab = Lab::new();
     assert_source(on_cpu(&lab, &lab.sim()), "compiled");
-    // As in a store that this user may not write; whoever runs the tests may write everything.
+    // A file in the place of the folder acts like a store that this user may not write. Rights
+    // would not help, because the user who runs the tests may write everything.
     std::fs::write(lab.cache().join("loading"), "").unwrap();
-    // Nor has this user a folder for a cache: what is there is a link.
+    // The user has no cache folder either: a link is in its place.
     std::fs::create_dir(lab.path("user-cache")).unwrap();
     std::os::unix::fs::symlink(lab.path("elsewhere"), own_marks(&lab)).unwrap();
     for folder in ["elsewhere", "temporary"] {
@@ -276,14 +277,14 @@ fn an_object_of_a_store_behind_the_main_one_is_passed_over_once_it_ended_a_proce
     assert_eq!(marks(&lab).len(), 1);
     assert_source(run(&deadly), "compiled").says(&["compiled anew"]);
     assert_source(run(&lab.no_compiles()), "disk").silent();
-    // The main store loses what replaced it, and remembers why that was needed.
+    // The main store loses the replacement, but still remembers why it was needed.
     std::fs::remove_file(lab.objects().remove(0)).unwrap();
     let object = files_under(&behind.join("objects-v1")).remove(0);
     assert_passed_over(&lab, run, object.to_str().unwrap());
     assert!(!own_marks(&lab).exists(), "the main store takes the marks");
 }
 
-/// A program that offers no child, as a library's user may be.
+/// A program that offers no child process for trials, as a user of the library may be.
 #[test]
 fn a_program_that_serves_no_child_believes_two_dead_processes() {
     in_child("a_program_that_serves_no_child_believes_two_dead_processes", Lab::sim, |lab| {
@@ -305,7 +306,7 @@ fn a_program_that_serves_no_child_believes_two_dead_processes() {
         let payload = payload(first.graph_key());
         let path = |name: &str| lab.cache().join("loading").join(format!("{payload}.{name}"));
         let dead = |name: &str| std::fs::write(path(name), "").unwrap();
-        // Loaded and never run: its mark goes with it.
+        // The executable is loaded and never run; its mark is removed when it is dropped.
         let unused = get();
         assert_eq!((unused.report().source, marks(lab).len()), (Source::Disk, 1));
         drop(unused);
@@ -323,7 +324,7 @@ fn a_program_that_serves_no_child_believes_two_dead_processes() {
     });
 }
 
-/// What a function is made of, so that running it ends the process. Every entry of one is at a
+/// The machine code of a function that ends its process when it runs. Every function begins at a
 /// multiple of sixteen bytes.
 #[cfg(target_arch = "x86_64")]
 const DEADLY_CODE: [(i32, &[u8]); 3] = [
@@ -337,8 +338,8 @@ const DEADLY_CODE: [(i32, &[u8]); 2] = [
     (11, &[0, 0, 0x80, 0xd2, 0, 0, 0, 0xf9]), // mov x0, #0; str x0, [x0]
 ];
 
-/// Puts other code in the place of every function of the ELF object in an executable of XLA:CPU's.
-/// How many bytes that were.
+/// Replaces the code of every function of the ELF object in an executable of XLA:CPU. Returns how
+/// many bytes were replaced.
 fn poison(payload: &mut [u8], code: &[u8]) -> usize {
     let start = payload.windows(4).position(|bytes| bytes == b"\x7fELF");
     let start = start.expect("there is an object file in it");
@@ -361,7 +362,7 @@ fn poison(payload: &mut [u8], code: &[u8]) -> usize {
     poisoned
 }
 
-/// Machine code that is forged, under checksums that are right: no check of the store's can tell.
+/// Forged machine code under correct checksums, which no check of the store can detect.
 #[test]
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn forged_machine_code_ends_one_process_and_is_replaced() {

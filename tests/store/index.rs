@@ -1,6 +1,6 @@
-//! The index where it is not what sled made, where the system refuses what it needs, and where
-//! another program holds its lock: executables are found all the same, soon, and nothing that the
-//! index knows is lost without need.
+//! What happens if the index is damaged, if the system refuses what it needs, or if another program
+//! holds its lock? Executables are still found, soon, and nothing that the index knows is lost
+//! without need.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -100,7 +100,7 @@ fn what_sled_did_not_make_is_neither_opened_nor_waited_for() {
             };
             replace(path, make);
             let began = Instant::now();
-            // Little memory is enough: nothing of 20 GB is read.
+            // Little memory is enough, because the file of 20 GB is not read.
             let few = ["--as=4294967296"];
             let list = lab.bare().words("--json cache list").through("prlimit", &few).run().done();
             assert!(!list.stderr.contains("panicked"), "{}", list.stderr);
@@ -123,7 +123,7 @@ fn what_sled_did_not_make_is_neither_opened_nor_waited_for() {
     }
 }
 
-/// A library that a process is started with, whose functions stand before the system's.
+/// A library that is loaded into a process at its start, and whose functions replace the system's.
 #[cfg(target_os = "linux")]
 fn shim(lab: &Lab, source: &str) -> PathBuf {
     let library = lab.path("shim.so");

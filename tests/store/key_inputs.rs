@@ -1,5 +1,5 @@
-//! Each input of the key: where it changes the plugin compiles again, where nothing that matters
-//! changes it does not.
+//! Is each input of the key covered? If an input changes, the plugin compiles again; if nothing
+//! that matters changes, it does not.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -22,10 +22,10 @@ fn compiles(lab: &Lab, preheat: Preheat, program: &Path) -> bool {
     count == 1
 }
 
-/// Asserts that `changed` needs a compile of its own where `base` is compiled, once, and that
-/// neither takes the other's place.
+/// Asserts that `changed` needs one compile of its own although `base` is compiled, and that
+/// neither replaces the other.
 ///
-/// Asked before that compile, `lookup` names `field` as what differs.
+/// Before that compile, `lookup` names `field` as the difference.
 #[track_caller]
 fn misses(lab: &Lab, field: &str, base: impl Fn() -> Preheat, changed: impl Fn() -> Preheat) {
     let program = lab.file("double.mlir", DOUBLE);
@@ -41,7 +41,7 @@ fn misses(lab: &Lab, field: &str, base: impl Fn() -> Preheat, changed: impl Fn()
     assert_eq!(lab.objects().len(), 2);
 }
 
-/// Asserts that `changed` is served what `base` compiled.
+/// Asserts that `changed` gets the executable that `base` compiled.
 #[track_caller]
 fn hits(lab: &Lab, base: impl Fn() -> Preheat, changed: impl Fn() -> Preheat) {
     let program = lab.file("double.mlir", DOUBLE);
@@ -50,14 +50,14 @@ fn hits(lab: &Lab, base: impl Fn() -> Preheat, changed: impl Fn() -> Preheat) {
     assert_eq!(lab.objects().len(), 1);
 }
 
-/// [`misses`] where only the test plugin's own answers change.
+/// The same as [`misses`], if only the test plugin's own answers change.
 #[track_caller]
 fn misses_where_the_plugin_says(field: &str, change: impl Fn(Sim) -> Sim) {
     let lab = Lab::new();
     misses(&lab, field, || lab.preheat(&lab.sim()), || lab.preheat(&change(lab.sim())));
 }
 
-/// [`misses`] where the plugin poses as a TPU.
+/// The same as [`misses`], with a plugin that poses as a TPU.
 #[track_caller]
 fn misses_on_a_tpu(field: &str, change: impl Fn(Sim) -> Sim) {
     let lab = Lab::new();
@@ -269,8 +269,8 @@ fn another_number_of_cpus_misses() {
 #[test]
 fn another_affinity_misses() {
     let lab = Lab::new();
-    // As many CPUs as are allowed here say nothing: a machine with one could not be narrowed. One
-    // CPU against seven that are claimed always differ.
+    // The number of CPUs of this machine proves nothing, because one CPU could not be reduced. One
+    // CPU always differs from seven that the environment claims.
     let first = std::fs::read_to_string("/proc/self/status").unwrap();
     let list = first
         .lines()
@@ -300,7 +300,7 @@ fn another_affinity_misses() {
         1,
         "pinned to one CPU, it took what was made for seven"
     );
-    // Pinned is the same as told: both see one CPU.
+    // A pinned process and one with `NPROC=1` both see one CPU, so they share the executable.
     assert!(!compiles(&lab, lab.preheat(&lab.sim()).env("NPROC", "1"), &program));
     assert_eq!(lab.counting(|| pinned().run().done()).1, 0);
 }
@@ -324,7 +324,7 @@ fn flags_that_only_dump_hit() {
     hits(&lab, || lab.preheat(&lab.sim()), || lab.preheat(&lab.sim()).env("XLA_FLAGS", &flags));
     // Nothing was compiled, so there was nothing to dump.
     assert!(!dumps.exists());
-    // The flag is real, and reaches the compiler where there is a compile.
+    // The flag is real, and reaches the compiler if something is compiled.
     let other = lab.file("square.mlir", SQUARE);
     assert!(compiles(&lab, lab.preheat(&lab.sim()).env("XLA_FLAGS", &flags), &other));
     assert!(dumps.is_dir());

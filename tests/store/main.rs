@@ -1,9 +1,9 @@
-//! The cache: what is found, shared, healed and refused in a store, through the binary and
-//! through the library. The test plugin in front of XLA:CPU counts the compiles.
+//! What is found, shared, repaired and refused in a store? Through the binary and through the
+//! library. The test plugin in front of XLA:CPU counts the compiles.
 //!
-//! All of them are one program, since linking takes longer than most of them run. A test that
-//! changes what belongs to the whole process (its environment, its folder, its signals, its
-//! limits) does so in a child process.
+//! All these tests are one program, because linking takes longer than most of them run. A test that
+//! changes the environment, current folder, signals or limits of the whole process does so in a
+//! child process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 

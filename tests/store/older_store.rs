@@ -1,5 +1,5 @@
-//! A store that an older release wrote is taken over as it is: nothing of it is lost, and nothing
-//! is taken for damage.
+//! Can this release use a store that an older release wrote? It takes the store over as it is:
+//! nothing is lost, and nothing is taken for damage.
 //!
 //! tests/fixtures/store/README.md says how it was made. `cargo xtask storm --with-release COMMIT`
 //! lets an older binary work beside this one, and compares what both compute.
@@ -16,14 +16,14 @@ use support::{Lab, repository};
 
 const RELEASE: &str = "eaa53a2";
 
-/// Makes the cache's folder what the older release left.
+/// Makes the cache's folder as the older release left it.
 fn unpack(to: &Path) {
     let archive = repository(&format!("tests/fixtures/store/{RELEASE}.tar.zst"));
     let file = std::fs::File::open(archive).unwrap();
     tar::Archive::new(zstd::Decoder::new(file).unwrap()).unpack(to).unwrap();
 }
 
-/// What the older release said of its store.
+/// The answers of the older release about its store.
 fn told() -> Value {
     let text = std::fs::read(repository(&format!("tests/fixtures/store/{RELEASE}.json"))).unwrap();
     serde_json::from_slice(&text).unwrap()
@@ -58,7 +58,7 @@ fn nothing_of_an_older_store_is_lost() {
     let lab = Lab::new();
     unpack(&lab.cache());
     let told = told();
-    // The first command takes the store over, and the second finds it taken over.
+    // The first command takes the store over; the second finds it in its new form.
     for _ in 0..2 {
         assert_says(&ask(&lab, "cache list"), &told["list"], "list");
         assert_says(&ask(&lab, "cache stats"), &told["stats"], "stats");
@@ -91,8 +91,8 @@ fn nothing_is_lost_of_one_that_lies_among_other_files() {
 fn what_is_written_joins_it() {
     let lab = Lab::new();
     unpack(&lab.cache());
-    // Compiled by the older release for another plugin build than the test plugin's, so that each
-    // is compiled here once.
+    // The older release compiled them for another plugin build than the test plugin's, so each is
+    // compiled here once.
     for (name, text) in [("double.mlir", DOUBLE), ("square.mlir", SQUARE)] {
         let program = lab.file(name, text);
         let run = |words: &str| lab.preheat(&lab.sim()).words(words).arg(&program).run().done();

@@ -1,5 +1,5 @@
-//! The library: one runtime or several over one cache, each test in a process of its own whose
-//! compiles the test plugin counts.
+//! Does the library find, share and keep executables? Each test has one runtime or several over one
+//! cache, in a process of its own whose compiles the test plugin counts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -21,7 +21,7 @@ use preheat::{
 use support::lab::{DOUBLE, SQUARE, library, until};
 use support::{Lab, in_child};
 
-/// Takes the first of its inputs over for the result.
+/// A program that donates its first input to the result.
 const DONATING: &str = "module @donating {
   func.func public @main(%x: tensor<4xf32> {tf.aliasing_output = 0 : i32}, %y: tensor<4xf32>) -> tensor<4xf32> {
     %z = stablehlo.add %x, %y : tensor<4xf32>
@@ -44,7 +44,7 @@ fn program(text: &str) -> Program {
     Program::sniff(text.as_bytes()).unwrap()
 }
 
-/// A program of its own for every length.
+/// A different program for every length.
 fn of_length(length: usize) -> Program {
     program(&DOUBLE.replace("4xf32", &format!("{length}xf32")))
 }
@@ -117,18 +117,18 @@ fn a_projection_that_is_known_builds_no_graph() {
         assert_eq!(how(&first, &more_steps), (Source::Memory, Match::Exact, 1));
         drop(first);
 
-        // Another runtime knows it from the index.
+        // Another runtime finds it through the index.
         let second = open(lab);
         assert_eq!(how(&second, &more_steps), (Source::Disk, Match::Exact, 1));
         let third = open(lab);
         let fewer_steps = Signature { steps: 5, ..signature() };
         assert_eq!(how(&third, &fewer_steps), (Source::Disk, Match::Equivalent, 1));
-        // From memory no index is read, so what others ran under the projection is not known to
-        // have been run.
+        // A hit in memory reads no index, so it is not known which other requests ran under the
+        // same projection.
         assert_eq!(how(&third, &signature()), (Source::Memory, Match::Equivalent, 1));
 
-        // Guidance shapes the graph: it is built, and found by its key, since this builder makes
-        // the same of it.
+        // Guidance shapes the graph, so the graph is built. It is then found by its key, because
+        // this builder makes the same graph with guidance.
         assert_eq!(how(&third, &unguided), (Source::Memory, Match::Graph, 2));
         let fourth = open(lab);
         assert_eq!(
@@ -165,15 +165,15 @@ fn another_builder_stage_or_option_is_no_hit_of_the_first_level() {
         };
         let get = |graph: &Graph| open(lab).get_or_compile(&signature(), graph).unwrap();
         let doubled = get(&built("release 1", DOUBLE));
-        // The next release builds something else for the same signature: it must not be served the
-        // old graph.
+        // The next release builds another graph for the same signature, and must not get the
+        // executable of the old one.
         let squared = get(&built("release 2", SQUARE));
         assert_eq!(squared.report().matched, Match::Compiled);
         assert_ne!(doubled.graph_key(), squared.graph_key());
         let outputs = squared.run_to_host(&[four([1.0, 2.0, 3.0, 4.0])]).unwrap();
         assert_eq!(outputs[0].to_f32().unwrap(), [1.0, 4.0, 9.0, 16.0]);
-        // Another stage that lowers to the same program shares its executable, and is built to find
-        // that out.
+        // Another stage that lowers to the same program shares the executable. Its graph has to be
+        // built to find that out.
         let stage = get(&built("release 1", DOUBLE).stage("vae_decoder"));
         assert_eq!(
             (stage.report().matched, stage.graph_key()),
@@ -199,7 +199,7 @@ fn a_graph_for_several_devices_is_refused_however_it_is_given() {
             refused(&Graph::from_program(program.clone()))
                 .contains(&format!("{several}xla-cpu runs programs for one"))
         );
-        // Options that say otherwise make no other program of it, and nor does building it late.
+        // Neither other options nor late building change the program of a graph.
         let as_one = Graph::from_program(program.clone()).options(CompileOptions::default());
         assert!(refused(&as_one).contains(&format!("{several}the compile options say 1 x 1")));
         let built = Graph::built_by(BuilderId("late".to_owned()), move || Ok(program.clone()));
@@ -230,7 +230,7 @@ fn what_was_cached_is_told() {
             (2, 1, 1)
         );
         assert_eq!((statistics.hits.graph, statistics.hits.memory, statistics.misses), (1, 1, 1));
-        // Another process over the same cache is told the same.
+        // Another process over the same cache gets the same answer.
         let second = open(lab);
         assert!(second.is_cached(&signature()).unwrap() && second.is_cached(&other).unwrap());
         let answer = second.lookup(&signature(), &program(DOUBLE)).unwrap();
@@ -241,7 +241,7 @@ fn what_was_cached_is_told() {
             (1, 0),
             "asking compiles and loads nothing"
         );
-        // Its machine code gone, it is not cached any more.
+        // When its machine code is gone, the graph is no longer cached.
         builder(lab).open_cache().unwrap().clear().unwrap();
         assert!(!second.is_cached(&signature()).unwrap());
     });
@@ -271,7 +271,7 @@ fn the_least_recently_used_leaves_memory() {
         assert_eq!(get(&runtime, 2), Source::Disk, "new here");
         assert_eq!(get(&runtime, 0), Source::Memory, "used more recently than 1");
         assert_eq!(get(&runtime, 1), Source::Disk, "the least recently used had left");
-        // One that is over the limit on its own is kept until the next.
+        // An executable that is larger than the limit is kept until the next one is loaded.
         let tiny = builder(lab).memory_limit_bytes(1).build().unwrap();
         assert_eq!(
             [0, 0, 1, 0].map(|index| get(&tiny, index)),
@@ -310,7 +310,8 @@ fn forced_it_is_compiled_again_and_replaced() {
             (Source::Compiled, first.graph_key())
         );
         assert_eq!(lab.compiles(), 2);
-        // Serialising twice gives other bytes, so it shows that the object was replaced.
+        // Serialising twice gives different bytes, so a difference shows that the object was
+        // replaced.
         assert_ne!(digest(), stored);
         assert_eq!(lab.objects().len(), 1);
         lab.assert_nothing_half_written();
@@ -341,7 +342,7 @@ fn what_must_be_warm_and_is_not_says_what_is_missing() {
             (1, "denoiser", Verdict::Miss)
         );
         assert!(stages[0].nearest.is_none(), "there is nothing to be near to");
-        // Once something like it is there, the nearest entry is named with what differs.
+        // When a similar entry exists, it is named as the nearest, with the differences.
         let warmed = open(lab).warmup(&signature(), &denoiser).unwrap().0;
         let other = Signature { batch_size: 2, input_shape: vec![2, 4, 64, 64], ..signature() };
         let squared = Graph::from_program(program(SQUARE)).stage("denoiser");
@@ -352,7 +353,7 @@ fn what_must_be_warm_and_is_not_says_what_is_missing() {
         assert_eq!(fields, ["program", "input_shape", "batch_size"]);
         let batch = &nearest.differences[2];
         assert_eq!((batch.have.as_str(), batch.want.as_str()), ("1", "2"));
-        // What is warm is served, and a single request can ask for less.
+        // A warm graph is served, and a single request can lift the requirement.
         assert!(runtime.get_or_compile(&signature(), &denoiser).is_ok());
         assert_eq!(lab.compiles(), 1);
         assert!(runtime.request(&other, &squared).require_warm(false).get().is_ok());
@@ -369,7 +370,8 @@ fn inputs_may_lie_on_the_host_and_on_the_device() {
         let on_device = executable.to_device(&two).unwrap();
         let sum = executable.run([Input::from(&one), Input::from(&on_device)]).unwrap();
         assert_eq!(sum[0].kind().unwrap().to_string(), one.kind().to_string());
-        // A result goes into the next call without leaving the device; only the last is read.
+        // A result goes into the next call without leaving the device; only the last one is read
+        // back.
         let before = lab.count(Place::DeviceToHost);
         let mut latest = sum;
         for _ in 0..5 {
@@ -384,7 +386,7 @@ fn inputs_may_lie_on_the_host_and_on_the_device() {
 fn a_donated_input_cannot_be_used_again() {
     in_child("a_donated_input_cannot_be_used_again", Lab::sim, |lab| {
         for round in 0..2 {
-            // The second time it is loaded from the cache: donation survives that.
+            // The second time the executable is loaded from the cache, and still donates.
             let executable = open(lab).get_or_compile(&signature(), &program(DONATING)).unwrap();
             let (one, two) = (four([1.0; 4]), four([2.0; 4]));
             let (given, kept) =
@@ -396,7 +398,7 @@ fn a_donated_input_cannot_be_used_again() {
             let said = format!("{error}: {cause}");
             assert!(said.contains("donated") || said.contains("deleted"), "{said}");
             assert!(given.to_host().is_err(), "round {round}");
-            // What was not donated is as it was, and so is the host's tensor.
+            // The input that was not donated is unchanged, and so is the host's tensor.
             assert_eq!(kept.to_host().unwrap().to_f32().unwrap(), [2.0; 4]);
             assert_eq!(one.to_f32().unwrap(), [1.0; 4]);
         }
@@ -444,7 +446,7 @@ fn sizes_of_zero_work() {
     });
 }
 
-/// Tells what it hears through a channel.
+/// Sends the progress events that it receives through a channel.
 struct Heard(std::sync::mpsc::Sender<Event>);
 
 impl Progress for Heard {
@@ -600,7 +602,7 @@ fn what_cannot_be_serialised_is_compiled_and_said() {
             );
             let warnings = runtime.warnings();
             assert!(warnings.len() == 1 && warnings[0].contains("cannot be kept"), "{warnings:?}");
-            // In memory it is kept all the same.
+            // The executable is still kept in memory.
             let again = runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
             assert_eq!((again.report().source, lab.compiles()), (Source::Memory, 1));
             assert!(lab.objects().is_empty());

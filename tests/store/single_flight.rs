@@ -1,6 +1,5 @@
-//! One compile for each key, whoever asks: processes that miss the same key at once, and what
-//! becomes of them when the one that compiles is killed. Compiles are counted in the test plugin's
-//! log.
+//! Is each key compiled only once, whoever asks? Processes miss the same key at the same time, and
+//! the one that compiles may be killed. Compiles are counted in the test plugin's log.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -15,7 +14,7 @@ use support::tensors::{read_f32, write_f32};
 use support::{Lab, Ran};
 
 const PROCESSES: usize = 16;
-/// What a compile takes, on top of its few milliseconds.
+/// The time that is added to each compile, which by itself takes a few milliseconds.
 const DELAY: Duration = Duration::from_secs(2);
 
 /// A lab with a program and its inputs.
@@ -49,14 +48,15 @@ impl Race {
         (0..PROCESSES).map(|index| self.start(&self.slow(), &format!("out{index}"))).collect()
     }
 
-    /// Waits for a run, asserts that its result is right, and gives where its executable came from.
+    /// Waits for a run, asserts that its result is right, and returns where its executable came
+    /// from.
     fn right(&self, run: Started, name: &str) -> String {
         let ran = run.wait().done().silent_about_the_cache();
         assert_eq!(read_f32(&self.lab.path(name), "out0"), [2.0, -4.0, 1.0, 16.0], "{name}");
         ran.json()["stages"][0]["source"].as_str().unwrap().to_owned()
     }
 
-    /// The process that compiles; waits until there is one.
+    /// Waits until a process compiles, and returns its id.
     fn compiler(&self) -> u32 {
         until("a compile", || self.lab.compiles() == 1);
         let compiles = |event: &Event| matches!(event, Event::Compile { .. });
@@ -67,7 +67,7 @@ impl Race {
             .pid
     }
 
-    /// Asserts what all races come to: one object, nothing half-written, and no compile ever after.
+    /// Asserts the outcome of every race: one object, nothing half-written, and no later compile.
     fn assert_settled(&self, compiles: usize) {
         assert_eq!(self.lab.compiles(), compiles);
         assert_eq!(self.lab.objects().len(), 1);
@@ -82,7 +82,7 @@ impl Race {
     }
 }
 
-/// How many times a source is among `sources`.
+/// How often a source occurs in `sources`.
 fn count(sources: &[String], source: &str) -> usize {
     sources.iter().filter(|one| *one == source).count()
 }
@@ -108,7 +108,7 @@ fn sixteen_processes_at_once_compile_once() {
         (&1.into(), &(PROCESSES - 1).into()),
         "{stats}"
     );
-    // What one of them takes alone, from its start to its end.
+    // The time that one process takes alone, from its start to its end.
     let began = Instant::now();
     race.right(race.start(&race.lab.no_compiles(), "alone"), "alone");
     let load = began.elapsed();
@@ -143,7 +143,7 @@ fn of_sixteen_processes_one_takes_over_when_the_compiling_one_is_killed() {
     race.assert_settled(2);
 }
 
-/// A process that waits for `compiler`, for half a second already.
+/// A process that has already waited for `compiler` for half a second.
 fn waiting(race: &Race, sim: &Sim, name: &str) -> Started {
     let clients = race.lab.count(Place::Client);
     let mut waiter = race.start(sim, name);
@@ -164,7 +164,7 @@ fn a_waiter_says_who_compiles_and_for_how_long_and_can_be_interrupted() {
     let begun = Instant::now();
     waiter.signal("INT");
     let ran = waiter.wait().ended(130).says(&["interrupted"]);
-    // It takes half a second at most; the compile that it waited for takes 30 s.
+    // The process ends within half a second, although the compile that it waited for takes 30 s.
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     let so_far = seconds_so_far(
         &ran,
@@ -174,7 +174,7 @@ fn a_waiter_says_who_compiles_and_for_how_long_and_can_be_interrupted() {
     assert!(compiler.is_running(), "the compile itself goes on");
     assert_eq!((race.lab.compiles(), race.lab.path("waited").exists()), (1, false));
 
-    // Another waits; the compiler dies without a word, and the waiter takes over.
+    // Another process waits; the compiling process is killed, and the waiting one takes over.
     let waiter = waiting(&race, &race.lab.sim(), "took-over");
     compiler.signal("KILL");
     assert_eq!(compiler.wait().status, None);
@@ -182,7 +182,7 @@ fn a_waiter_says_who_compiles_and_for_how_long_and_can_be_interrupted() {
     race.assert_settled(2);
 }
 
-/// The number of seconds behind `words` in what a run said.
+/// The number of seconds behind `words` in the output of a run.
 fn seconds_so_far(ran: &Ran, words: &str) -> f64 {
     let behind =
         ran.stderr.split_once(words).unwrap_or_else(|| panic!("no {words:?} in: {}", ran.stderr)).1;
@@ -196,17 +196,17 @@ fn a_waiter_takes_what_is_there_while_another_still_has_the_right_to_compile() {
     let object = race.lab.objects()[0].clone();
     let aside = race.lab.path("aside");
     std::fs::rename(&object, &aside).unwrap();
-    // As a process has it that compiles for an hour, or that hangs.
+    // The lock is held as by a process that compiles for an hour, or that hangs.
     let key = object.file_name().unwrap().to_str().unwrap();
     let lock = std::fs::File::create(race.lab.cache().join(format!("locks/{key}.lock"))).unwrap();
     lock.lock().unwrap();
     let waiter = waiting(&race, &race.lab.sim(), "waited");
     std::fs::rename(&aside, &object).unwrap();
-    // `right` would wait for as long as the lock is held.
+    // If the waiter waited for the lock, `right` would never return.
     assert_eq!(race.right(waiter, "waited"), "disk");
     assert_eq!(race.lab.compiles(), 1);
     drop(lock);
-    // One that cannot be used is waited for, and compiled anew in the end.
+    // If the object cannot be used, the waiter waits for the lock and compiles in the end.
     std::fs::rename(&object, &aside).unwrap();
     let lock = std::fs::File::create(race.lab.cache().join(format!("locks/{key}.lock"))).unwrap();
     lock.lock().unwrap();

@@ -1,5 +1,5 @@
-//! Snapping to warm in the library: a graph whose builder declares its padding is served by an
-//! executable of a larger shape.
+//! When does a larger warm shape serve a cold one in the library? When the graph's builder declares
+//! its padding.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -34,8 +34,8 @@ fn signature(shape: [u64; 2]) -> Signature {
     create_execution_signature("model", shape, 1, 7.0, "euler", 20, Dtype::Float32).unwrap()
 }
 
-/// Makes each pixel of `f32[height, width]` two by two, and gives the sum of a constant over the
-/// rows beside it, of which no side grows.
+/// A program that doubles both sides of an `f32[height, width]`, so that each pixel becomes two by
+/// two, and adds a scalar. It returns the scalar as a second result, whose shape does not grow.
 fn program([height, width]: [u64; 2]) -> Program {
     let (tall, wide) = (2 * height, 2 * width);
     let text = format!(
@@ -58,7 +58,7 @@ fn padding() -> Padding {
     padding.output(0, side(0, 2)).output(0, side(1, 2))
 }
 
-/// The graph for a shape, which counts how often it is built.
+/// The graph for a shape; it counts how often it is built.
 fn graph(shape: [u64; 2], builds: &Arc<AtomicUsize>) -> Graph {
     let builds = Arc::clone(builds);
     let build = move || {
@@ -68,7 +68,7 @@ fn graph(shape: [u64; 2], builds: &Arc<AtomicUsize>) -> Graph {
     Graph::built_by(BuilderId("twice-1".to_owned()), build).stage("upsampler").padding(padding())
 }
 
-/// An `f32[height, width]` that counts, and what doubling its sides and adding 100 makes of it.
+/// An `f32[height, width]` of ascending numbers, and the same with doubled sides and 100 added.
 fn tensors([height, width]: [u64; 2]) -> ([Tensor; 2], Vec<f32>) {
     let pixel = |row: u64, column: u64| f32::from(u16::try_from(row * width + column).unwrap());
     let values: Vec<f32> = (0..height * width).map(|at| pixel(at / width, at % width)).collect();
@@ -95,7 +95,7 @@ fn a_larger_executable_serves_padded_and_cropped() {
             );
         }
         assert_eq!((lab.compiles(), builds.swap(0, Ordering::SeqCst)), (3, 6));
-        // In the same process, and in others, which know it from the index.
+        // The shape serves in the same process, and in others, which find it through the index.
         for (runtime, source) in [(&first, Source::Memory), (&open(lab), Source::Disk)] {
             for (shape, larger, wasted) in
                 [([6, 8], [8, 8], 25.0), ([5, 9], [8, 10], 43.75), ([9, 8], [16, 16], 71.875)]
@@ -114,7 +114,7 @@ fn a_larger_executable_serves_padded_and_cropped() {
             }
         }
         assert_eq!(lab.compiles(), 3);
-        // Its own shape first, once that is warm.
+        // When the request's own shape is warm, it is used first.
         let own = open(lab).get_or_compile(&signature([6, 8]), &graph([6, 8], &builds)).unwrap();
         assert_eq!((own.report().source, lab.compiles()), (Source::Compiled, 4));
         let served = get(&open(lab), [6, 8], 100.0);
@@ -144,14 +144,15 @@ fn what_does_not_fit_is_not_used() {
         );
         refused(&small, &own(), 24.9);
         refused(&signature([6, 9]), &graph([6, 9], &builds), 100.0);
-        // Other requests, by what the graph's projection keeps; another builder, another stage.
+        // A larger shape does not serve requests that differ in a field that the projection keeps,
+        // in the builder or in the stage.
         refused(&Signature { steps: 21, ..small.clone() }, &own(), 100.0);
         refused(&Signature { batch_size: 2, ..small.clone() }, &own(), 100.0);
         refused(&small, &own().stage("denoiser"), 100.0);
         let other = Graph::built_by(BuilderId("twice-2".to_owned()), || Ok(program([6, 8])));
         refused(&small, &other.stage("upsampler").padding(padding()), 100.0);
-        // Without a declared padding, with one of other sides, and with a program, whose shape is
-        // its own.
+        // Nor does it serve a graph without a declared padding, a graph with a padding of other
+        // sides, or a program, which has only one shape.
         let undeclared = Graph::built_by(BuilderId("twice-1".to_owned()), || Ok(program([6, 8])))
             .stage("upsampler");
         refused(&small, &undeclared, 100.0);
@@ -163,7 +164,7 @@ fn what_does_not_fit_is_not_used() {
             100.0,
         );
         assert_eq!(lab.compiles(), 1);
-        // What is recorded and gone does not serve, and is not built in its place.
+        // A recorded executable that is gone does not serve, and is not built for the request.
         builder(lab).open_cache().unwrap().clear().unwrap();
         let runtime = open(lab);
         let compiled = runtime.get_or_snap(&small, &own(), percent(100.0)).unwrap();

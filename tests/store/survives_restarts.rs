@@ -1,5 +1,5 @@
-//! What was compiled once is never compiled again, by any later process: counted in the log of a
-//! plugin whose compiles all fail then.
+//! Is a program that was compiled once ever compiled again by a later process? No: the later
+//! processes use a plugin whose compiles all fail, and its log counts them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -44,7 +44,7 @@ fn run_all(lab: &Lab, sim: &Sim, programs: &[PathBuf], pass: &str) {
 fn the_example_programs_run_in_processes_that_cannot_compile() {
     let lab = Lab::new();
     let programs = examples();
-    // The first process compiles all of them and runs each on zeros.
+    // The first process compiles all programs and runs each on zeros.
     let mut warmup = lab.preheat(&lab.sim()).words("--json warmup");
     for program in &programs {
         warmup = warmup.arg("--program").arg(program);
@@ -60,7 +60,7 @@ fn the_example_programs_run_in_processes_that_cannot_compile() {
         let record = lab.bare().words("--json cache show").arg(key).run().done().json();
         write_some(&lab.path(&format!("{}.inputs", stem(program))), &record);
     }
-    // What they give where they are compiled afresh, without any cache.
+    // The results of fresh compiles, without any cache.
     let fresh: Vec<_> =
         programs.iter().filter(|program| stem(program) != "unet_step").cloned().collect();
     for program in &fresh {
@@ -74,7 +74,7 @@ fn the_example_programs_run_in_processes_that_cannot_compile() {
     }
     let compiles = programs.len() + fresh.len();
     assert_eq!(lab.compiles(), compiles);
-    // No process from here on can compile.
+    // From here on, no process can compile.
     let sim = lab.no_compiles();
     run_all(&lab, &sim, &programs, "second");
     run_all(&lab, &sim, &programs, "third");
@@ -122,7 +122,7 @@ fn the_bytes_that_were_serialised_are_those_that_are_loaded() {
 
 #[test]
 fn without_the_cache_a_process_that_cannot_compile_fails() {
-    // The other tests prove something only if this does.
+    // The other tests prove something only if this one passes: it shows that compiles fail.
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     lab.preheat(&lab.sim()).words("program run").arg(&program).run().done();

@@ -1,4 +1,4 @@
-//! `cargo xtask bench NAME`: one function a bench.
+//! Which benches are there? `cargo xtask bench NAME` calls one function for each.
 
 use std::path::PathBuf;
 
@@ -13,23 +13,23 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Which bench.
+    /// The bench to run.
     name: Bench,
-    /// For all but micro: how often each side is run.
+    /// For all benches except micro: how often each side is run.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// For warm-start: only this `UNet`.
+    /// For warm-start: measure only this `UNet`.
     #[arg(long)]
     unet: Option<warm_start::UnetName>,
     #[command(flatten)]
     pipeline: PipelineArguments,
-    /// For micro and scale: passed to the bench program; for scale, how many entries the store is
-    /// to hold.
+    /// For micro and scale: arguments of the bench program; for scale, the number of entries in the
+    /// store.
     #[arg(last = true)]
     passed_on: Vec<String>,
 }
 
-/// What the benches of the pipeline are run on.
+/// The options of the benches that run a pipeline.
 #[derive(clap::Args)]
 #[command(next_help_heading = "For the pipeline's benches")]
 struct PipelineArguments {
@@ -37,53 +37,55 @@ struct PipelineArguments {
     /// target/; the demo model for pipeline-sync]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Sizes in pixels; all but pipeline-sizes take one [default: 256x256, 64x64 for pipeline-sync;
-    /// 512x512,768x768,768x1024]
+    /// Sizes in pixels; only pipeline-sizes takes several [default: 256x256; 64x64 for
+    /// pipeline-sync; 512x512,768x768,768x1024 for pipeline-sizes]
     #[arg(long, value_name = "SIZES", value_delimiter = ',')]
     size: Vec<Size>,
     /// Steps of a run [default: 8 for pipeline-step, 100 for pipeline-sync, 1 for pipeline-sizes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
-    /// The binary to measure; for pipeline-step, the program that cargo makes of
+    /// The binary to measure; for pipeline-step, the program that cargo builds from
     /// `benches/pipeline_steps.rs` [default: a release build]
     #[arg(long, value_name = "FILE")]
     preheat: Option<PathBuf>,
-    /// For pipeline-step: preheat's device of libtorch, and `PyTorch`'s
+    /// For pipeline-step: the device that preheat's libtorch and `PyTorch` use
     #[arg(long, value_name = "cpu|cuda|cuda:N|mps", default_value = "cpu")]
     device: String,
-    /// For pipeline-step: what `--device` is to compute in
+    /// For pipeline-step: the precision that `--device` computes in
     #[arg(long, value_name = "auto|bf16|fp16|fp32", default_value = "auto")]
     precision: String,
-    /// A Python that has torch and diffusers [default: that of a virtual environment, made once]
+    /// A Python that has torch and diffusers [default: a virtual environment, which is made once]
     #[arg(long, value_name = "FILE")]
     torch_python: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Bench {
-    /// A fresh process until a compiled `UNet` is ready: the plugin alone, preheat, JAX, pypjrt.
+    /// The time until a fresh process has a compiled `UNet` ready: the plugin alone, preheat, JAX,
+    /// pypjrt.
     WarmStart,
-    /// Keys, look-ups in memory, the cost of a call.
+    /// The cost of keys, of look-ups in memory and of a call.
     Micro,
-    /// The store with 1,000 and with 100,000 entries.
+    /// The speed of a store with 1,000 and with 100,000 entries.
     Scale,
-    /// What the binary's allocator costs in memory while an executable is loaded and run.
+    /// The memory that the binary's allocator costs while an executable is loaded and run.
     Allocator,
-    /// A fresh `preheat run` until executables and weights are ready: against the plugin alone, and
-    /// a plain read.
+    /// The time until a fresh `preheat run` has executables and weights ready, against the plugin
+    /// alone and a plain read.
     PipelineReady,
-    /// A denoising step: preheat through libtorch and on XLA:CPU, its executable alone, eager
-    /// `PyTorch`.
+    /// The time of a denoising step: preheat through libtorch and on XLA:CPU, its executable alone,
+    /// eager `PyTorch`.
     PipelineStep,
     /// The denoising loop at `--tpu-sync-steps` 0, 1 and 5: throughput, and the memory that it
     /// holds.
     PipelineSync,
     /// The first run of a size, which compiles, and a later one, which loads.
     PipelineSizes,
-    /// `audit` and `plan` over logs of thousands of sizes: each has to take less than ten seconds.
+    /// The time of `audit` and `plan` over logs of thousands of sizes, which has to be under ten
+    /// seconds each.
     Evidence,
-    /// Compiling for a TPU that is not here: seconds, memory and bytes of each stage, with JAX's
-    /// denoiser beside them. Each once.
+    /// The cost of compiling for a TPU that is not here: seconds, memory and bytes of each stage,
+    /// beside JAX's denoiser. Each is compiled once.
     Ahead,
 }
 

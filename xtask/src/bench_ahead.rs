@@ -1,8 +1,8 @@
-//! `cargo xtask bench ahead`: what compiling for a TPU that is not here takes, stage by stage, and
-//! JAX's denoiser of the same shape for the same topology beside it.
+//! How long does it take to compile for a TPU that is not here? `cargo xtask bench ahead` measures
+//! each stage, and JAX's denoiser of the same shape for the same topology.
 //!
-//! Each compile runs once: they take minutes, and differ by less than the sides do. Both sides use
-//! the same libtpu.
+//! Each compile runs only once: a compile takes minutes, and repeated compiles differ by less than
+//! preheat and JAX do. Both sides use the same libtpu.
 
 use std::path::Path;
 
@@ -17,7 +17,8 @@ use crate::{machine, table};
 
 const TARGET: &str = "tpu:v5e:1x1";
 
-/// What libtpu needs where there is no TPU; preheat sets the same for its own processes.
+/// The variables that libtpu needs on a machine without a TPU; preheat sets the same for its own
+/// processes.
 const SURROUNDINGS: [(&str, &str); 7] = [
     ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1"),
     ("TPU_SKIP_MDS_QUERY", "1"),
@@ -57,7 +58,7 @@ pub fn run(model: Option<&Path>, preheat: Option<&Path>, size: Option<String>) -
     Ok(())
 }
 
-/// Compiles every stage on an empty cache, and gives a row for each.
+/// Compiles every stage on an empty cache, and returns a row for each.
 fn warmed(
     preheat: &Preheat,
     cache: &Path,
@@ -106,8 +107,8 @@ fn row(
     ])
 }
 
-/// The denoiser of Stable Diffusion 1.5 in JAX, without guidance and scheduler: two pictures' worth
-/// of it, as the guided one computes.
+/// The denoiser of Stable Diffusion 1.5 in JAX, without guidance and scheduler, for a batch of two,
+/// which is what a guided step computes for one picture.
 fn jax(preheat: &Preheat, size: &str) -> Outcome<[String; 7]> {
     let sides: Vec<u32> =
         size.split('x').filter_map(|side| side.parse().ok()).map(|side: u32| side / 8).collect();

@@ -1,8 +1,8 @@
-//! `cargo xtask bench allocator`: what the binary's allocator costs in memory over 200 steps, and
-//! what it saves in time.
+//! How much memory does the binary's allocator cost over 200 steps, and how much time does it save?
+//! `cargo xtask bench allocator` measures both.
 //!
-//! The same steps run on the system's malloc, as in a program that links the library, and on
-//! jemalloc as the binary has it and with huge pages.
+//! The same steps run on the system's malloc, as in a program that links the library, on jemalloc
+//! with the binary's settings, and on jemalloc with huge pages.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! `cargo xtask bench evidence`: `preheat audit` and `preheat plan` over logs of thousands of
-//! sizes, each in a fresh process.
+//! Are `preheat audit` and `preheat plan` fast enough for logs of thousands of sizes? `cargo xtask
+//! bench evidence` runs each in a fresh process.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::command::{Failure, Outcome, root, run as run_command};
 use crate::preheat::Preheat;
 use crate::{machine, table};
 
-/// What each command may take.
+/// The most seconds that each command may take.
 const MOST_SECONDS: f64 = 10.0;
 
 pub fn run(rounds: u32, preheat: Option<&Path>) -> Outcome {
@@ -43,7 +43,7 @@ pub fn run(rounds: u32, preheat: Option<&Path>) -> Outcome {
     }
 }
 
-/// The seconds of one command. What is missing is no failure of it: its exit status is 3.
+/// The seconds of one command. Exit status 3 (something is missing) does not count as a failure.
 fn one(preheat: &Preheat, work: &Path, log: &Path, words: &[&str]) -> Outcome<f64> {
     let mut command = preheat.command(["--json", "--quiet", "--device", "xla-cpu"]);
     command.arg("--cache-dir").arg(work.join("cache")).args(words).arg("--requests").arg(log);
@@ -66,7 +66,7 @@ fn sizes() -> String {
     })
 }
 
-/// Requests that hardly repeat, as no service has them: what takes longest.
+/// Requests that hardly repeat. No service has such a log; it is the one that takes longest.
 fn lines() -> String {
     let mut state = 1_u64;
     let mut below = |end: u64| {

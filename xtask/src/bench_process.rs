@@ -1,4 +1,4 @@
-//! The processes of a bench: what it printed, how long it took, what it used.
+//! How long does a process of a bench take, what does it use, and what does it print?
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -31,9 +31,9 @@ pub fn bench_program(bench: &str) -> Outcome<PathBuf> {
 pub struct Measured {
     /// The JSON that it printed.
     pub result: Value,
-    /// From its start to its end, as whoever started it sees it.
+    /// Seconds from the start of the process to its end, as its parent sees them.
     pub wall_seconds: f64,
-    /// Processor time, its own and the kernel's for it, over all its threads.
+    /// Processor time in user and system mode, over all threads.
     pub cpu_seconds: f64,
     /// The most memory that was resident at once.
     pub peak_bytes: u64,
@@ -67,9 +67,9 @@ pub fn measured(command: &mut Command) -> Outcome<Measured> {
     })
 }
 
-/// A process that lives through a whole bench and works when it is told to, so that sides which
-/// take long to get ready can take turns. It prints one line of JSON once it is ready, and one for
-/// each line that it is sent.
+/// A process that lives for a whole bench and works when it is told to, so that sides that take
+/// long to get ready can take turns. It prints one line of JSON when it is ready, and one for each
+/// line that it receives.
 pub struct Resident {
     child: Child,
     input: ChildStdin,
@@ -114,13 +114,13 @@ impl Resident {
 
 impl Drop for Resident {
     fn drop(&mut self) {
-        // It holds gigabytes, and nothing that could be lost.
+        // The process holds gigabytes of memory, and nothing that could be lost.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// The middle value; of an even number of values the mean of the two in the middle.
+/// The median: the middle value, or the mean of the two middle values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);

@@ -1,12 +1,12 @@
-//! Runs commands: in the workspace's root, shown before they start, named with a way to repeat them
-//! when they fail.
+//! How does a task run a command? In the workspace's root. The command is printed before it starts,
+//! and a failure names it in a form that can be typed again.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// What went wrong, in words for the person who typed the command.
+/// An error message for the person who typed the command.
 #[derive(Debug)]
 pub struct Failure(String);
 
@@ -15,7 +15,7 @@ impl Failure {
         Self(message.into())
     }
 
-    /// For `map_err`: what was tried, before the reason.
+    /// For `map_err`: puts what was tried in front of the reason.
     pub fn context<E: fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
         let what = what.into();
         move |error| Self(format!("{what}: {error}"))
@@ -85,8 +85,7 @@ pub fn run(command: &mut Command) -> Outcome {
     }
 }
 
-/// Runs a command and returns what it wrote to standard output. What it writes to standard error is
-/// passed through.
+/// Runs a command and returns its standard output. Its standard error is passed through.
 pub fn output(command: &mut Command) -> Outcome<String> {
     let spelled = spelled(command);
     let output = command

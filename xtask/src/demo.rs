@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: compiles the example programs and the demo model in one set of processes,
-//! loads them in another, compares.
+//! What does preheat save? `cargo xtask demo` compiles the example programs and the demo model in
+//! one set of processes, loads them in another, and compares the two.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -12,8 +12,8 @@ use crate::preheat::{Preheat, json, number, sources, stages};
 use crate::setup::{Profile, install};
 use crate::{prerequisites, table};
 
-/// The seed of the picture: any would do, and a fixed one lets people compare theirs with the
-/// README's.
+/// The seed of the picture. Any seed would do; with a fixed one, people can compare their picture
+/// with the one in the README.
 const SEED: &str = "7";
 
 pub fn run() -> Outcome {
@@ -82,7 +82,7 @@ impl Demo<'_> {
         command
     }
 
-    /// Every program, and the picture.
+    /// Runs every program, and makes the picture.
     fn run_all(&self, programs: &[PathBuf], name: &str) -> Outcome<(Vec<Value>, Value)> {
         let run = |program: &PathBuf| {
             let mut command = self.command(&["--device", "xla-cpu", "--json", "program", "run"]);
@@ -99,7 +99,7 @@ impl Demo<'_> {
         self.pictures.join(format!("seven-{name}.png"))
     }
 
-    /// How often the processes so far compiled, from the statistics that outlive them.
+    /// How many compiles the processes did so far, from the cache's statistics.
     fn compiles(&self) -> Outcome<f64> {
         number(&json(&mut self.command(&["--json", "cache", "stats"]))?, "/compiles")
     }

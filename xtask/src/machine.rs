@@ -1,4 +1,4 @@
-//! What the numbers of a bench were measured on.
+//! On which machine were the figures of a bench measured?
 
 use crate::command::{command, succeeds};
 
@@ -30,7 +30,7 @@ pub fn description() -> String {
     format!("{processor}, {cores} cores, {memory}, {system}; commit {commit}{changed}; {date}")
 }
 
-/// The value of `name: value` in a file of the kernel's.
+/// The value of the line `name: value` in a file of the kernel.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     text.lines().find_map(|line| {

@@ -1,8 +1,9 @@
-//! Set-up, tests, benches and the demo of preheat: `cargo xtask --help`.
+//! How does a developer set preheat up, test it and measure it? `cargo xtask --help` lists the
+//! tasks.
 //!
-//! Everything here is a list of commands that a person could type; each is printed before it runs,
-//! so that it can be repeated alone. One file a subcommand; [`command`] runs commands, [`preheat`]
-//! asks the built binary.
+//! Every task runs commands that a person could type. Each command is printed before it runs, so
+//! that it can be repeated alone. Each subcommand has a file of its own; [`command`] runs commands,
+//! and [`preheat`] asks the built binary.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -49,13 +50,13 @@ struct Arguments {
 enum Task {
     /// Install native plugins into the user's data folder, where every clone finds them.
     Setup(setup::Arguments),
-    /// Format check, clippy, all tests, docs: what continuous integration runs.
+    /// Run all checks of continuous integration: format, clippy, tests, documentation.
     Test(test::Arguments),
     /// Compile example programs and the demo model, run them again in new processes, and show both
     /// side by side.
     Demo,
-    /// Many processes on one store, killed at any moment: nothing may be damaged, lost or left
-    /// over.
+    /// Let many processes work on one store, kill many of them at any moment, and check that
+    /// nothing is damaged, lost or left over.
     Storm(storm::Arguments),
     /// Run a benchmark.
     Bench(bench::Arguments),

@@ -1,5 +1,5 @@
-//! The model that the pipeline's benches run: one of Stable Diffusion 1.5's shape with random
-//! weights, or a folder that is named.
+//! Which model do the pipeline's benches run? One with the shape of Stable Diffusion 1.5 and random
+//! weights, or the folder that a flag names.
 
 use std::fmt;
 use std::io::Read as _;
@@ -43,8 +43,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// The folder that was named, or one below the target folder, which is made once and takes 4
-    /// GB.
+    /// The folder that a flag names, or else one below the target folder, which is made once and
+    /// takes 4 GB.
     pub fn given_or_made(given: Option<&Path>) -> Outcome<Self> {
         if let Some(given) = given {
             let folder =
@@ -53,7 +53,7 @@ impl Model {
         }
         let folder = root().join("target/bench/sd15");
         if !folder.exists() {
-            // Beside its place until it is whole.
+            // The model is written beside its place and renamed when it is complete.
             let partial = folder.with_file_name("partial/sd15");
             let _ = std::fs::remove_dir_all(&partial);
             let mut make =
@@ -75,7 +75,7 @@ impl Model {
         self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// `preheat run` of it on XLA:CPU, guided, with the picture in `out`.
+    /// The command `preheat run` for this model on XLA:CPU, guided, with the picture in `out`.
     pub fn run(
         &self,
         preheat: &Preheat,
@@ -102,8 +102,8 @@ impl Model {
     }
 }
 
-/// The weights that the stages read, as `FILE:OFFSET:LENGTH`, neighbours taken together. What only
-/// a VAE's encoder reads is left out.
+/// The weights that the stages read, as `FILE:OFFSET:LENGTH`, with neighbours merged. Weights that
+/// only a VAE's encoder reads are left out.
 pub fn byte_ranges(model: &Model) -> Outcome<Vec<String>> {
     let files =
         ["text_encoder/model", "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"];

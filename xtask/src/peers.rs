@@ -1,5 +1,5 @@
-//! What the benches compare with: C programs, compiled for the occasion, and virtual environments
-//! for Python.
+//! What do the benches compare preheat with? C programs, which are compiled here, and Python
+//! programs, which run in virtual environments.
 
 use std::path::{Path, PathBuf};
 
@@ -24,8 +24,8 @@ impl Peers {
     }
 }
 
-/// The Python of a virtual environment that holds the peers: made once per user, and again when
-/// they change.
+/// The Python of a virtual environment with the peers' packages. It is made once per user, and
+/// again when the list of packages changes.
 pub fn python(peers: Peers) -> Outcome<PathBuf> {
     let (requirements, name) = peers.names();
     let requirements = root().join(requirements);
@@ -40,13 +40,14 @@ pub fn python(peers: Peers) -> Outcome<PathBuf> {
     run_command(
         command(&python, ["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements),
     )?;
-    // Last, so that an interrupted install is made again.
+    // This is written last, so that an interrupted install is repeated.
     std::fs::write(&stamp, wanted)
         .map_err(Failure::context(format!("cannot write {}", stamp.display())))?;
     Ok(python)
 }
 
-/// Compiles the floor against the header that was installed with the plugin.
+/// Compiles the floor, the C program that only loads, against the header that was installed with
+/// the plugin.
 pub fn floor(plugin: &Path, work: &Path) -> Outcome<PathBuf> {
     let header_folder = plugin.with_file_name("include");
     if !header_folder.join("pjrt_c_api.h").is_file() {

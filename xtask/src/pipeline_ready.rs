@@ -1,6 +1,6 @@
-//! `cargo xtask bench pipeline-ready`: how long `preheat run` takes, in a fresh process with a warm
-//! cache, until its executables are loaded and its weights are in place, against the least that
-//! either can take.
+//! How long does a fresh `preheat run` with a warm cache take until its executables are loaded and
+//! its weights are in place? `cargo xtask bench pipeline-ready` compares both times with the least
+//! that each can take.
 //!
 //! The floors are two C programs: one loads the executables of all stages side by side on glibc's
 //! malloc, compiled whole from the programs in preheat's cache; the other reads the same bytes of
@@ -18,9 +18,10 @@ use crate::model::{Model, Size, byte_ranges};
 use crate::preheat::{Preheat, number, sources, stages};
 use crate::{machine, peers, table};
 
-/// Of the floor of all stages loaded side by side.
+/// The most that preheat's executables may take, as a multiple of the floor that loads all stages
+/// side by side.
 const EXECUTABLES_TARGET: f64 = 1.0;
-/// Of a plain read of the same bytes.
+/// The most that preheat's weights may take, as a multiple of a plain read of the same bytes.
 const WEIGHTS_TARGET: f64 = 1.2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,7 +64,7 @@ struct Subject {
     plugin: PathBuf,
     model: Model,
     size: Size,
-    /// With the caches and the executables.
+    /// The folder with the caches and the executables.
     folder: PathBuf,
     floor: PathBuf,
     read_bytes: PathBuf,
@@ -140,7 +141,7 @@ impl Subject {
 
     fn measure(&self, rounds: u32) -> Outcome<Times> {
         let mut times = Times::default();
-        // Once, so that the weights are in the page cache.
+        // One read first brings the weights into the page cache.
         measured(&mut self.command(Side::ReadAlone))?;
         for round in 0..rounds as usize {
             eprintln!("round {} of {rounds}", round + 1);

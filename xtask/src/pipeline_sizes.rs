@@ -1,5 +1,5 @@
-//! `cargo xtask bench pipeline-sizes`: the first run of a size, which compiles, against a later one
-//! in a fresh process, which loads.
+//! How much faster is a later run of a size than the first? `cargo xtask bench pipeline-sizes`
+//! compares the first run, which compiles, with a later one in a fresh process, which loads.
 //!
 //! Each round runs every size twice on a cache of its own: empty, then filled. Both runs are
 //! `preheat run` with everything at its default: the first one includes the automatic warmup.
@@ -16,9 +16,9 @@ use crate::{machine, table};
 
 /// What one run took, in seconds.
 struct Run {
-    /// Until executables and weights were there.
+    /// Seconds until executables and weights were ready.
     ready: f64,
-    /// Until the process ended, its picture written.
+    /// Seconds until the process had written its picture and ended.
     done: f64,
     step: f64,
     peak_bytes: u64,
@@ -36,7 +36,8 @@ pub fn run(
     let model = Model::given_or_made(model)?;
     println!("{}", machine::description());
     let mut all: Vec<Vec<[Run; 2]>> = sizes.iter().map(|_| Vec::new()).collect();
-    // Rounds outside, sizes inside: a machine that slows down for a while does so for every size.
+    // The rounds are the outer loop, so that a machine that slows down for a while slows every
+    // size.
     for round in 0..rounds {
         for (&size, runs) in std::iter::zip(sizes, &mut all) {
             eprintln!("round {} of {rounds}, {size}", round + 1);

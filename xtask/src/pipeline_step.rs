@@ -1,5 +1,5 @@
-//! `cargo xtask bench pipeline-step`: a denoising step as `preheat run` takes it, through libtorch
-//! and on the CPU through XLA as well, against eager `PyTorch`.
+//! How long does a denoising step of `preheat run` take? `cargo xtask bench pipeline-step` compares
+//! a step through libtorch, and on the CPU also one through XLA, with eager `PyTorch`.
 //!
 //! A process for each side lives through the whole bench with the model loaded, and they work in
 //! turns, each with as many threads as there are processors: preheat's run the steps of its
@@ -20,26 +20,26 @@ use crate::preheat::number;
 use crate::setup::{Profile, install};
 use crate::{machine, prerequisites, table, torch};
 
-/// A step through libtorch, of one in eager `PyTorch`.
+/// The most that a step through libtorch may take, as a multiple of one in eager `PyTorch`.
 const LIBTORCH_TARGET: f64 = 1.05;
-/// A step on XLA:CPU, of one in eager `PyTorch`.
+/// The most that a step on XLA:CPU may take, as a multiple of one in eager `PyTorch`.
 const XLA_TARGET: f64 = 1.15;
-/// A step, of a call of the bare executable.
+/// The most that a step may take, as a multiple of a call of the bare executable.
 const LOOP_TARGET: f64 = 1.02;
 
-/// What is run.
+/// The options of the bench.
 pub struct Bench<'a> {
     pub rounds: u32,
     pub steps: u32,
-    /// The device of libtorch, preheat's and `PyTorch`'s.
+    /// The device that preheat's libtorch and `PyTorch` use.
     pub device: &'a str,
-    /// What preheat is told by `--precision`; `PyTorch` then takes the dtype that came of it.
+    /// The value of preheat's `--precision`; `PyTorch` then takes the dtype that preheat chose.
     pub precision: &'a str,
     pub size: Size,
     pub model: Option<&'a Path>,
     pub torch_python: Option<&'a Path>,
-    /// The built bench program. Where it is named, nothing is built, and plugin and torch library
-    /// are those that it finds.
+    /// The built bench program. If it is named, nothing is built, and the program looks for the
+    /// plugin and the torch library itself.
     pub program: Option<&'a Path>,
 }
 
@@ -54,8 +54,8 @@ enum Side {
 }
 
 impl Side {
-    /// What runs on a device. A call of the bare executable reads weights of its own, gigabytes of
-    /// them: one such side is enough.
+    /// The sides that run on a device. A call of the bare executable reads gigabytes of weights of
+    /// its own, so only one such side is run.
     fn on(device: &str) -> &'static [Self] {
         match device {
             "cpu" => &[Self::Libtorch, Self::Xla, Self::XlaAlone, Self::Eager],
@@ -79,7 +79,7 @@ struct Processes {
     libtorch: Resident,
     xla: Option<Resident>,
     eager: Resident,
-    /// The cache of preheat's; it goes when they are gone.
+    /// The folder of preheat's cache, which is removed after the processes have ended.
     _cache: TempDir,
 }
 
@@ -146,7 +146,7 @@ impl Program {
             [bench.size.width, bench.size.height, bench.steps].map(|number| number.to_string()),
         );
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        // As src/main.rs has it for the binary.
+        // The same settings as in src/main.rs.
         command.env("MALLOC_CONF", "oversize_threshold:0,dirty_decay_ms:60000");
         command
     }
@@ -165,8 +165,8 @@ fn start(
         .map_or_else(|| peers::python(Peers::Torch), |python| Ok(python.to_owned()))?;
     let threads =
         std::thread::available_parallelism().map_or(1, std::num::NonZero::get).to_string();
-    // libtorch takes a thread for each core otherwise, which may have two processors; in Python and
-    // out of it, it reads this.
+    // By default libtorch uses one thread per core, and a core may have two processors. libtorch
+    // reads this variable with and without Python.
     let start = |command: &mut Command| Resident::start(command.env("OMP_NUM_THREADS", &threads));
     let cache = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
 
@@ -195,7 +195,7 @@ fn start(
     Ok(Processes { libtorch, xla, eager, _cache: cache })
 }
 
-/// Fails where two processes say different things of themselves.
+/// Fails if two processes report different settings.
 fn agree(what: &str, one: &Value, other: &Value) -> Outcome {
     if one[what] == other[what] {
         return Ok(());
@@ -229,8 +229,8 @@ fn print(bench: &Bench<'_>, model: &Model, sides: &[Side], seconds: &[Vec<f64>])
         })
         .collect();
     table::print(["", "median", "least", "most"], &rows);
-    // Sides of one round ran right after each other, so a machine that slows down for a while does
-    // so for both.
+    // The sides of one round ran right after each other, so a machine that slows down for a while
+    // slows both.
     let of = |side| {
         std::iter::zip(sides, seconds)
             .find(|(known, _)| **known == side)

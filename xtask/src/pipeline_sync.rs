@@ -1,5 +1,6 @@
-//! `cargo xtask bench pipeline-sync`: the denoising loop where the host never waits for the device,
-//! where it waits after every step, and after every fifth.
+//! What does it cost if the host waits for the device between steps? `cargo xtask bench
+//! pipeline-sync` runs the denoising loop without waiting, with a wait after every step, and with
+//! one after every fifth step.
 //!
 //! Three processes live through the whole bench, each with the model loaded, and run the loop in
 //! turns.
@@ -13,13 +14,13 @@ use crate::preheat::number;
 use crate::setup::{Profile, install};
 use crate::{machine, table};
 
-/// After how many steps the host waits; 0: after none.
+/// After how many steps the host waits; with 0 it never waits.
 const EVERY: [u32; 3] = [0, 1, 5];
 
 pub fn run(rounds: u32, steps: u32, model: Option<&Path>, size: Size) -> Outcome {
     run_command(&mut install("xla-cpu", Profile::Release))?;
     let program = bench_program("pipeline-sync")?;
-    // The demo model's steps are short, so that what waiting costs can be seen beside them.
+    // The demo model's steps are short, so that the cost of waiting shows.
     let demo = root().join("examples/demo-model");
     let model = Model::given_or_made(Some(model.unwrap_or(&demo)))?;
     let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
@@ -29,7 +30,7 @@ pub fn run(rounds: u32, steps: u32, model: Option<&Path>, size: Size) -> Outcome
         eprintln!("loading the model, to wait every {every} steps");
         Ok(Resident::start(&mut start)?.0)
     };
-    // Who compiles holds more memory from then on.
+    // A process that compiles holds more memory from then on, so another one fills the cache.
     drop(load(0)?);
     let mut sides = EVERY.into_iter().map(load).collect::<Outcome<Vec<_>>>()?;
     let mut measured = [const { Vec::new() }; EVERY.len()];
@@ -62,8 +63,8 @@ fn print(measured: &[Vec<[f64; 4]>; EVERY.len()]) {
     let rows: Vec<[String; 6]> = std::iter::zip(EVERY, measured)
         .map(|(every, side)| {
             let step = middle(side, 0);
-            // Sides of one round ran right after each other, so a machine that slows down for a
-            // while does so for all.
+            // The sides of one round ran right after each other, so a machine that slows down for a
+            // while slows all of them.
             let ratio =
                 median(std::iter::zip(side, &measured[0]).map(|(side, never)| side[0] / never[0]));
             [

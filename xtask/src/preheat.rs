@@ -1,4 +1,5 @@
-//! Asks the built binary, through the JSON that docs and other programs rely on too.
+//! What does the built binary say? Tasks ask it through its JSON, on which documents and other
+//! programs rely, too.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -76,7 +77,7 @@ pub fn json(command: &mut Command) -> Outcome<Value> {
         .ok_or_else(|| Failure::new(format!("`{}` printed no JSON:\n{text}", spelled(command))))
 }
 
-/// The JSON in a program's output: a document, or lines of which the last that is JSON counts.
+/// The JSON in a program's output: one document, or the last line that is JSON.
 pub fn parse_json(text: &str) -> Option<Value> {
     serde_json::from_str(text)
         .ok()
@@ -91,7 +92,7 @@ pub fn number(document: &Value, pointer: &str) -> Outcome<f64> {
         .ok_or_else(|| Failure::new(format!("there is no number at {pointer} in:\n{document:#}")))
 }
 
-/// The stages of a run, each with the fields that `cli.md` lists.
+/// The stages in the JSON of a run.
 pub fn stages(document: &Value) -> Outcome<&[Value]> {
     let stages = document["stages"].as_array().filter(|stages| !stages.is_empty());
     stages

@@ -1,4 +1,5 @@
-//! What must be on the machine before anything starts, all that is missing named at once.
+//! Does the machine have the tools that a task needs? Everything that is missing is named at once,
+//! before the task starts.
 
 use crate::command::{Failure, Outcome, command, output, succeeds};
 
@@ -36,7 +37,7 @@ pub const TORCH: &[Tool] = XLA_RS;
 /// What the benches with peers need.
 pub const PEERS: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip, Tool::Venv];
 
-/// Whether this is root, who can run as any other user.
+/// Whether this process belongs to root, who can run programs as any other user.
 pub fn is_root() -> bool {
     output(&mut command("id", ["-u"])).is_ok_and(|uid| uid.trim() == "0")
 }
@@ -57,7 +58,7 @@ impl Tool {
         succeeds(&mut command(words[0], &words[1..]))
     }
 
-    /// What is missing, what for, and how to get it.
+    /// A text that says what is missing, what it is needed for, and how to get it.
     fn advice(self) -> &'static str {
         match self {
             Self::Rustfmt => "rustfmt (format check): `rustup component add rustfmt`",

@@ -1,5 +1,6 @@
-//! `cargo xtask setup`: native plugins into the user's data folder, by way of the binary's own
-//! `plugins install`, what the feature `xla-rs` links, and the torch library with its libtorch.
+//! How do the native parts get onto a machine? `cargo xtask setup` puts plugins into the user's
+//! data folder through the binary's own `plugins install`. It also makes the XLA that the feature
+//! `xla-rs` links, and builds the torch library with its libtorch.
 
 use std::process::Command;
 
@@ -10,8 +11,8 @@ use crate::{prerequisites, torch, xla_rs};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Which plugins; `xla-rs` is none, but what the feature of that name needs, and `torch` is
-    /// libtorch and the library that calls it.
+    /// The plugins to install. `xla-rs` is not a plugin, but the XLA that the feature of that name
+    /// links; `torch` is libtorch with the library that calls it.
     #[arg(default_value = "xla-cpu")]
     plugins: Plugins,
 }
@@ -25,7 +26,7 @@ enum Plugins {
     Torch,
 }
 
-/// How the binary that installs is built: in the profile that the task needs anyway.
+/// How the binary that installs is built: with the profile that the task needs anyway.
 #[derive(Clone, Copy)]
 pub enum Profile {
     Debug,
@@ -44,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     names.iter().try_for_each(|name| run_command(&mut install(name, Profile::Release)))
 }
 
-/// The command that makes sure a plugin is installed. It downloads nothing where it is.
+/// The command that makes sure that a plugin is installed. It downloads nothing if the plugin is.
 pub fn install(name: &str, profile: Profile) -> Command {
     let mut command = cargo(["run", "--quiet", "--package", "preheat"]);
     if let Profile::Release = profile {

@@ -1,15 +1,14 @@
 //! `cargo xtask storm`: does a store survive many processes that are killed at any moment?
 //!
 //! Processes of the real binary work on one store of a bounded size, a given number at a time, and
-//! many of them are killed (SIGKILL). Every so often they are left to end, and then nothing may be
-//! damaged, lost or left over: `calm.rs` lists what is checked. What every process does, and after
-//! how long it is killed, follows from the seed; how the processes meet does not.
+//! many of them are killed (SIGKILL). From time to time all are left to end, and then nothing may
+//! be damaged, lost or left over: `calm.rs` lists the checks. The seed decides what every process
+//! does, and after how long it is killed; it does not decide how the processes overlap.
 //!
-//! A process that was not killed has to end as it should, and to say and write what it was asked
-//! for. With `--with-release`, an older release works on the same store, and its processes are
-//! killed as well. All of the above holds then, too, with one exception, which is the older
-//! release's own: it may take the index for damaged, and make it anew from the objects, without
-//! pins and counters.
+//! A process that was not killed has to end with the right status and to give the right result.
+//! With `--with-release`, an older release works on the same store, and its processes are killed as
+//! well. The same checks then apply, with one exception for the older release: it may take the
+//! index for damaged, and rebuild it from the objects, without pins and counters.
 
 mod action;
 mod calm;
@@ -37,15 +36,14 @@ pub struct Arguments {
     /// How long processes are started.
     #[arg(long, default_value_t = 10.0)]
     pub minutes: f64,
-    /// What the processes do, and when they are killed, follows from this number [default: the
-    /// time].
+    /// The seed that decides what the processes do and when they are killed [default: the time].
     #[arg(long)]
     pub seed: Option<u64>,
     /// How many processes run at a time.
     #[arg(long, default_value_t = 20)]
     pub processes: u64,
-    /// A second release of preheat on the same store: a commit of this repository, which is built
-    /// first.
+    /// Let a second release of preheat work on the same store: a commit of this repository, which
+    /// is built first.
     #[arg(long, value_name = "GITREF")]
     pub with_release: Option<String>,
     /// The binary of this release [default: built here, in the debug profile].
@@ -54,7 +52,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Half a minute, for `cargo xtask test`.
+    /// A storm of half a minute, for `cargo xtask test`.
     pub fn short() -> Self {
         Self { minutes: 0.5, seed: Some(1), processes: 6, with_release: None, program: None }
     }
@@ -63,19 +61,20 @@ impl Arguments {
 /// The store holds less than all subjects together take, about 640 KB, so that some of them are
 /// always evicted.
 const STORE_LIMIT: (&str, u64) = ("450KB", 450_000);
-/// Between two looks at what the processes left.
+/// The time between two checks of the store.
 const LONGEST_ROUND: Duration = Duration::from_mins(2);
 
-/// One storm: its folder, which stays where anything was wrong, and what it found so far.
+/// One storm: its folder, which is kept if anything was wrong, and its findings so far.
 struct Storm {
     folder: PathBuf,
     releases: Vec<Release>,
     started: AtomicU64,
     /// How often an older release set the index aside.
     lost_indices: AtomicU64,
-    /// How many answers of children were left by processes that were killed while they read them.
+    /// How many folders with a child's answer were left by processes that were killed while they
+    /// read them.
     read_answers: AtomicU64,
-    /// Since when the index counts, and how often it had been lost by then, at the last look.
+    /// The index's own starting time, and how often it had been lost, at the last check.
     counted: Mutex<Option<(String, u64)>>,
     counts: Mutex<BTreeMap<&'static str, Counts>>,
     failures: Mutex<Vec<String>>,
@@ -133,8 +132,8 @@ fn seed_of_now() -> u64 {
 }
 
 impl Storm {
-    /// Makes the folder, and lets each release run everything once on a store of its own: that is
-    /// what later runs are compared with.
+    /// Makes the folder, and lets each release run everything once on a store of its own. Later
+    /// runs are compared with these results.
     fn new(folder: PathBuf, here: Preheat, other: Option<&str>, seed: u64) -> Outcome<Self> {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)
@@ -195,8 +194,8 @@ impl Storm {
         Ok(())
     }
 
-    /// Makes the store. Two releases take turns: what the older one stored is found by this one,
-    /// and then both go on.
+    /// Makes the store. With two releases, the older one stores first and this one must find its
+    /// entries; then both go on.
     fn take_turns(&self) -> Outcome {
         let turns = match &self.releases[..] {
             [this, other] => {

@@ -1,4 +1,5 @@
-//! A table for a terminal: the first column to the left, the others to the right.
+//! How are the figures of a bench shown? As a table whose first column is aligned to the left and
+//! whose other columns are aligned to the right.
 
 /// Prints rows under a header, each column as wide as it needs to be.
 pub fn print<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COLUMNS]]) {
@@ -30,8 +31,8 @@ pub fn gigabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e9
 }
 
-/// A row of a table of ratios: what it is, the ratio, the most that it should be, and whether it
-/// is.
+/// A row of a table of ratios: its name, the ratio, the most that it should be, and whether it
+/// keeps to that.
 pub fn verdict(title: &str, ratio: f64, at_most: Option<f64>) -> [String; 4] {
     let target = at_most.map_or_else(String::new, |at_most| format!("<= {at_most}"));
     let met = at_most.map_or("", |at_most| if ratio <= at_most { "met" } else { "MISSED" });

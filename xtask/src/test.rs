@@ -1,6 +1,7 @@
-//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--quick` is
-//! the part that needs no plugin and takes a minute. `--xla-rs` and `--torch` are rows of their
-//! own: they link XLA and libtorch, which the other checks do not need.
+//! Does everything still work? `cargo xtask test` runs every check, one after the other, and times
+//! each; the first failure ends it. `--quick` runs the part that needs no plugin and takes a
+//! minute. `--xla-rs` and `--torch` run separate lists of checks, because they link XLA and
+//! libtorch, which the other checks do not need.
 
 use std::process::Command;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use crate::{prerequisites, storm, table, torch};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Only the tests that need no plugin and no download, and of those not the slow ones.
+    /// Run only the tests that need no plugin and no download, without the slow ones.
     #[arg(long, conflicts_with_all = ["xla_rs", "torch"])]
     quick: bool,
     /// Check the feature `xla-rs` instead: builds the `xla` crate against an XLA of its own, and
@@ -23,7 +24,7 @@ pub struct Arguments {
     /// MB the first time), and runs every op and whole models on it.
     #[arg(long, conflicts_with = "xla_rs")]
     torch: bool,
-    /// Passed to the test programs, such as a part of a test's name.
+    /// Arguments of the test programs, such as a part of a test's name.
     #[arg(last = true)]
     passed_on: Vec<String>,
 }
@@ -41,7 +42,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     outcome
 }
 
-/// What is checked, cheapest first, so that a slip in the format does not wait for a download.
+/// Runs all checks, the cheapest first, so that a mistake in the format is reported before a
+/// download.
 fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.step("prerequisites", || prerequisites::check(prerequisites::TEST))?;
     steps.step("default build", links_no_xla)?;
@@ -65,8 +67,8 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     let mut tests = cargo(["test", "--workspace"]);
     tests.args(passed_on(test_arguments));
     steps.command("tests", &mut tests)?;
-    // Only root can try what other users may do to a cache. The hosted checks look for advisories
-    // alone, so that these tests run where somebody runs this command as root.
+    // Only root can try what other users may do to a cache, and hosted continuous integration does
+    // not run these tests. So they run wherever somebody runs this command as root.
     if prerequisites::is_root() {
         let owners = ["test", "--test", "store", "cache_folder::", "--", "--ignored"];
         steps.command("tests as other users", &mut cargo(owners))?;
@@ -83,8 +85,8 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     )
 }
 
-/// Tests of the store that kill processes, spoil every byte or fill gigabytes: four fifths of the
-/// time that the unit tests take.
+/// Tests of the store that kill processes, damage every byte or fill gigabytes. They take four
+/// fifths of the time of the unit tests.
 const SLOW: [&str; 6] = [
     "store::tests::crash::",
     "store::tests::damage::",
@@ -94,8 +96,8 @@ const SLOW: [&str; 6] = [
     "a_lock_whose_holder_shows_no_work_is_waited_for_once",
 ];
 
-/// What a developer runs between two changes: under a minute on two cores, once it is built.
-/// Everything else needs a plugin, or takes long.
+/// The checks that a developer runs between two changes. They take under a minute on two cores once
+/// everything is built. All other checks need a plugin, or take long.
 fn quick_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.command("format", &mut cargo(["fmt", "--all", "--check"]))?;
     let mut tests = cargo(["test", "--workspace", "--lib", "--bins", "--test", "quick", "--"]);
@@ -105,17 +107,17 @@ fn quick_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
 
 /// The folders with fuzz targets.
 const FUZZ: [&str; 2] = ["fuzz", "cache/fuzz"];
-/// The workspaces of their own, whose dependencies are checked like those of this one.
+/// The separate workspaces, whose dependencies are checked like those of this one.
 const WORKSPACES_ASIDE: [&str; 3] = ["torch", FUZZ[0], FUZZ[1]];
 
-/// Checks that fuzz targets still go with what they call. Running them takes a nightly toolchain;
-/// this does not. The folder of builds is that of this workspace, so that no dependency is checked
-/// twice.
+/// Checks that the fuzz targets still compile. Running them needs a nightly toolchain; this check
+/// does not. It uses the target folder of this workspace, so that no dependency is checked twice.
 fn fuzz_targets(folder: &str) -> Command {
     let manifest = format!("{folder}/Cargo.toml");
     let mut check = cargo(["clippy", "--locked", "--manifest-path", &manifest, "--target-dir"]);
     check.arg(root().join("target")).args(["--all-targets", "--", "-D", "warnings"]);
-    // Nothing is linked, so that any file will do for libFuzzer, which is half a minute of C++.
+    // Nothing is linked here, so any file can stand in for libFuzzer, whose C++ takes half a minute
+    // to compile.
     check.env("CUSTOM_LIBFUZZER_PATH", root().join(&manifest));
     check
 }
@@ -145,7 +147,7 @@ fn links_no_xla() -> Outcome {
 fn deny(manifest: &str) -> Command {
     let mut command =
         cargo(["deny", "--locked", "--manifest-path", manifest, "--config", "deny.toml", "check"]);
-    // Each workspace meets only some of the crates that the bans and the exceptions name.
+    // Each workspace uses only some of the crates that the bans and the exceptions name.
     for rule in ["unused-wrapper", "license-exception-not-encountered"] {
         command.args(["--allow", rule]);
     }
@@ -153,8 +155,8 @@ fn deny(manifest: &str) -> Command {
     command
 }
 
-/// What is checked of the feature `xla-rs`. No step takes `--all-features`: everything else is
-/// checked without it.
+/// Runs the checks of the feature `xla-rs`. No step takes `--all-features`, because everything else
+/// is checked without this feature.
 fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.step("prerequisites", || prerequisites::check(prerequisites::XLA_RS))?;
     steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;
@@ -182,8 +184,9 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     let mut tests = cargo("test", &["--lib", "--test", "xla_rs"]);
     tests.args(passed_on(test_arguments));
     steps.command("tests", &mut tests)?;
-    // What only reads the crate links nothing, and cargo keeps its build scripts apart from those
-    // above: DOCS_RS makes that of `xla` leave out its C++, a minute and more of it.
+    // These steps only read the crate and link nothing, and cargo keeps their build scripts apart
+    // from those above. DOCS_RS makes the build script of `xla` leave out its C++, which takes more
+    // than a minute.
     let parts = ["--lib", "--test", "xla_rs", "--example", "xla_rs", "--", "-D", "warnings"];
     steps.command("clippy", cargo("clippy", &parts).env("DOCS_RS", "1"))?;
     let lints_of_set_up = [
@@ -202,8 +205,8 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.command("docs", docs.env("DOCS_RS", "1").env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// What is checked of the torch library. It is a workspace of its own, and its tests in this one
-/// are run by name alone.
+/// Runs the checks of the torch library. The library is a separate workspace; its tests in this
+/// workspace run only by name.
 fn torch_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.step("prerequisites", || prerequisites::check(prerequisites::TORCH))?;
     steps.command("format", torch::cargo("fmt").args(["--check"]))?;
@@ -227,13 +230,13 @@ fn torch_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
         .args(passed_on(test_arguments))
         .env("PREHEAT_TORCH_BACKEND", torch::built())
         .env("LIBTORCH", set_up.libtorch())
-        // Many small ops on a busy machine: threads that spin for one another would take most of
-        // the time.
+        // The tests run many small ops. On a busy machine, threads that wait for one another by
+        // spinning would take most of the time.
         .env("OMP_WAIT_POLICY", "passive");
     steps.command("tests", &mut tests)
 }
 
-/// What `cargo test` passes on to the test programs.
+/// The arguments that `cargo test` passes on to the test programs.
 fn passed_on(arguments: &[String]) -> Vec<&str> {
     let separator = if arguments.is_empty() { None } else { Some("--") };
     separator.into_iter().chain(arguments.iter().map(String::as_str)).collect()
@@ -261,7 +264,7 @@ impl Steps {
         outcome.map_err(Failure::context(format!("step `{name}`")))
     }
 
-    /// Says what was not checked here, and why.
+    /// Prints what was not checked here, and why.
     fn left_out(&mut self, name: &str, why: &str) {
         eprintln!("\n== {name}: left out: {why}");
         self.done.push([name.to_owned(), "-".to_owned(), "left out".to_owned()]);

@@ -1,5 +1,5 @@
-//! `cargo xtask setup torch`: libtorch from its wheels, the torch library built against it, and
-//! both in the user's data folder.
+//! How does the torch library get onto a machine? `cargo xtask setup torch` installs libtorch from
+//! its wheels, builds the torch library against it, and puts both into the user's data folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,16 +10,16 @@ use crate::command::{Failure, Outcome, command, output, root, run, spelled};
 use crate::prerequisites;
 use crate::setup::{Profile, install};
 
-/// Where somebody's own libtorch is; then it is used as it is.
+/// The variable that names the user's own libtorch, which is then used as it is.
 const OWN: &str = "LIBTORCH";
-/// What names a torch library that was built.
+/// The variable that names a torch library that is already built.
 const LIBRARY: &str = "PREHEAT_TORCH_BACKEND";
 
 /// A libtorch, and the torch library built against it.
 pub struct SetUp {
     /// What tch calls LIBTORCH.
     libtorch: PathBuf,
-    /// Where the torch library belongs in the user's data folder; `None` with somebody's own
+    /// The place of the torch library in the user's data folder; `None` with the user's own
     /// libtorch.
     installed: Option<PathBuf>,
 }
@@ -31,7 +31,7 @@ pub fn setup(profile: Profile) -> Outcome {
         println!("The torch library is {}: name it in {LIBRARY}", built().display());
         return Ok(());
     };
-    // Renamed into place, so that a process that has the old one loaded keeps it.
+    // The file is renamed into place, so that a process that has loaded the old one keeps it.
     let staged = installed.with_extension("new");
     let failed = || Failure::context(format!("could not install {}", installed.display()));
     std::fs::copy(built(), &staged).map_err(failed())?;
@@ -86,14 +86,14 @@ impl SetUp {
         command
     }
 
-    /// What tch calls LIBTORCH.
+    /// The folder that the crate tch calls LIBTORCH.
     pub fn libtorch(&self) -> &Path {
         &self.libtorch
     }
 }
 
-/// The variables by which a program finds the torch library of this checkout, built if it has to
-/// be; none, where it finds one by them already.
+/// The variables by which a program finds the torch library of this checkout, which is built if
+/// necessary. There are none if the environment already names a library.
 pub fn variables(profile: Profile) -> Outcome<Vec<(&'static str, PathBuf)>> {
     if std::env::var_os(LIBRARY).is_some_and(|named| !named.is_empty()) {
         return Ok(Vec::new());
@@ -109,7 +109,7 @@ pub fn built() -> PathBuf {
     target().join("release").join(file)
 }
 
-/// Lets the binary install libtorch; gives its folder, and the place for the torch library.
+/// Lets the binary install libtorch. Returns its folder, and the place for the torch library.
 fn installed(profile: Profile) -> Outcome<(PathBuf, Option<PathBuf>)> {
     let mut command = install("torch", profile);
     command.args(["--libtorch-alone", "--json"]);

@@ -1,11 +1,12 @@
-//! `cargo xtask bench warm-start`: how long a fresh process takes until a compiled `UNet` can be
-//! called.
+//! How long does a fresh process take until a compiled `UNet` can be called? `cargo xtask bench
+//! warm-start` measures it.
 //!
-//! Four sides, on the same two graphs: the floor (a C program that does nothing but load the plugin
-//! and deserialise), preheat, JAX with its persistent cache, pypjrt with its compile cache. Each
-//! side fills its cache once; then every round runs each side once, in a new process, and the next
-//! round starts with another side. Medians are compared: of the seconds that each side itself
-//! counts from its start until its executable is ready, and of those that its whole process takes.
+//! Four sides work on the same two graphs: the floor (a C program that only loads the plugin and
+//! deserialises), preheat, JAX with its persistent cache, and pypjrt with its compile cache. Each
+//! side fills its cache once. Then every round runs each side once, in a new process, and the next
+//! round starts with another side. The bench compares two medians: the seconds that each side
+//! counts from its start until its executable is ready, and the seconds that its whole process
+//! takes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +24,7 @@ use crate::{machine, table};
 /// The graphs that are measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum UnetName {
-    /// 5.8 million parameters, 32x32 latents.
+    /// The small `UNet`: 5.8 million parameters, 32x32 latents.
     Small,
     /// The shape of Stable Diffusion 1.5, 64x64 latents.
     Sd15,
@@ -34,7 +35,7 @@ struct Unet {
     title: &'static str,
     config: &'static str,
     latent_side: &'static str,
-    /// How many times faster than JAX preheat is meant to be.
+    /// The target: how many times faster than JAX preheat should be.
     jax_target: f64,
 }
 
@@ -55,8 +56,8 @@ const UNETS: [Unet; 2] = [
     },
 ];
 
-/// The part of the floor's seconds that preheat may take: its allocator pays for all that it does
-/// besides.
+/// The part of the floor's seconds that preheat may take. It is below 1 because preheat's allocator
+/// saves more time than its other work costs.
 const FLOOR_TARGET: f64 = 0.9;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

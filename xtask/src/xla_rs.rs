@@ -1,5 +1,5 @@
-//! What the `xla` crate needs to be built and run: an `XLA_EXTENSION_DIR`, and a libclang for
-//! bindgen.
+//! What does the `xla` crate need to be built and run? An `xla_extension`, and a libclang for
+//! bindgen. This module makes them or finds the user's own.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use std::process::Command;
 use crate::command::{Failure, Outcome, cargo, output, spelled};
 use crate::prerequisites;
 
-/// Where somebody's own `xla_extension` is; then it is used as it is.
+/// The variable that names the user's own `xla_extension`, which is then used as it is.
 const OWN: &str = "XLA_EXTENSION_DIR";
 
-/// What bindgen hands to clang.
+/// The variable with the arguments that bindgen passes to clang.
 const BINDGEN: &str = "BINDGEN_EXTRA_CLANG_ARGS";
 
-/// Where the loader looks for the libraries: the crate's build script passes no rpath on to who
-/// depends on the crate.
+/// The variable that tells the loader where the libraries are. It is needed because the rpath of
+/// the crate's build script does not reach programs that depend on the crate.
 const LIBRARIES: &str = "LD_LIBRARY_PATH";
 
 /// An `xla_extension` and how to use it.
@@ -37,7 +37,7 @@ impl Extension {
         }
     }
 
-    /// Makes it from wheels, unless it is there. xtask/xla-rs/main.rs says what it is.
+    /// Makes the extension from wheels, unless it is there. xtask/xla-rs/main.rs describes it.
     pub fn make() -> Outcome<Self> {
         prerequisites::check(prerequisites::XLA_RS)?;
         let mut command = cargo([
@@ -87,7 +87,7 @@ impl Extension {
     }
 }
 
-/// `cargo xtask setup xla-rs`: makes it, and prints the variables as a shell reads them.
+/// `cargo xtask setup xla-rs`: makes the extension, and prints the variables as a shell reads them.
 pub fn setup() -> Outcome {
     let extension = Extension::make()?;
     eprintln!(

@@ -1,4 +1,5 @@
-//! Can this hardware use machine code that was compiled ahead of time for another description of it?
+//! Can this hardware use machine code that was compiled ahead of time for another description of
+//! it?
 //!
 //! One function describes hardware, whether it is here or not (`backend/environment.rs`), so this
 //! should not happen. If a device and the topology of its name still differ, the plugin decides

@@ -12,7 +12,7 @@ use crate::tensor::{Tensor, TensorType};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiteralError {
-    /// The literal is a tuple, or of a type whose elements are no whole bytes.
+    /// The literal is a tuple, or its elements are not whole bytes.
     #[error(
         "a literal of {shape} is no dense tensor; take a tuple apart with `Literal::to_tuple` first"
     )]
@@ -26,7 +26,7 @@ pub enum LiteralError {
         /// The tensor's dtype.
         dtype: Dtype,
     },
-    /// The dimensions are no array's, or the host has no memory for it.
+    /// No array has these dimensions, or the host has too little memory for it.
     #[error(transparent)]
     Array(#[from] ArrayError),
     /// The `xla` crate refused.
@@ -113,7 +113,7 @@ mod tests {
         for &dtype in Dtype::ALL {
             for dimensions in [vec![], vec![3], vec![2, 3], vec![0, 4]] {
                 let kind = TensorType { dtype, dimensions };
-                // Sub-byte types and tokens are no tensors to begin with.
+                // Sub-byte types and tokens cannot be tensors at all.
                 let Ok(length) = dtype.array_bytes(&kind.dimensions) else { continue };
                 // Only 0 and 1 are values of a predicate.
                 let bytes: Vec<u8> = (0..length).map(|index| u8::from(index % 2 == 0)).collect();

@@ -1,15 +1,17 @@
-//! What to do about a program that cannot be compiled or run.
+//! What can a person do about a program that cannot be compiled or run? These hints follow from the
+//! error, and from the words of the plugin. They are apart from the other errors because most of
+//! them are about the way a program was exported.
 
 use preheat_cache::RequirementsError;
 
 use crate::runtime::NotAsWritten;
 
-/// The file cannot be read, by this program or by the plugin.
+/// The hint for a file that preheat or the plugin cannot read.
 const UNREADABLE: &str = "the file is damaged, or newer than the StableHLO that the plugin reads: export it again, as text or for that version";
 
-/// What to do where a plugin refused a program, by its words.
+/// What to do about a program that a plugin refused, judged by the plugin's message.
 pub(super) fn compile_hint(said: &str) -> Option<&'static str> {
-    // XLA says the same of bytes that are cut short.
+    // XLA gives the same message for a file that is cut short.
     if said.contains("Failed to parse using StableHLO") {
         return Some(UNREADABLE);
     }
@@ -36,7 +38,7 @@ pub(super) fn compile_hint(said: &str) -> Option<&'static str> {
     )
 }
 
-/// What to do where a program would not run as it is written.
+/// What to do about a program that would not run as it is written.
 pub(super) fn not_as_written_hint(cause: &NotAsWritten) -> Option<&'static str> {
     match cause {
         NotAsWritten::Requirements(RequirementsError::Unreadable(_)) => Some(UNREADABLE),

@@ -1,4 +1,4 @@
-//! What one process of a storm does, and what is right of how it ended.
+//! What does one process of a storm do, and did it end as it should?
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,13 +16,13 @@ pub const FIT_TOGETHER: usize = 8;
 /// How many of them are ever pinned: so few that the store has room for the rest.
 const PINNED: usize = 3;
 
-/// What a command says that cannot go on without the index, where others work with it for too long:
-/// the fewer cores a storm has, the more often.
+/// The message of a command that needs the index while other processes hold it for too long. It is
+/// more frequent the fewer cores a storm has.
 const INDEX_BUSY: &str = "kept it busy";
-/// The same, where whoever has the index seems to hang. An older release shows no signs of work, so
-/// that only beside one may a command end like that.
+/// The message of a command for which the holder of the index seems to hang. An older release gives
+/// no sign that it works, so a command may end with this message only beside an older release.
 const INDEX_IDLE: &str = "without a sign of work";
-/// What a run says that goes on without the index.
+/// The message of a run that goes on without the index.
 const WITHOUT_INDEX: &str =
     "the cache's index cannot be used, executables are still found by their keys";
 
@@ -41,22 +41,22 @@ pub enum Action {
     Unpin { subject: usize },
 }
 
-/// How a process ended whose end was right.
+/// The ways in which a process may rightly end.
 pub enum Verdict {
     Done,
-    /// A run, which gave what it should, and had to do without the index.
+    /// A run gave the right result, and had to do without the index.
     WithoutIndex,
-    /// By the storm.
+    /// The storm killed the process.
     Killed,
     /// The index was busy for longer than a command waits.
     Refused,
-    /// What it was to work on was evicted or cleared before.
+    /// The graph that the process was to work on had been evicted or cleared.
     NothingToDo,
 }
 
 impl Action {
-    /// Mostly runs, since they are what people do; the rest often enough that each kind meets each
-    /// other one.
+    /// Chooses mostly runs, as people do, and the other actions often enough that each kind
+    /// overlaps with every other kind.
     pub fn choose(choices: &mut fastrand::Rng) -> Self {
         let subject = choices.usize(..PROGRAMS);
         match choices.u32(..100) {
@@ -136,7 +136,7 @@ impl Action {
         command
     }
 
-    /// What a process says, in every release, once it has done what it was asked: one of these.
+    /// The texts of success: every release prints one of these when the process has done its task.
     fn signs(&self) -> &'static [&'static str] {
         match self {
             Self::Picture { .. } => &["done after "],
@@ -152,7 +152,7 @@ impl Action {
         }
     }
 
-    /// Whether a process ended as it should have: `Err` says what is wrong.
+    /// Checks that a process ended as it should have; `Err` says what is wrong.
     pub fn verdict(
         &self,
         storm: &Storm,
@@ -164,7 +164,7 @@ impl Action {
         if ended.lost_index() {
             storm.note_lost_index(release)?;
         }
-        // Also where the process was killed: a file is there whole or not at all.
+        // This holds for a killed process, too: a file is complete or does not exist.
         let written = match self {
             Self::Picture { .. } => {
                 check_output(&storm.output(release, slot, "png"), release.picture())?
@@ -200,7 +200,7 @@ impl Action {
             )),
             Some(1) if !is_run && says(INDEX_BUSY) => Ok(Verdict::Refused),
             Some(1) if !is_run && beside_older && says(INDEX_IDLE) => Ok(Verdict::Refused),
-            // What is here is worth more; what was to be exported was evicted meanwhile.
+            // The graphs to export were evicted meanwhile, because others are worth more.
             Some(1)
                 if matches!(self, Self::Import | Self::Export)
                     && has_a_sign
@@ -212,7 +212,7 @@ impl Action {
             Some(1) if matches!(self, Self::Export) && says("nothing in the cache") => {
                 Ok(Verdict::NothingToDo)
             }
-            // Evicted, cleared or not compiled yet.
+            // The graph was evicted, was cleared or is not compiled yet.
             Some(1)
                 if matches!(self, Self::Pin { .. } | Self::Unpin { .. })
                     && says("no graph key") =>
@@ -227,8 +227,8 @@ impl Action {
     }
 }
 
-/// Whether there is a file. It has to be the reference, byte for byte, and is removed, so that the
-/// next one is another run's.
+/// Whether the file exists. It has to equal the reference, byte for byte. It is removed, so that
+/// the next file is that of another run.
 fn check_output(path: &Path, reference: &[u8]) -> Result<bool, String> {
     let Ok(written) = std::fs::read(path) else { return Ok(false) };
     if written != reference {

@@ -1,4 +1,4 @@
-//! What is checked while no process runs: nothing is damaged, lost or left over.
+//! Is anything damaged, lost or left over? These checks run while no process works on the store.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +21,7 @@ const ANSWERS: &str = "preheat-compile-";
 const ORPHANS_END_WITHIN: Duration = Duration::from_secs(20);
 
 impl Storm {
-    /// Checks everything, by the eyes of each release.
+    /// Runs every check, with the commands of each release.
     pub(super) fn calm(&self) -> Outcome {
         self.no_orphans()?;
         self.no_other_outputs()?;
@@ -56,8 +56,8 @@ impl Storm {
         }
     }
 
-    /// Beside the files that processes of this release write there is nothing, also where they were
-    /// killed.
+    /// Checks that nothing lies beside the files that processes of this release write, even if they
+    /// were killed.
     fn no_other_outputs(&self) -> Outcome {
         let Some(this) = self.releases.first() else { return Ok(()) };
         let named = |path: &PathBuf| {
@@ -67,8 +67,8 @@ impl Storm {
         none("left beside what was written", others)
     }
 
-    /// Nothing is damaged as it is; what processes that were killed left behind goes with a repair,
-    /// which finds nothing else.
+    /// Checks that nothing is damaged. A repair removes the files that killed processes left, and
+    /// must find nothing else.
     fn verify(&self, release: &Release) -> Outcome {
         let verify = |words: &[&str]| self.ask(release, &self.store(), words);
         let before = verify(&["cache", "verify"])?;
@@ -86,7 +86,7 @@ impl Storm {
         )))
     }
 
-    /// Each exported file is whole, and an empty store takes it in.
+    /// Checks that each exported file is complete, by importing it into an empty store.
     fn exports_are_whole(&self, release: &Release) -> Outcome {
         let store = self.folder.join("imported");
         for file in files_below(&self.outputs(release))? {
@@ -106,8 +106,8 @@ impl Storm {
         Ok(())
     }
 
-    /// Every program and the model give what they gave before the storm, compiled or loaded; the
-    /// next run finds the last one's.
+    /// Checks that every program and the model give the same results as before the storm, whether
+    /// compiled or loaded, and that each next run finds the executable of the run before it.
     fn everything_runs(&self, release: &Release) -> Outcome {
         let programs =
             (0..action::PROGRAMS).map(|subject| Action::Program { subject, force: false });
@@ -121,7 +121,8 @@ impl Storm {
         Ok(())
     }
 
-    /// The store is no larger than its limit and one object; nothing was ever put into quarantine.
+    /// Checks that the store takes at most its limit plus one object, and that nothing was ever put
+    /// into quarantine.
     fn is_bounded(&self, release: &Release) -> Outcome {
         let stats = self.ask(release, &self.store(), &["cache", "stats"])?;
         let list = self.ask(release, &self.store(), &["cache", "list"])?;
@@ -135,8 +136,8 @@ impl Storm {
         Ok(())
     }
 
-    /// The index is the one that was there at the last look, with its pins and counters, unless an
-    /// older release set that one aside.
+    /// Checks that the index is the same as at the last check, with its pins and counters, unless
+    /// an older release set it aside.
     fn index_is_kept(&self) -> Outcome {
         let Some(this) = self.releases.first() else { return Ok(()) };
         let stats = self.ask(this, &self.store(), &["cache", "stats"])?;
@@ -153,8 +154,8 @@ impl Storm {
         }
     }
 
-    /// Wherever the store keeps them, there are no files that were being written, no locks of the
-    /// dead, and nothing in quarantine but what an older release took for a damaged index.
+    /// Checks that the store holds no half-written files and no locks of ended processes, and that
+    /// its quarantine holds nothing except an index that an older release took for damaged.
     fn nothing_half_written(&self, store: &Path) -> Outcome {
         let lost = self.lost_indices.load(Ordering::Relaxed) > 0;
         let left = |path: &PathBuf| {
@@ -172,9 +173,9 @@ impl Storm {
         none("left over", files_below(store)?.into_iter().filter(left).chain(temporary))
     }
 
-    /// Removes the folders of answers whose readers were killed after the child had ended; before
-    /// that, the child removes its folder. A later process with a child removes them once they are
-    /// an hour old, so that they are counted, and no fault.
+    /// Removes and counts the answer folders of children whose readers were killed after the child
+    /// had ended. (A child that still runs removes its folder itself.) They are no fault, because a
+    /// later process with a child removes them once they are an hour old.
     fn remove_read_answers(&self) -> Outcome {
         let temporary = self.folder.join("tmp");
         let failed = || Failure::context(format!("looking through {}", temporary.display()));
@@ -191,7 +192,7 @@ impl Storm {
         Ok(())
     }
 
-    /// The JSON that a command prints, which has to succeed.
+    /// The JSON that a command prints. The command has to succeed.
     fn ask(&self, release: &Release, store: &Path, words: &[&str]) -> Outcome<Value> {
         let mut command: Command = release.command(&self.folder, store);
         command.arg("--json").args(words);

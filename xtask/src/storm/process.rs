@@ -1,4 +1,5 @@
-//! One process of a storm: started with a log of its own, and killed if its time is over.
+//! How does one process of a storm run? It is started with a log of its own, and killed when its
+//! time is over.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -10,11 +11,11 @@ use std::time::{Duration, Instant};
 use super::Storm;
 use crate::command::{Failure, Outcome, spelled};
 
-/// No process takes so long, however many others there are: one that does hangs.
+/// A process that takes this long hangs, however many other processes there are.
 const HANGS_AFTER: Duration = Duration::from_mins(5);
-/// Of a hundred processes, so many are killed, if they have not ended by then.
+/// How many of a hundred processes are chosen to be killed, if they have not ended before.
 const KILLED_PERCENT: u32 = 45;
-/// What a program says that broke down.
+/// The messages of a program that broke down.
 const BREAKDOWNS: &[&str] = &[
     "panicked at",
     "sled panicked",
@@ -27,7 +28,7 @@ const BREAKDOWNS: &[&str] = &[
     "memory allocation of",
 ];
 
-/// What a program says, in every release, that makes the index anew.
+/// The messages, in every release, of a program that rebuilds the index.
 const INDEX_LOST: &str = "the index is damaged and is made anew";
 
 /// How a process ended.
@@ -42,13 +43,14 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Whether it set the index aside as damaged, or was about to: pins and counters go with it.
+    /// Whether the process set the index aside as damaged, or was about to, which loses pins and
+    /// counters.
     pub fn lost_index(&self) -> bool {
         self.text.contains(INDEX_LOST)
     }
 
-    /// Nothing broke down, and no object was taken for damaged. Statistics name the quarantine, and
-    /// how often it was needed.
+    /// Checks that nothing broke down, and that no object was taken for damaged. (Statistics
+    /// contain the word quarantine with a count, so they need care.)
     pub fn check_text(&self) -> Result<(), String> {
         if let Some(breakdown) = BREAKDOWNS.iter().find(|breakdown| self.text.contains(**breakdown))
         {
@@ -105,7 +107,7 @@ fn wait(child: &mut Child, kill_after: Option<Duration>) -> std::io::Result<(Exi
         }
         if Instant::now() >= end {
             child.kill()?;
-            // It may have ended by itself just before.
+            // The process may have ended by itself just before.
             return child.wait().map(|status| (status, status.code().is_none()));
         }
         thread::sleep(Duration::from_millis(4));

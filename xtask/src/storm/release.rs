@@ -1,5 +1,5 @@
-//! A release of preheat that takes part in a storm: its binary, and what it makes of every subject
-//! when nothing disturbs it.
+//! What should each release of a storm compute? This module holds a release's binary, and the
+//! results that it gives for every subject when nothing disturbs it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,12 +11,12 @@ use crate::preheat::{Preheat, json};
 
 /// Marks the processes of a storm, and their children, in their environment.
 pub const MARK: &str = "PREHEAT_STORM_FOLDER";
-/// Compiles in half the time.
+/// A flag with which XLA compiles in half the time.
 const QUICK: &str = "--xla_backend_optimization_level=0";
-/// The request that every picture of a storm is of.
+/// The request of every picture in a storm.
 pub const PICTURE: [&str; 6] = ["--prompt", "the digit seven", "--seed", "7", "--steps", "4"];
 
-/// The names of the two releases, also of their folders.
+/// The names of the two releases, which are also the names of their folders.
 pub const THIS: &str = "this";
 pub const OLDER: &str = "older";
 
@@ -24,16 +24,16 @@ pub struct Release {
     name: &'static str,
     preheat: Preheat,
     plugin: PathBuf,
-    /// Whether `cache import` wants to be told that the file is trusted.
+    /// The flag of trust, if this release's `cache import` has one.
     trust: Option<&'static str>,
     picture: Vec<u8>,
-    /// Of each program, its output and its graph key.
+    /// The output and the graph key of each program.
     programs: Vec<(Vec<u8>, String)>,
     exported: PathBuf,
 }
 
 impl Release {
-    /// Runs everything once, on a store that nobody else uses, and exports that.
+    /// Runs everything once on a store that nobody else uses, and exports that store.
     pub fn with_references(
         name: &'static str,
         preheat: Preheat,
@@ -117,7 +117,7 @@ impl Release {
         &self.exported
     }
 
-    /// What makes `cache import` take a file that is not signed.
+    /// The flag that makes `cache import` accept a file that is not signed.
     pub fn trust(&self) -> Option<&'static str> {
         self.trust
     }
