@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use graphs::{Case, cases};
 use pjrt_sim::Count;
-use preheat::Dtype;
 use preheat::TensorType;
 use preheat::device::{DeviceName, Request};
 use preheat::runtime::{Builder, Verdict};
