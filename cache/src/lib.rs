@@ -50,8 +50,9 @@ pub use signature::{
 };
 pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics, Use};
 pub use store::{
-    Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadMark, LoadedObject, Lookup,
-    Nearest, Note, Prune, PruneReason, Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved,
-    Store, StoreError, StoreOptions, Unfit, Verified, Verifying, Wanted, remove_load_marks,
+    Cleared, EXPORT_START, Exported, Finding, FindingKind, Imported, IndexCause, LoadMark,
+    LoadedObject, Lookup, Nearest, Note, Prune, PruneReason, Pruned, PrunedEntry, Rebuilt, Refused,
+    Removal, Resolved, Store, StoreError, StoreOptions, Unfit, Verified, Verifying, Wanted,
+    remove_load_marks,
 };
 pub use trust::{Distrust, DistrustReason, Trust};

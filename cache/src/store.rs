@@ -39,7 +39,7 @@ pub use marks::{LoadMark, Unfit, remove_load_marks};
 pub use notes::Note;
 pub use query::{Nearest, Wanted};
 use space::Coming;
-pub use transfer::{Exported, Imported, Refused};
+pub use transfer::{EXPORT_START, Exported, Imported, Refused};
 pub use verify::{Finding, FindingKind, Verified, Verifying};
 
 /// How many objects are recorded with one transaction of the index.

@@ -2,12 +2,12 @@
 //! `preheat cache info|prune|pin|unpin|export|import`. None of them opens a device.
 
 use std::collections::BTreeSet;
-use std::io::{BufReader, BufWriter, ErrorKind, Write};
+use std::io::{BufReader, BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::HumanBytes;
-use preheat_cache::{Digest, GraphRecord, PruneReason};
+use preheat_cache::{Digest, EXPORT_START, GraphRecord, PruneReason};
 use preheat_io::input;
 use preheat_io::result_file::Existing;
 use serde_json::json;
@@ -313,11 +313,16 @@ impl<W: Write> Write for Counted<W> {
 pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Status, CliError> {
     // An import may create the cache, so a missing folder is no error here.
     let cache = context.builder()?.open_cache()?;
-    let from = input::open(file).map_err(|cause| CliError::File {
-        doing: "reading",
-        path: file.to_owned(),
-        cause,
-    })?;
+    let failed = |cause| CliError::File { doing: "reading", path: file.to_owned(), cause };
+    let from = input::open(file).map_err(failed)?;
+    // Trust is asked for only where there is something to trust.
+    let mut start = Vec::new();
+    (&from).take(EXPORT_START.len() as u64).read_to_end(&mut start).map_err(failed)?;
+    if !start.is_empty() && start != EXPORT_START {
+        let why = "it is not a file that `preheat cache export` wrote";
+        return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidData, why)));
+    }
+    let from = start.as_slice().chain(from);
     if !trust {
         return Err(CliError::Usage(format!(
             "nothing was imported: {} brings machine code that preheat will run as you, and no signature says who made it. \

@@ -1,27 +1,30 @@
 //! Which signals end the command, and does it end even while a plugin is busy?
 //!
 //! The first SIGHUP, SIGINT or SIGTERM asks the work to stop. If the main thread has not ended the
-//! process a moment later, the thread that waits for signals ends it. A second signal ends it at
-//! once, from within the handler. All three are safe at any moment, because a file that is written
-//! becomes visible by one rename.
+//! process a moment later, the thread that waits for signals ends it; at a second signal, that
+//! thread ends it at once. This is safe at any moment, because a file that is written becomes
+//! visible by one rename. No handler ends the process by itself: the marks of loads have to be
+//! removed first, or the next process would take these loads for deadly.
 //!
 //! A signal that was ignored when the process started stays ignored: `nohup` ignores SIGHUP, and a
 //! shell without job control ignores SIGINT for what it runs in the background.
 
 use std::io;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use signal_hook::{flag, low_level};
+use signal_hook::low_level;
 
 /// The exit status of an interrupted command. `main.rs` has the others.
 const INTERRUPTED: u8 = 130;
 
 /// How long after the first signal the process ends, whatever its main thread is doing.
 const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// How often a second signal is looked for.
+const POLL: Duration = Duration::from_millis(5);
 
 /// Calls `stop` at the first signal, from a thread of its own, and sees to it that the process ends
 /// soon after.
@@ -32,19 +35,14 @@ pub(super) fn watch(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let Ok(mut signals) = receiver.recv() else { return };
         if signals.forever().next().is_some() {
             stop();
-            std::thread::sleep(PATIENCE);
+            let began = Instant::now();
+            while began.elapsed() < PATIENCE && signals.pending().next().is_none() {
+                std::thread::sleep(POLL);
+            }
             end_now();
         }
     })?;
-    let watched = watched();
-    let signals = Signals::new(&watched)?;
-    let came = Arc::new(AtomicBool::new(false));
-    for signal in watched {
-        // Handlers run in the order of their registration. The first signal passes this handler and
-        // then sets the flag; at the second signal the flag makes this handler end the process.
-        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&came))?;
-        flag::register(signal, Arc::clone(&came))?;
-    }
+    let signals = Signals::new(watched())?;
     // Sending does not fail: the receiving thread lives as long as the process.
     let _ = sender.send(signals);
     Ok(())

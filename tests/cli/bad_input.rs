@@ -759,3 +759,15 @@ fn outputs_can_be_read_by_whom_the_mask_allows() {
     assert_eq!(mode(&output), mode(&program));
     assert_eq!(mode(&lab.objects()[0]), mode(&program));
 }
+
+#[test]
+fn a_folder_that_is_not_there_is_named_and_not_a_file_that_nobody_asked_for() {
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    for words in ["--output no/x.safetensors", "--trace no/t.json"] {
+        let run = lab.preheat(&lab.sim()).words("program run").arg(&program).words(words).run();
+        let ran = run.ended(1).says(&["there is no folder no", "make it first"]);
+        assert!(!ran.stderr.contains(".tmp"), "{}", ran.stderr);
+        assert_eq!(lab.compiles(), 0, "{words} is found out before");
+    }
+}

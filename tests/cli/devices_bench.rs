@@ -170,7 +170,7 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         ("--devices xla-cpu,xla-cuda", 1, "device `xla-cuda` cannot be used"),
         ("--devices xla-cpu,cpu", 1, "device `cpu` runs through libtorch, which cannot be used"),
         ("--devices xla-cpu --min-psnr -3", 2, "--min-psnr"),
-        ("--devices xla-cpu --min-psnr NaN", 2, "no number of decibels"),
+        ("--devices xla-cpu --min-psnr NaN", 2, "not a number of decibels"),
         ("--devices xla-cpu --batch auto", 2, "--batch auto"),
         ("--devices xla-cpu --batch 1,2", 2, "--batch takes one number"),
         ("--devices xla-cpu --trace t.json", 2, "--trace"),

@@ -182,10 +182,7 @@ fn too_few_threads_are_an_error_in_words() {
     for most in [1, 2, 3, 6, 10, 14] {
         let run = lab.preheat(&lab.sim()).words("program run").arg(&program);
         let ran = as_a_user(run.through("prlimit", &[&format!("--nproc={most}")])).run().ended(1);
-        ran.says(&[
-            "error: preheat and the libraries under it run on several threads",
-            "ulimit -u",
-        ]);
+        ran.says(&["error: preheat and its libraries need several threads", "ulimit -u"]);
     }
     lab.preheat(&lab.sim()).words("program run").arg(&program).run().done();
 }

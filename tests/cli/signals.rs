@@ -7,6 +7,7 @@
 use crate::support;
 
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -106,6 +107,24 @@ fn a_second_signal_ends_it_at_once() {
         !going_on.wait().ended(130).stderr.contains("interrupted")
     });
     assert!(was_at_once);
+}
+
+/// A mark that stays says that a process died over an executable. Somebody who presses Ctrl-C twice
+/// did not mean that.
+#[test]
+fn two_signals_leave_no_mark_of_a_load() {
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    lab.preheat(&lab.sim()).words("program run").arg(&program).run().done();
+    let hang = lab.sim().hang(Place::Execute, When::Each);
+    let going_on = lab.preheat(&hang).words("program run").arg(&program).start();
+    let marks = || files_under(&lab.cache().join("loading"));
+    until("the mark", || marks().len() == 1);
+    let pid = going_on.id().to_string();
+    let twice = format!("kill -INT {pid}; sleep 0.05; kill -INT {pid}");
+    Command::new("sh").args(["-c", &twice]).stderr(Stdio::null()).status().unwrap();
+    going_on.wait().ended(130);
+    assert_eq!(marks(), [] as [PathBuf; 0]);
 }
 
 #[test]

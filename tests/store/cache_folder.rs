@@ -57,13 +57,16 @@ fn somebodys_folder_keeps_all_that_is_in_it() {
         std::fs::write(path, name).unwrap();
     }
     let before = contents(&home);
+    let info =
+        || lab.bare().arg("--cache-dir").arg(&home).words("--json cache info").run().done().json();
+    let counted = info();
+    let (quarantine, temporary) = (&counted["quarantine_bytes"], &counted["temporary_bytes"]);
+    assert_eq!((quarantine, temporary), (&0.into(), &0.into()), "none of it is preheat's");
     use_and_clear(&lab, &home);
     assert_eq!(contents(&home), before);
     let compiles = lab.counting(|| run(&lab, &home).run().done()).1;
     assert_eq!(compiles, 0, "the store in it is used");
-    let info =
-        lab.bare().arg("--cache-dir").arg(&home).words("--json cache info").run().done().json();
-    assert_eq!(Path::new(info["dir"].as_str().unwrap()), home.join("preheat-store"));
+    assert_eq!(Path::new(info()["dir"].as_str().unwrap()), home.join("preheat-store"));
 }
 
 #[test]

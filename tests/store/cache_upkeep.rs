@@ -262,6 +262,8 @@ fn what_is_exported_hits_where_it_is_imported() {
     let refused = to.bare().words("cache import --trust").arg(&file).run().ended(1);
     assert!(refused.stdout.contains("refused: "), "{}", refused.stdout);
     to.bare().words("cache import").arg(to.path("none")).run().ended(1);
+    let text = to.file("notes.txt", "not an export");
+    to.bare().words("cache import").arg(text).run().ended(1).says(&["cache export", "notes.txt"]);
     let empty = to.bare().words("cache import --trust").arg(to.file("empty", "")).run().ended(1);
     assert!(empty.stdout.contains("it is empty"), "{}", empty.stdout);
     let small = Lab::new();

@@ -29,6 +29,9 @@ pub use import::Imported;
 const MARK: (&str, &[u8]) = ("preheat-export", b"preheat-export 1\n");
 /// The folder of objects in an archive. The version in its name is that of the objects' format.
 const OBJECTS: &str = "objects-v1/";
+/// The first bytes of every file that [`Store::export`] writes: those of a zstd frame (RFC 8878,
+/// section 3.1.1).
+pub const EXPORT_START: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Objects are already compressed; this frame compresses what their records have in common.
 const LEVEL: i32 = 3;
 

@@ -63,11 +63,17 @@ impl Output {
 
     fn beside(place: &Path, existing: Existing) -> io::Result<To> {
         let (folder, place) = (folder_of(place), place.to_owned());
+        if fs::metadata(folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            let why = format!("there is no folder {}: make it first", folder.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, why));
+        }
         #[cfg(target_os = "linux")]
         if let Some(file) = unnamed::create(folder) {
             return Ok(To::Unnamed { file, place, existing });
         }
-        Ok(To::Named { file: readable_by_all().tempfile_in(folder)?, place, existing })
+        // The error would name a file that nobody asked for.
+        let file = readable_by_all().tempfile_in(folder).map_err(|error| error.kind())?;
+        Ok(To::Named { file, place, existing })
     }
 
     /// Makes the result appear at its destination.

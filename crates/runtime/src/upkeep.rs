@@ -65,10 +65,13 @@ impl Cache {
     pub fn info(&self) -> Result<CacheInfo, Error> {
         let store = self.main();
         let layout = store.layout();
-        let keys = store.object_keys()?;
+        let exists = store.exists();
+        let keys = if exists { store.object_keys()? } else { Vec::new() };
+        // A folder that is not a store yet may have files of the user's under the same names.
+        let bytes_below = |path| if exists { bytes_below(path) } else { 0 };
         Ok(CacheInfo {
             dir: layout.root().to_owned(),
-            exists: store.exists(),
+            exists,
             read_only: store.is_read_only(),
             max_bytes: store.max_bytes(),
             objects: keys.len() as u64,
