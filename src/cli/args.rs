@@ -205,8 +205,8 @@ pub(super) struct PictureArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) cfg_scale: Option<f64>,
     /// The scheduler: `ddim`, `euler`, `euler_karras`, `euler_a`, `dpm++_2m`, `dpm++_2m_karras`,
-    /// `pndm`, their names in other programs such as "DPM++ 2M Karras", or a class of diffusers
-    /// [default: the model's]
+    /// `pndm`, `heun`, `heun_karras`, their names in other programs such as "DPM++ 2M Karras", or a
+    /// class of diffusers [default: the model's]
     #[arg(long, value_name = "NAME")]
     pub(super) scheduler: Option<String>,
     /// Denoising steps [default: 20 for a model, 1 for a program]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::settings::Settings;
 use super::{
     Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, Variant, ddim, dpm_solver,
-    euler, euler_ancestral, pndm,
+    euler, euler_ancestral, heun, pndm,
 };
 
 /// The largest file that is read. A configuration takes a few kilobytes; a list of betas takes
@@ -119,6 +119,7 @@ impl SchedulerConfig {
             SchedulerKind::EulerAncestral => Ok(euler_ancestral::schedule(&settings, steps)),
             SchedulerKind::DpmSolverMultistep => Ok(dpm_solver::schedule(&settings, steps)),
             SchedulerKind::Pndm => pndm::schedule(&settings, steps),
+            SchedulerKind::Heun => Ok(heun::schedule(&settings, steps)),
         };
         let schedule = schedule.map_err(|beyond| SchedulerError::Timestep {
             file: self.file.clone(),

@@ -21,6 +21,7 @@
 //! | [`EulerAncestral`](SchedulerKind::EulerAncestral) | nothing; draws noise | arXiv 2010.02502, equation 16 with eta 1, in terms of sigmas |
 //! | [`DpmSolverMultistep`](SchedulerKind::DpmSolverMultistep) | predicted pictures | arXiv 2211.01095, algorithm 2 |
 //! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 9, 12 and 13 |
+//! | [`Heun`](SchedulerKind::Heun) | predicted pictures; two calls a step | arXiv 2206.00364, algorithm 1 without churn |
 //!
 //! The numbers follow diffusers 0.42.1, including its rounding of timesteps, since models were
 //! released with it.
@@ -32,6 +33,7 @@ mod error;
 mod euler;
 mod euler_ancestral;
 mod fields;
+mod heun;
 mod name;
 mod noise_schedule;
 mod numbers;
@@ -64,8 +66,8 @@ pub struct Schedule {
     /// The factor that turns unit normal noise into the first latents.
     pub init_noise_sigma: f32,
     /// The calls in order. There are usually as many as there are steps; PNDM has one more from two
-    /// steps on, and nine more if it starts with Runge-Kutta steps; DPM++ has fewer if
-    /// `lambda_min_clipped` cuts off trailing strides.
+    /// steps on, and nine more if it starts with Runge-Kutta steps; Heun has two for each step but
+    /// the last; DPM++ has fewer if `lambda_min_clipped` cuts off trailing strides.
     pub calls: Vec<Call>,
 }
 

@@ -21,12 +21,20 @@ pub enum SchedulerKind {
     DpmSolverMultistep,
     /// `PNDMScheduler` without Runge-Kutta steps.
     Pndm,
+    /// `HeunDiscreteScheduler`.
+    Heun,
 }
 
 impl SchedulerKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Ddim, Self::Euler, Self::EulerAncestral, Self::DpmSolverMultistep, Self::Pndm];
+    pub const ALL: [Self; 6] = [
+        Self::Ddim,
+        Self::Euler,
+        Self::EulerAncestral,
+        Self::DpmSolverMultistep,
+        Self::Pndm,
+        Self::Heun,
+    ];
 
     /// The name of the class in diffusers.
     pub const fn class_name(self) -> &'static str {
@@ -36,6 +44,7 @@ impl SchedulerKind {
             Self::EulerAncestral => "EulerAncestralDiscreteScheduler",
             Self::DpmSolverMultistep => "DPMSolverMultistepScheduler",
             Self::Pndm => "PNDMScheduler",
+            Self::Heun => "HeunDiscreteScheduler",
         }
     }
 
@@ -46,7 +55,7 @@ impl SchedulerKind {
 
     /// Whether the class reads `use_karras_sigmas`.
     pub(super) const fn has_karras(self) -> bool {
-        matches!(self, Self::Euler | Self::DpmSolverMultistep)
+        matches!(self, Self::Euler | Self::DpmSolverMultistep | Self::Heun)
     }
 }
 
@@ -58,6 +67,7 @@ impl fmt::Display for SchedulerKind {
             Self::EulerAncestral => "euler_a",
             Self::DpmSolverMultistep => "dpm++_2m",
             Self::Pndm => "pndm",
+            Self::Heun => "heun",
         })
     }
 }
@@ -90,7 +100,7 @@ pub enum Variant {
 
 /// Every short name, in the form that [`normalized`] gives; the first one of each line is
 /// displayed.
-const NAMES: [(&[&str], SchedulerKind, Variant); 7] = [
+const NAMES: [(&[&str], SchedulerKind, Variant); 9] = [
     (&["ddim"], SchedulerKind::Ddim, Variant::Plain),
     (&["euler"], SchedulerKind::Euler, Variant::Plain),
     (&["euler_karras"], SchedulerKind::Euler, Variant::Karras),
@@ -98,6 +108,8 @@ const NAMES: [(&[&str], SchedulerKind, Variant); 7] = [
     (&["dpm++_2m"], SchedulerKind::DpmSolverMultistep, Variant::Plain),
     (&["dpm++_2m_karras"], SchedulerKind::DpmSolverMultistep, Variant::Karras),
     (&["pndm", "plms"], SchedulerKind::Pndm, Variant::Plain),
+    (&["heun"], SchedulerKind::Heun, Variant::Plain),
+    (&["heun_karras"], SchedulerKind::Heun, Variant::Karras),
 ];
 
 /// A name in the form of [`NAMES`]. `DPM++ 2M Karras` of AUTOMATIC1111's web UI, `dpmpp_2m_karras`

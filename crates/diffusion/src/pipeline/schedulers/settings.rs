@@ -110,13 +110,14 @@ impl Settings {
         fields: &Map<String, Value>,
         name: SchedulerName,
     ) -> Result<Self, SchedulerError> {
-        use SchedulerKind::{Ddim, DpmSolverMultistep, EulerAncestral, Pndm};
+        use SchedulerKind::{Ddim, DpmSolverMultistep, EulerAncestral, Heun, Pndm};
         let kind = name.kind;
         let fields = Fields { file, values: fields, name };
         refuse_unsupported(&fields)?;
 
         let train_timesteps = fields.count("num_train_timesteps", 1000, 1..=MOST_TIMESTEPS)?;
-        let rescale_zero_snr = kind != Pndm && fields.flag("rescale_betas_zero_snr", false)?;
+        let rescale_zero_snr =
+            !matches!(kind, Pndm | Heun) && fields.flag("rescale_betas_zero_snr", false)?;
         if rescale_zero_snr && train_timesteps == 1 {
             let supported = format!("2 to {MOST_TIMESTEPS} where `rescale_betas_zero_snr` is true");
             return Err(fields.error("num_train_timesteps", supported));
@@ -126,13 +127,17 @@ impl Settings {
             (true, Ddim) => ZeroSnr::Exact,
             (true, _) => ZeroSnr::Almost,
         };
-        let predictions =
-            if matches!(kind, Pndm | EulerAncestral) { &PREDICTIONS[..2] } else { &PREDICTIONS };
+        let predictions = if matches!(kind, Pndm | EulerAncestral | Heun) {
+            &PREDICTIONS[..2]
+        } else {
+            &PREDICTIONS
+        };
         let spacing =
             if matches!(kind, Ddim | Pndm) { Spacing::Leading } else { Spacing::Linspace };
-        // The class clips by default, although latents lie beyond 1. No program's `ddim` does that.
-        let has_clip =
-            kind == Ddim && fields.flag("clip_sample", name.variant == Variant::Configured)?;
+        // DDIM's class clips by default, although latents lie beyond 1. No program's `ddim` does
+        // that.
+        let has_clip = matches!(kind, Ddim | Heun)
+            && fields.flag("clip_sample", kind == Ddim && name.variant == Variant::Configured)?;
         let alphas_cumprod = read_alphas(&fields, train_timesteps, zero_snr)?;
         let has_sigmas = kind.has_karras();
         let has_karras = match name.variant {
@@ -166,7 +171,7 @@ impl Settings {
                 && !fields.flag("skip_prk_steps", false)?,
             karras: if has_karras { Some(KarrasRange::read(&fields)?) } else { None },
             rounds_timesteps: !fields.holds("beta_schedule", "squaredcos_cap_v2"),
-            final_sigma: if has_sigmas {
+            final_sigma: if has_sigmas && kind != Heun {
                 fields.word("final_sigmas_type", FinalSigma::Zero, &FINAL_SIGMAS)?
             } else {
                 FinalSigma::Zero
@@ -285,8 +290,10 @@ fn read_alphas(
         ("scaled_linear", Run::ScaledLinear),
         ("squaredcos_cap_v2", Run::SquaredCosine),
     ];
-    let start = fields.number("beta_start", 0.0001)?;
-    let end = fields.number("beta_end", 0.02)?;
+    let (start, end) =
+        if fields.name.kind == SchedulerKind::Heun { (0.00085, 0.012) } else { (0.0001, 0.02) };
+    let start = fields.number("beta_start", start)?;
+    let end = fields.number("beta_end", end)?;
     let trained = fields.numbers("trained_betas", train_timesteps)?;
     let at_fault = if trained.is_some() { "trained_betas" } else { "beta_end" };
     let betas = match (trained, fields.word("beta_schedule", Run::Linear, &RUNS)?) {
