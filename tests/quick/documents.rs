@@ -248,7 +248,8 @@ fn no_comment_is_wider_than_code() {
             in_code = comment.starts_with("//") && (in_code ^ fence);
             let stays_whole = in_code || text.starts_with('|') || text.contains("://");
             if comment.starts_with("//") && !stays_whole && line.chars().count() > COLUMNS {
-                faults.push(format!("{}:{}", path.display(), index + 1));
+                let place = format!("{}:{}", path.display(), index + 1);
+                faults.push(format!("{place}: this comment is wider than {COLUMNS} columns"));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use preheat_tensor::Dtype;
 
 use super::infer::infer;
-use super::{Function, GraphError, Node, Op, Type, UnaryOp, Value, Verified};
+use super::{BinaryOp, Function, GraphError, Node, Op, Type, UnaryOp, Value, Verified};
 
 /// `function` with its convolutions, matrix products and attention in `dtype`, and the rest as
 /// docs/precision.md says.
@@ -65,7 +65,8 @@ fn rule(op: &Op) -> Rule {
             Rule::Low
         }
         Op::Unary(UnaryOp::Exp | UnaryOp::Sin | UnaryOp::Cos, _) => Rule::Float32,
-        Op::Unary(..)
+        // Each by its name: a new one has to be decided on.
+        Op::Unary(UnaryOp::Sigmoid | UnaryOp::Silu | UnaryOp::Gelu | UnaryOp::QuickGelu, _)
         | Op::GroupNorm { .. }
         | Op::LayerNorm(_)
         | Op::Upsample { .. }
@@ -74,7 +75,15 @@ fn rule(op: &Op) -> Rule {
         | Op::Permute(..)
         | Op::Broadcast(_)
         | Op::SelectRow { .. } => Rule::Follow,
-        Op::Binary(..) => Rule::Widest,
+        Op::Binary(
+            BinaryOp::Add
+            | BinaryOp::Sub
+            | BinaryOp::Mul
+            | BinaryOp::Div
+            | BinaryOp::Min
+            | BinaryOp::Max,
+            ..,
+        ) => Rule::Widest,
         Op::Concat { .. } => Rule::Narrowest,
         Op::Input(_) | Op::Weight(_) | Op::Literal(_) | Op::Fill(_) | Op::Convert(..) => Rule::AsIs,
     }
