@@ -226,10 +226,10 @@ fn hardware_that_says_something_else_of_itself_is_decided_by_its_plugin() {
     on_hardware(posed(&lab).abi_version("one").bounds([2, 1, 1])).ended(3).says(&["topology"]);
     let first = on_hardware(posed(&lab).abi_version("one")).done();
     assert_eq!(first.json()["stages"][0]["source"], "disk");
-    first.says(&["the plugin takes the executable", "TPU v5 litepod", "TPU v5 lite"]);
+    first.says(&["the plugin accepts the executable", "TPU v5 litepod", "TPU v5 lite"]);
     // From then on it is its own.
     let again = on_hardware(posed(&lab).abi_version("one")).done();
-    assert!(!again.stderr.contains("takes the executable"), "{}", again.stderr);
+    assert!(!again.stderr.contains("accepts the executable"), "{}", again.stderr);
     assert_eq!(again.json()["stages"][0]["match"], "exact");
     assert_eq!(lab.compiles(), 1);
     lab.bare().words("cache verify").run().done();

@@ -23,7 +23,7 @@ pub fn kind_of(dtype: Dtype) -> Outcome<Kind> {
         Dtype::Bool => Kind::Bool,
         Dtype::Complex64 => Kind::ComplexFloat,
         Dtype::Complex128 => Kind::ComplexDouble,
-        Dtype::UInt16 | Dtype::UInt32 | Dtype::UInt64 => {
+        _ => {
             return Err(Failure::new(
                 code::UNSUPPORTED,
                 format!("libtorch computes nothing in {dtype}"),
