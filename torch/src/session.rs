@@ -120,7 +120,7 @@ impl Place {
         // SAFETY: the tensor is new and dense and has this many bytes. Nothing else knows it, so
         // `bytes` cannot overlap it.
         unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), on_host.data_ptr().cast(), bytes.len())
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), on_host.data_ptr().cast(), bytes.len());
         };
         self.hold(match self.device {
             Device::Cpu => on_host,
