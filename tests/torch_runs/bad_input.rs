@@ -101,7 +101,7 @@ fn flags_that_mean_nothing() {
     refused(
         lab.on("xla-cpu").words(SEVEN).words("--batch auto"),
         2,
-        &["batch is auto", "xla-cpu is none"],
+        &["batch is auto", "xla-cpu is not one"],
     );
     assert!(lab.objects().is_empty(), "something was compiled before it was refused");
 }

@@ -506,7 +506,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o640);
         assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
         symlink("around", at("around")).unwrap();
-        assert!(write_whole(&at("around"), b"").unwrap_err().to_string().contains("link to link"));
+        assert!(write_whole(&at("around"), b"").unwrap_err().to_string().contains("never end"));
         for folder in ["elsewhere", "elsewhere/", "nowhere/"] {
             let refused = check_writable(&at(folder), Existing::Replace).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::IsADirectory);
