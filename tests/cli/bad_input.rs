@@ -160,7 +160,7 @@ fn inputs_that_do_not_fit() {
     };
     missing("--inputs", "nowhere.safetensors").says(&["nowhere.safetensors", "No such file"]);
     missing("--output", "nowhere/out.safetensors")
-        .says(&["nowhere/out.safetensors", "No such file"]);
+        .says(&["nowhere/out.safetensors", "there is no folder"]);
     assert_eq!(lab.compiles(), 1);
     // An output that cannot be replaced is an error, and leaves no file beside it.
     std::fs::create_dir(lab.path("folder")).unwrap();

@@ -182,7 +182,7 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         lab.bare().words("devices bench --devices xla-cpu --model /no/such/folder").run().ended(1);
     no_model.says(&["there is no model folder /no/such/folder", "hint: "]);
     for (words, status, says) in [
-        ("--batch 2", 2, "tune tries batches"),
+        ("--batch 2", 2, "tune tries several batches"),
         ("--most 0", 2, "--most"),
         ("--devices xla-cuda", 1, "device `xla-cuda` cannot be used"),
         ("--width 7 --height 64", 2, "width is 7"),

@@ -278,7 +278,7 @@ fn what_is_no_log_and_no_budget_is_refused_in_words() {
     command(&lab, "plan --budget 1h --requests log.jsonl --output nowhere/warm.toml")
         .run()
         .ended(1)
-        .says(&["error: writing the manifest to nowhere/warm.toml failed: No such file"]);
+        .says(&["error: writing the manifest to nowhere/warm.toml failed: there is no folder"]);
     assert_eq!(lab.compiles(), 0);
 }
 

@@ -119,7 +119,7 @@ fn where_everything_is_in_use_the_error_has_the_figures() {
             "stage `program`: loading its executable: out of memory",
             "arguments 24 B",
             "are free",
-            "nothing",
+            "everything that is left is in use",
         ] {
             assert!(said.contains(part), "no {part:?} in: {said}");
         }

@@ -690,7 +690,7 @@ fn outputs_that_cannot_be_written() {
         bad.left_nothing(&ran);
         ran
     };
-    to("nowhere/out.png").says(&["No such file"]);
+    to("nowhere/out.png").says(&["there is no folder"]);
     to("pictures").says(&["is a directory"]);
     to("other/").says(&["is a directory"]);
     // Nobody can make files there, not even root.
