@@ -72,6 +72,8 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     if prerequisites::is_root() {
         let owners = ["test", "--test", "store", "cache_folder::", "--", "--ignored"];
         steps.command("tests as other users", &mut cargo(owners))?;
+        let limited = ["test", "-p", "preheat-cache", "--lib", "threads::", "--", "--ignored"];
+        steps.command("tests as a user of few threads", &mut cargo(limited))?;
     } else {
         steps.left_out(
             "tests as other users",
