@@ -1,4 +1,5 @@
-//! Takes the digest of the demo model that the binary carries, by what is in it.
+//! Which demo model does the binary carry? This script computes the digest of the model's files,
+//! which names the folder that the binary unpacks the model into.
 
 use std::io;
 

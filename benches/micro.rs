@@ -1,5 +1,6 @@
-//! How long do preheat's smallest operations take? `cargo xtask bench micro` measures keys,
-//! look-ups in memory, the cost of a call and the store, and prints each figure beside its target.
+//! How long do preheat's smallest operations take? `cargo xtask bench micro` measures keys, a
+//! tokenizer, look-ups in memory, the cost of a call and the store. It prints each figure, and its
+//! target if there is one.
 //!
 //! It runs on the installed xla-cpu plugin (`cargo xtask setup`), and needs no Python.
 //!
@@ -18,24 +19,24 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use preheat::device::{self, DeviceName};
-use preheat::pipeline::tokenizer::Tokenizer;
-use preheat::pjrt::{self, Buffer, Client, ExecuteOptions, LoadedExecutable, Plugin};
-use preheat::plugins::{self, PluginName};
-use preheat::runtime::{Builder, DeviceTensor};
 use preheat::{
     CompileOptions, Dtype, Executable, Graph, Match, Program, ProgramFormat, Projection, Runtime,
     Signature, Source, create_execution_signature,
 };
 use preheat_cache::{
-    BuilderId, Counters, Digest, Environment, GraphKey, Host, KeyInputs, Lookup, Store,
+    BuilderId, Counters, Digest, Environment, GraphKey, Host, KeyInputs, ObjectLookup, Store,
     StoreOptions, Use,
 };
+use preheat_diffusion::pipeline::tokenizer::Tokenizer;
+use preheat_pjrt::{Buffer, Client, ExecuteOptions, LoadedExecutable, Plugin};
+use preheat_plugins::PluginName;
+use preheat_runtime::device::{self, DeviceName};
+use preheat_runtime::{DeviceTensor, RuntimeBuilder};
 
 /// A `UNet`'s step with its helper functions, as JAX prints it.
 const UNET: &str = include_str!("../examples/programs/unet_step.mlir");
-/// The length of the programs whose key is taken: the text of Stable Diffusion 1.5's `UNet` has
-/// about this length.
+/// The length of the programs whose keys are computed, in bytes. The text of Stable Diffusion 1.5's
+/// `UNet` has about this length.
 const PROGRAM_BYTES: usize = 600_000;
 
 fn main() {
@@ -82,8 +83,8 @@ fn keys(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Measures the opening of a vocabulary of CLIP's size, which a thread does while a model is made
-/// ready.
+/// Measures how long it takes to open a vocabulary of CLIP's size. A thread opens it while a model
+/// is made ready.
 fn tokenizer(criterion: &mut Criterion) {
     const TOKENS: usize = 49_408;
     let letters: Vec<String> = ('!'..='~').map(String::from).collect();
@@ -134,11 +135,13 @@ fn in_memory(criterion: &mut Criterion, runtime: &Runtime) {
 }
 
 /// Measures [`Executable::run`] on device buffers, beside the bare call that it makes. Both sides
-/// are called in turn and only one is timed, so that both see the same state of the machine.
-/// Results are awaited and dropped outside the timed part.
+/// are called in turn and the time of one of them is counted, so that both see the same state of
+/// the machine. Results are awaited and dropped outside the timed part.
 fn calls(criterion: &mut Criterion, runtime: &Runtime, unet_inputs: usize) {
     let plugin =
-        plugins::find(PluginName::XlaCpu, &plugins::Lookup::from_process()).require().unwrap();
+        preheat_plugins::find(PluginName::XlaCpu, &preheat_plugins::PluginSearch::from_process())
+            .require()
+            .unwrap();
     let client = Client::create(&Plugin::open(&plugin.path).unwrap(), &[]).unwrap();
     let mut group = criterion.benchmark_group("execute");
     for inputs in [2, unet_inputs] {
@@ -184,8 +187,13 @@ fn run(executable: &Executable, tensors: &[DeviceTensor]) -> Duration {
 }
 
 fn bare(client: &Client, text: &str, inputs: usize) -> (LoadedExecutable, Vec<Buffer>) {
-    let options = pjrt::options::encode(1, 1, None, &[], std::iter::empty()).unwrap();
-    let executable = client.compile(pjrt::Program::mlir(text.as_bytes()), &options).unwrap();
+    let options = preheat_pjrt::options::encode(
+        &preheat_pjrt::options::BuildOptions::default(),
+        std::iter::empty(),
+    )
+    .unwrap();
+    let executable =
+        client.compile(preheat_pjrt::PjrtProgram::mlir(text.as_bytes()), &options).unwrap();
     let device = &client.addressable_devices().unwrap()[0];
     let zero = || client.buffer_from_host(device, preheat::Dtype::Float32, &[4], &[0; 16]).unwrap();
     (executable, (0..inputs).map(|_| zero()).collect())
@@ -195,7 +203,9 @@ fn bare(client: &Client, text: &str, inputs: usize) -> (LoadedExecutable, Vec<Bu
 /// Returns the length of the object's file.
 fn disk(criterion: &mut Criterion, dir: &Path, key: GraphKey) -> u64 {
     let store = Store::open(StoreOptions::new(dir)).unwrap();
-    let Lookup::Hit(object) = store.load(&key).unwrap() else { panic!("the UNet was not stored") };
+    let ObjectLookup::Hit(object) = store.load(&key).unwrap() else {
+        panic!("the UNet was not stored")
+    };
     let stored_bytes = object.stored_bytes;
     let wanted = [(Digest::of(b"a projection"), signature().digest())];
     let hit = Use {
@@ -230,7 +240,7 @@ struct Results {
 
 impl Results {
     /// The median in nanoseconds. It is `None` if the bench was filtered out, because the stored
-    /// figure is then that of another run.
+    /// figure then comes from another run.
     fn median(&self, id: &str) -> Option<f64> {
         let path = self.folder.join(id).join("new/estimates.json");
         let fresh = path.metadata().ok()?.modified().ok()? >= self.began;
@@ -280,6 +290,7 @@ fn report(results: &Results, stored_bytes: u64) {
     ));
     rows.push(("read transaction of the index".to_owned(), store("read transaction"), None));
     rows.push(("write transaction of the index".to_owned(), store("write transaction"), None));
+    write_figures(&rows);
     println!("\n{:<58}{:>12}{:>12}", "median", "", "target");
     for (name, nanoseconds, target) in rows {
         let Some(nanoseconds) = nanoseconds else { continue };
@@ -297,12 +308,26 @@ fn report(results: &Results, stored_bytes: u64) {
     }
 }
 
+/// Writes the figures as JSON into the file that `PREHEAT_BENCH_FIGURES` names. `cargo xtask bench`
+/// sets this variable; without it, no file is written.
+fn write_figures(rows: &[(String, Option<f64>, Option<f64>)]) {
+    let Some(file) = std::env::var_os("PREHEAT_BENCH_FIGURES") else { return };
+    let figures = rows.iter().filter_map(|(name, nanoseconds, target)| {
+        let at_most = target.map(|nanoseconds| nanoseconds / 1e3);
+        let value = (*nanoseconds)? / 1e3;
+        Some(serde_json::json!({ "name": name, "value": value, "unit": "us", "at_most": at_most }))
+    });
+    let figures: serde_json::Value = figures.collect();
+    std::fs::write(file, figures.to_string()).unwrap();
+}
+
 fn microseconds(nanoseconds: f64) -> String {
     format!("{:.2} us", nanoseconds / 1e3)
 }
 
-fn runtime() -> Builder {
-    let device = device::Request { device: DeviceName::XlaCpu, ..device::Request::default() };
+fn runtime() -> RuntimeBuilder {
+    let device =
+        device::DeviceRequest { device: DeviceName::XlaCpu, ..device::DeviceRequest::default() };
     Runtime::builder().device(device)
 }
 
@@ -319,7 +344,7 @@ fn signature() -> Signature {
     .unwrap()
 }
 
-/// An environment as long as XLA:CPU's; the host's features are most of it.
+/// An environment that is as long as XLA:CPU's. It consists mostly of the host's features.
 fn environment() -> Environment {
     let features = (0..150).map(|index| format!("+feature-{index}")).collect();
     Environment {
@@ -348,8 +373,8 @@ fn long_program(bytes: usize) -> String {
     text + tail + "\n"
 }
 
-/// Gives each operation a location, as JAX prints them with debug information, and fills up to
-/// `bytes` with their definitions.
+/// Gives each operation a location, as JAX prints locations with debug information, and appends
+/// their definitions. The result is about twice as long as `text`; `bytes` is its expected length.
 fn with_locations(text: &str, bytes: usize) -> String {
     let (mut located, mut count) = (String::with_capacity(bytes), 0);
     for line in text.lines() {

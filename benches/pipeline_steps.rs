@@ -1,10 +1,11 @@
 //! How long does a step take in preheat's loop, and how long in the bare executable? This process
-//! holds a model on a device and runs its steps whenever it is told to, in both ways.
+//! holds a model on a device, and runs its steps in both ways, each on request.
 //!
 //! Arguments: the cache's folder, a model's folder, the device, `--precision`, width and height in
-//! pixels, steps. When everything is loaded it prints one JSON line, and then one for each line
-//! that it reads: `loop` or `bare`. Both run the same executable of the same runtime, each on
-//! weights of its own; those of `bare` are loaded at its first call.
+//! pixels, steps. Once everything is loaded, the program prints one JSON line. For each line on
+//! standard input, which is `loop` or `bare`, it then runs the steps in that way, and prints their
+//! times. Both ways run the same executable of the same runtime, but each has its own copy of the
+//! weights. The copy for `bare` is loaded when `bare` is first read.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,14 +20,17 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use preheat::device::{self, Precisions};
-use preheat::graph::{Verified, autocast};
-use preheat::models::{Coefficients, Component, LATENT_PX, ModelFolder, StepScalars, denoiser};
-use preheat::pipeline::{Made, Pipeline, TextToImage};
-use preheat::progress::Cancel;
-use preheat::runtime::DeviceTensor;
-use preheat::weights::{Checkpoint, Wanted, load};
-use preheat::{Executable, Program, ProgramFormat, Runtime, Tensor, lower};
+use preheat::{Executable, Program, ProgramFormat, Runtime, Tensor};
+use preheat_diffusion::models::{
+    Coefficients, Component, LATENT_PX, ModelFolder, StepScalars, denoiser,
+};
+use preheat_diffusion::pipeline::{Made, Pipeline, TextToImage};
+use preheat_diffusion::weights::{Checkpoint, WantedWeight, load};
+use preheat_ir::graph::{Verified, autocast};
+use preheat_ir::lower;
+use preheat_runtime::DeviceTensor;
+use preheat_runtime::device::{self, Precisions};
+use preheat_runtime::progress::Cancel;
 use serde_json::json;
 
 #[global_allocator]
@@ -37,17 +41,19 @@ fn main() {
         std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [cache_dir, model, device, precision, numbers @ ..] = &arguments[..] else {
         eprintln!(
-            "nothing to do without its seven arguments: `cargo xtask bench pipeline-step` gives them"
+            "this bench needs seven arguments; `cargo xtask bench pipeline-step` passes them"
         );
         return;
     };
     let numbers: Vec<u64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
-    let [width, height, steps] = numbers[..] else { panic!("width, height and steps") };
+    let [width, height, steps] = numbers[..] else {
+        panic!("three numbers are expected: width, height and steps")
+    };
     // The device is required, because a bench of another device would be of no use.
-    let device = device::Request {
+    let device = device::DeviceRequest {
         device: device.parse().unwrap(),
         strict: true,
-        ..device::Request::default()
+        ..device::DeviceRequest::default()
     };
     let runtime = Runtime::builder()
         .device(device)
@@ -172,11 +178,10 @@ impl Bare {
         self.executable.run(named.chain(&self.weights)).unwrap().remove(0)
     }
 
-    /// The inputs of the graph in front of its weights: small numbers, the same in each call.
+    /// The inputs of the graph that precede its weights. They are filled with small numbers, which
+    /// are the same in each call.
     fn inputs(&self, scalars: StepScalars) -> HashMap<&str, DeviceTensor> {
-        let one = |input: &preheat::graph::InputDecl| {
-            let dims: Vec<i64> =
-                input.kind.dims.iter().map(|&size| i64::try_from(size).unwrap()).collect();
+        let one = |input: &preheat_ir::graph::InputDecl| {
             let values = if input.name == "scalars" {
                 scalars.to_array().to_vec()
             } else {
@@ -185,7 +190,7 @@ impl Bare {
                     .map(|index| f32::from(u8::try_from(index * 37 % 256).unwrap()) / 128.0 - 1.0)
                     .collect()
             };
-            self.runtime.to_device(&Tensor::from_f32(&dims, &values).unwrap()).unwrap()
+            self.runtime.to_device(&Tensor::from_f32(&input.kind.dims, &values).unwrap()).unwrap()
         };
         self.function.inputs().iter().map(|input| (input.name.as_str(), one(input))).collect()
     }
@@ -202,10 +207,10 @@ fn weights(runtime: &Runtime, folder: &ModelFolder, function: &Verified) -> Vec<
     } else {
         lower::weight_orders(function)
     };
-    let wanted: Vec<Wanted> = std::iter::zip(function.weights(), orders)
-        .map(|(weight, order)| Wanted {
+    let wanted: Vec<WantedWeight> = std::iter::zip(function.weights(), orders)
+        .map(|(weight, order)| WantedWeight {
             name: weight.name.clone(),
-            aliases: preheat::models::aliases(&weight.name),
+            aliases: preheat_diffusion::models::aliases(&weight.name),
             dims: weight.kind.dims.clone(),
             dtype: weight.kind.dtype,
             order,
@@ -216,7 +221,7 @@ fn weights(runtime: &Runtime, folder: &ModelFolder, function: &Verified) -> Vec<
     load(&checkpoint, &wanted, threads, &Cancel::default(), |index, tensor| {
         let tensor = runtime.to_device(&tensor)?;
         slots.lock().unwrap()[index] = Some(tensor);
-        Ok::<_, preheat::runtime::Error>(())
+        Ok::<_, preheat_runtime::Error>(())
     })
     .unwrap();
     slots.into_inner().unwrap().into_iter().map(Option::unwrap).collect()

@@ -1,11 +1,11 @@
 //! How fast is the denoising loop, and how much memory does it take, if the host waits for the
-//! device after every N steps (`--tpu-sync-steps`)? This process holds a model and runs the loop
-//! whenever it is told to.
+//! device after every N steps (`--tpu-sync-steps`)? This process holds a model and runs the loop on
+//! request.
 //!
 //! Arguments: the cache's folder, a model's folder, width and height in pixels, steps, and after
-//! how many steps the host waits; 0 means never. When everything is loaded it prints one JSON line,
-//! and then one for each line that it reads: the time of the loop, and the peak memory from its
-//! first step to its last, in addition to what the process held before.
+//! how many steps the host waits; 0 means never. Once everything is loaded, the program prints one
+//! JSON line. For each line on standard input it then runs the loop, and prints its time and by how
+//! much its peak memory exceeded what the process held before.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,9 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use preheat::Runtime;
-use preheat::device::{self, DeviceName};
-use preheat::pipeline::{Pipeline, TextToImage};
-use preheat::progress::{Event, EventKind, Progress};
+use preheat_diffusion::pipeline::{Pipeline, TextToImage};
+use preheat_runtime::device::{self, DeviceName};
+use preheat_runtime::progress::{Event, EventKind, Progress};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -44,17 +44,16 @@ fn main() {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [cache_dir, model, numbers @ ..] = &arguments[..] else {
-        eprintln!(
-            "nothing to do without its six arguments: `cargo xtask bench pipeline-sync` gives them"
-        );
+        eprintln!("this bench needs six arguments; `cargo xtask bench pipeline-sync` passes them");
         return;
     };
     let numbers: Vec<u64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
     let [width, height, steps, every] = numbers[..] else {
-        panic!("width, height, steps and how often to wait")
+        panic!("four numbers are expected: width, height, steps, and after how many steps to wait")
     };
     let peak = Arc::new(Peak::default());
-    let request = device::Request { device: DeviceName::XlaCpu, ..device::Request::default() };
+    let request =
+        device::DeviceRequest { device: DeviceName::XlaCpu, ..device::DeviceRequest::default() };
     let builder = Runtime::builder().device(request).cache_dir(cache_dir).progress(peak.clone());
     let runtime = builder.sync_steps(usize::try_from(every).unwrap()).build().unwrap();
     let pipeline = Pipeline::open(&runtime, model).unwrap();
@@ -84,7 +83,7 @@ fn main() {
     std::process::exit(0);
 }
 
-/// A line of /proc/self/status, in bytes.
+/// The value of one line of /proc/self/status, converted to bytes.
 fn resident_bytes(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();

@@ -1,10 +1,11 @@
 //! How long does it take to bring weights from the page cache into memory, in the order that the
 //! graph reads? `cargo bench --bench weights` measures it.
 //!
-//! The yardstick is a plain read of the same file into fresh memory, by one thread and by two, in
-//! seconds of processor time. The checkpoint has the shapes of the down blocks and the middle of
-//! Stable Diffusion 1.5's `UNet`, and seeded values. Both sides take turns; the table has medians.
-//! Arguments: the number of rounds (7), and a folder for the checkpoint (a temporary one).
+//! The bench compares this with a plain read of the same file into fresh memory, by one thread and
+//! by two, in seconds of processor time. The checkpoint has the shapes of the down blocks and the
+//! middle of Stable Diffusion 1.5's `UNet`, and seeded values. Loads and reads take turns, and the
+//! table has the medians. The arguments are the number of rounds (default: 7) and a folder for the
+//! checkpoint (default: a temporary folder).
 
 #![expect(
     clippy::unwrap_used,
@@ -19,9 +20,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use half::f16;
-use preheat::progress::Cancel;
-use preheat::weights::{Checkpoint, Wanted, load};
 use preheat::{Dtype, Tensor};
+use preheat_diffusion::weights::{Checkpoint, WantedWeight, load};
+use preheat_runtime::progress::Cancel;
 
 const STEM: &str = "diffusion_pytorch_model";
 
@@ -77,15 +78,15 @@ fn main() {
     }
 }
 
-/// Processor time of this process over all threads. Other programs on the processors change it
-/// little.
+/// Measures the processor time of this process over all threads. Other programs on the same
+/// processors change this time little.
 struct Clock(u64);
 
 impl Clock {
     fn ticks() -> u64 {
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-        // The name may have spaces. Behind it come the state, ten numbers, and then user and system
-        // time.
+        // The program's name may have spaces. After it come the state, ten numbers, and then user
+        // and system time.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
@@ -94,7 +95,7 @@ impl Clock {
         Self(Self::ticks())
     }
 
-    /// The kernel counts in hundredths of a second.
+    /// The processor time since the start. The kernel counts it in hundredths of a second.
     #[expect(clippy::cast_precision_loss, reason = "for display")]
     fn seconds(&self) -> f64 {
         (Self::ticks() - self.0) as f64 / 100.0
@@ -112,7 +113,8 @@ fn summary(seconds: &[f64]) -> (f64, f64) {
     (sorted[sorted.len() / 2], sorted[0])
 }
 
-/// The yardstick: reads the whole file into fresh memory, in as many parts as there are threads.
+/// Reads the whole file into fresh memory, in as many parts as there are threads. Returns the
+/// seconds of processor time, with which the loads are compared.
 fn read(path: &Path, threads: usize) -> f64 {
     let began = Clock::start();
     let file = File::open(path).unwrap();
@@ -148,7 +150,7 @@ fn load_all(
     dtype: Dtype,
     transposed: bool,
 ) -> f64 {
-    let wanted: Vec<Wanted> = shapes
+    let wanted: Vec<WantedWeight> = shapes
         .iter()
         .map(|(name, dims)| {
             let order = if transposed && dims.len() == 4 {
@@ -156,7 +158,13 @@ fn load_all(
             } else {
                 (0..dims.len()).collect()
             };
-            Wanted { name: name.clone(), aliases: Vec::new(), dims: dims.clone(), dtype, order }
+            WantedWeight {
+                name: name.clone(),
+                aliases: Vec::new(),
+                dims: dims.clone(),
+                dtype,
+                order,
+            }
         })
         .collect();
     let done: Vec<OnceLock<Tensor>> = wanted.iter().map(|_| OnceLock::new()).collect();
@@ -228,7 +236,7 @@ fn transformer(add: &mut impl FnMut(String, &[u64]), name: &str, channels: u64) 
     add(format!("{name}.transformer_blocks.0.ff.net.2"), &[channels, 4 * channels]);
 }
 
-/// A safetensors file of those shapes.
+/// Writes a safetensors file with these shapes and with seeded values.
 fn write(path: &Path, shapes: &BTreeMap<String, Vec<u64>>, dtype: &str, size: u64) {
     let mut end = 0;
     let header: serde_json::Map<String, serde_json::Value> = shapes

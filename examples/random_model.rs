@@ -64,9 +64,7 @@ fn main() -> ExitCode {
 
 fn write(shape: Shape<'_>, folder: &Path, dtype: Dtype) -> Result<(), Box<dyn std::error::Error>> {
     if folder.exists() {
-        return Err(
-            format!("{} is there already: name a folder that is not", folder.display()).into()
-        );
+        return Err(format!("{} exists already: name a new folder", folder.display()).into());
     }
     let began = Instant::now();
     let tell = |component: &str, done: u64, total: u64| {

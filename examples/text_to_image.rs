@@ -5,8 +5,7 @@
 
 use std::path::Path;
 
-use preheat::Runtime;
-use preheat::pipeline::{Pipeline, TextToImage};
+use preheat::{Pipeline, Runtime, TextToImage};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

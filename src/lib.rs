@@ -4,11 +4,11 @@
 //! | word | meaning |
 //! |---|---|
 //! | model | a pipeline's weights and configuration; its id is a name |
-//! | stage | one graph of a model: text encoder, denoiser, VAE decoder; `program` where there is no model |
-//! | execution signature | what the user asked to run: model id, padded shape, batch, cfg scale, scheduler, steps, dtype |
-//! | environment | what decides whether machine code fits: plugin build, topology, compiler flags, host features, ... |
+//! | stage | one graph of a model: text encoder, denoiser, VAE decoder; `program` if there is no model |
+//! | execution signature | the facts of a request that decide what is executed: model id, padded shape, batch, cfg scale, scheduler, steps, dtype |
+//! | environment | the facts that decide whether machine code fits: plugin build, topology, compiler flags, host features, ... |
 //! | program | StableHLO text or bytecode, or a serialised HLO module |
-//! | graph key | the digest of program, compile options and environment: names exactly one executable |
+//! | graph key | the digest of program, compile options and environment: it names exactly one executable |
 //! | warm | every stage that a signature needs has an executable in the cache for this environment |
 //!
 //! A [`Runtime`] is a device with its cache. A program asks it for the executable of a graph under
@@ -30,24 +30,75 @@
 //! # }
 //! ```
 
+//!
+//! From a model folder to a picture, with the feature `pipeline`:
+//!
+//! ```no_run
+//! # #[cfg(feature = "pipeline")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use preheat::{Pipeline, Runtime, TextToImage};
+//!
+//! let runtime = Runtime::builder().build()?;
+//! let pipeline = Pipeline::open(&runtime, "examples/demo-model")?;
+//! let made = pipeline.run(&TextToImage::new("the digit seven"))?;
+//! made.pictures[0].save("seven.png".as_ref())?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "pipeline"))]
+//! # fn main() {}
+//! ```
+//!
+//! # The names
+//!
+//! These are the main names of the library, by what a program does with them. Types that a program
+//! only reads, as fields and results of these, are documented in the crates that define them; the
+//! pages of the names link to them.
+//!
+//! | a program | with |
+//! |---|---|
+//! | describes what it runs | [`create_execution_signature`], [`Signature`], [`normalize_shape`], [`latent_shape`], [`Dtype`] |
+//! | brings a graph | [`Program`], [`Graph`], [`BuilderId`], [`CompileOptions`] |
+//! | declares what may share an executable | [`Projection`], [`Keep`], [`ModelProjection`], [`CfgProjection`], [`Padding`], [`Scaled`] |
+//! | chooses a device | [`DeviceRequest`], [`DeviceName`], [`StageDevices`], [`Target`], [`Precisions`], [`CompileEffort`], [`EffortChoice`], [`Offload`], [`describe_devices`] |
+//! | obtains and runs executables | [`Runtime`], [`RuntimeBuilder`], [`Request`], [`Executable`], [`Tensor`], [`DeviceTensor`], [`StepBoundary`] |
+//! | reads results and figures | [`StageReport`], [`WarmupReport`], [`Lookup`], [`Verdict`], [`Source`], [`Match`], [`Metrics`], [`Trace`] |
+//! | follows long work, and stops it | [`Progress`], [`Event`], [`Cancel`], [`Control`] |
+//! | looks after the cache | [`Cache`], [`CacheInfo`], [`PruneRule`], [`Statistics`] |
+//! | makes pictures | `Pipeline`, `PipelineBuilder`, `TextToImage`, `Made`, `Picture` (feature `pipeline`) |
+//! | flattens the command line's flags into its own | `preheat::cli` (feature `cli`) |
+//!
+//! A program that needs only a part of preheat can depend on the crate of that part: `preheat-ir`
+//! for graphs of one's own, `preheat-cache` for keys and the store, `preheat-pjrt` for XLA's
+//! plugins.
+
 #[cfg(feature = "cli")]
 pub mod cli;
+mod surface;
 
-pub use preheat_cache::{
-    BuilderId, CfgProjection, CompileOptions, Digest, GraphKey, Keep, Match, ModelProjection,
-    OptionValue, Program, ProgramFormat, Projection, Signature, Source, Statistics,
-    create_execution_signature, latent_shape, normalize_shape,
+pub use self::surface::devices::{
+    CompileEffort, DeviceName, DeviceRequest, EffortChoice, Offload, Precision, Precisions,
+    StageDevices, Target, describe_devices,
+};
+pub use self::surface::graphs::{
+    BuilderId, CompileOptions, Digest, Graph, OptionValue, Program, ProgramFormat, Signature,
+    SignatureError, create_execution_signature, latent_shape, normalize_shape,
 };
 #[cfg(feature = "pipeline")]
-pub use preheat_diffusion::{evidence, models, pipeline, weights};
-pub use preheat_ir::{graph, lower};
-pub use preheat_runtime::{
-    Executable, Graph, Runtime, backend, device, progress, serve_compiler, trace,
+pub use self::surface::pipelines::{
+    Made, Picture, Pipeline, PipelineBuilder, PipelineError, Plan, TextToImage, Warmed,
+};
+pub use self::surface::progress::{Cancel, Control, Event, EventKind, Progress, Trace};
+pub use self::surface::projections::{
+    CfgProjection, Keep, ModelProjection, Padding, Percent, Projection, Scaled,
+};
+pub use self::surface::reports::{
+    GraphKey, Lookup, Match, Metrics, Source, StageReport, Statistics, Verdict, WarmupReport,
+};
+pub use self::surface::running::{
+    DeviceTensor, Error, Executable, Request, Runtime, RuntimeBuilder, StepBoundary, StepTimes,
+    serve_compiler,
 };
 #[cfg(feature = "xla-rs")]
-pub use preheat_tensor::LiteralError;
-pub use preheat_tensor::{Dtype, Tensor, TensorError, TensorType};
-pub use {
-    preheat_pjrt as pjrt, preheat_plugins as plugins, preheat_runtime as runtime,
-    preheat_tensor as tensor, preheat_torch_abi as torch_abi,
-};
+pub use self::surface::tensors::LiteralError;
+pub use self::surface::tensors::{Dtype, Tensor, TensorError, TensorType};
+pub use self::surface::upkeep::{Cache, CacheInfo, PruneRule};

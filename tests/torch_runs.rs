@@ -1,9 +1,9 @@
-//! Whole runs on devices of libtorch: the binary and the library over the real libtorch, against
-//! XLA:CPU where the two can be compared.
+//! Do whole runs work on devices of libtorch? The tests use the binary and the library over the
+//! real libtorch, and compare with XLA:CPU where that is possible.
 //!
-//! `cargo xtask test --torch` builds what it needs and runs it. A card is played by a fake device,
-//! which computes on the CPU, counts the bytes that rest on it, has a bound, and refuses tensors of
-//! other devices.
+//! `cargo xtask test --torch` builds what these tests need, and runs them. A fake device takes the
+//! place of a graphics card: it computes on the CPU, counts the bytes of the tensors on it and
+//! limits them, and refuses tensors of other devices.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]

@@ -1,6 +1,6 @@
-//! Graphs of the `xla` crate (feature `xla-rs`): through cache, keys, store and warmup, and
-//! compared with what the crate's own XLA computes, which is another build of XLA than the
-//! plugin's. Run by `cargo xtask test --xla-rs`.
+//! Do graphs of the `xla` crate (feature `xla-rs`) work with the cache, keys, store and warmup? The
+//! tests also compare their results with those of the crate's own XLA, which is another build of
+//! XLA than the plugin's. `cargo xtask test --xla-rs` runs them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -17,17 +17,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use graphs::{Case, cases};
 use pjrt_sim::Count;
 use preheat::TensorType;
-use preheat::device::{DeviceName, Request};
-use preheat::runtime::{Builder, Verdict};
 use preheat::{
     BuilderId, Digest, Dtype, Executable, Graph, Match, Program, Projection, Runtime, Signature,
     Source, Tensor, create_execution_signature,
 };
+use preheat_runtime::device::{DeviceName, DeviceRequest};
+use preheat_runtime::{RuntimeBuilder, Verdict};
 use support::lab::{Lab, in_child, library};
 use xla::{Literal, PjRtClient, PjRtLoadedExecutable, XlaBuilder};
 
-fn builder(lab: &Lab) -> Builder {
-    let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
+fn builder(lab: &Lab) -> RuntimeBuilder {
+    let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
     Runtime::builder().device(request).plugin(library()).cache_dir(lab.cache())
 }
 
@@ -48,7 +48,7 @@ fn tensors<'a>(literals: impl IntoIterator<Item = &'a Literal>) -> Vec<Tensor> {
     literals.into_iter().map(|literal| Tensor::try_from(literal).unwrap()).collect()
 }
 
-/// What the crate's own XLA gives.
+/// The results that the crate's own XLA computes.
 fn oracle(executable: &PjRtLoadedExecutable, inputs: &[Literal]) -> Vec<Tensor> {
     let outputs = executable.execute::<Literal>(inputs).unwrap();
     let literals: Vec<Literal> =
@@ -64,7 +64,7 @@ fn bytes(tensors: &[Tensor]) -> Vec<&[u8]> {
     tensors.iter().map(Tensor::bytes).collect()
 }
 
-/// Says where two lists of results differ by more than `rtol` of the larger.
+/// Describes where two lists of results differ by more than `rtol` of the larger number.
 fn difference(have: &[Tensor], want: &[Tensor], rtol: f64) -> Option<String> {
     if have.len() != want.len() {
         return Some(format!("{} results, and {} are wanted", have.len(), want.len()));
@@ -80,7 +80,8 @@ fn difference(have: &[Tensor], want: &[Tensor], rtol: f64) -> Option<String> {
         match (numbers(have), numbers(want)) {
             (Some(have), Some(want)) if rtol > 0.0 => {
                 have.into_iter().zip(want).enumerate().find_map(|(index, (have, want))| {
-                    // An absolute part for numbers that are what is left of larger ones.
+                    // The limit also has an absolute part, for small numbers that are differences
+                    // of larger ones.
                     let near = (have - want).abs() <= rtol * (have.abs().max(want.abs()) + 0.1);
                     let same = near
                         || (have.is_nan() && want.is_nan())
@@ -95,7 +96,7 @@ fn difference(have: &[Tensor], want: &[Tensor], rtol: f64) -> Option<String> {
     })
 }
 
-/// A tensor's values, where they are numbers with a fraction.
+/// A tensor's values, if its dtype is a floating-point or complex one.
 fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
     let data = tensor.bytes();
     Some(match tensor.kind().dtype {
@@ -122,7 +123,7 @@ fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
 #[test]
 fn there_are_graphs_of_every_topic() {
     let names: BTreeSet<_> = cases().iter().map(|case| case.name).collect();
-    assert_eq!(names.len(), cases().len(), "a name is there twice");
+    assert_eq!(names.len(), cases().len(), "two cases have the same name");
     assert!(names.len() >= 25, "{} graphs", names.len());
     let topics = "operations reduc convolution dot_general gather loop branches tuple bf16 donation scatter sort random";
     for topic in topics.split(' ') {
@@ -146,12 +147,12 @@ fn a_difference_is_seen() {
     assert!(difference(&tensor([1.0, 2.0]), &other_shape, 1.0).is_some());
 }
 
-/// Set in the process of the oracle.
+/// The variable that is set in the process of the oracle, which computes with the crate's own XLA.
 const ORACLE: &str = "XLA_RS_TEST_ORACLE";
 
-/// The XLA that the crate links has a process of its own, since TensorFlow's crashes where it
-/// compiles the parts of a module in parallel, and its flag against that is one that the plugin
-/// would read, too (docs/xla-rs.md).
+/// The XLA that the crate links runs in a process of its own. TensorFlow's build of it crashes if
+/// it compiles the parts of a module in parallel, and the plugin would also read the flag that
+/// prevents this (docs/xla-rs.md).
 #[test]
 fn both_xlas_compute_the_same() {
     let test = "both_xlas_compute_the_same";
@@ -168,7 +169,7 @@ fn both_xlas_compute_the_same() {
         for case in cases() {
             let computation = case.computation();
             let ours = compiling.get_or_compile(&signature(), &computation).unwrap();
-            // What comes from the disk is what was compiled, and not only in name.
+            // The executable from the disk must give the same results as the compiled one.
             let loaded = loading.get_or_compile(&signature(), &computation).unwrap();
             let sources = (ours.report().source, loaded.report().source);
             assert_eq!(sources, (Source::Compiled, Source::Disk), "{}", case.name);
@@ -181,7 +182,7 @@ fn both_xlas_compute_the_same() {
                 }
                 if bytes(&run(&loaded, inputs)) != bytes(&have) {
                     wrong.push(format!(
-                        "{}, run {number}: other bytes when it was loaded",
+                        "{}, run {number}: the loaded executable gives other bytes",
                         case.name
                     ));
                 }
@@ -192,8 +193,8 @@ fn both_xlas_compute_the_same() {
     });
 }
 
-/// Every result of every run in a file of its own: a line of JSON with dtype and dimensions, then
-/// the bytes.
+/// Writes each result of each run to a file of its own: a line of JSON with dtype and dimensions,
+/// then the bytes.
 fn write_what_the_oracle_gives(lab: &Lab) {
     let client = PjRtClient::cpu().unwrap();
     for case in cases() {
@@ -201,8 +202,7 @@ fn write_what_the_oracle_gives(lab: &Lab) {
         for (number, inputs) in case.inputs().iter().enumerate() {
             for (index, tensor) in oracle(&executable, inputs).iter().enumerate() {
                 let kind = tensor.kind();
-                let mut content =
-                    serde_json::to_vec(&(kind.dtype.name(), &kind.dimensions)).unwrap();
+                let mut content = serde_json::to_vec(&(kind.dtype.name(), &kind.dims)).unwrap();
                 content.push(b'\n');
                 content.extend_from_slice(tensor.bytes());
                 lab.file(&result_file(&case, number, index), content);
@@ -216,9 +216,8 @@ fn what_the_oracle_gave(lab: &Lab, case: &Case, number: usize) -> Vec<Tensor> {
         (0..).map_while(|index| std::fs::read(lab.path(&result_file(case, number, index))).ok());
     let tensor = |content: Vec<u8>| {
         let end = content.iter().position(|&byte| byte == b'\n').unwrap();
-        let (name, dimensions): (String, Vec<i64>) =
-            serde_json::from_slice(&content[..end]).unwrap();
-        let kind = TensorType { dtype: name.parse().unwrap(), dimensions };
+        let (name, dims): (String, Vec<u64>) = serde_json::from_slice(&content[..end]).unwrap();
+        let kind = TensorType::new(name.parse().unwrap(), dims);
         Tensor::new(kind, &content[end + 1..]).unwrap()
     };
     contents.map(tensor).collect()
@@ -228,7 +227,7 @@ fn result_file(case: &Case, number: usize, index: usize) -> String {
     format!("{}.{number}.{index}", case.name)
 }
 
-/// Runs the test that is running in another process with the same folder, and these variables.
+/// Runs the calling test in another process, with the same folder and these variables.
 fn again(test: &str, variables: impl IntoIterator<Item = (OsString, OsString)>) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--nocapture", "--test-threads=1"]).envs(variables);
@@ -238,7 +237,7 @@ fn again(test: &str, variables: impl IntoIterator<Item = (OsString, OsString)>) 
     assert!(ran.status.success() && said.contains("1 passed"), "{}: {said}", ran.status);
 }
 
-/// Set in the second process of a test, to which the first one belongs.
+/// The variable that is set in the second process of a test; the test itself is the first one.
 const SECOND: &str = "XLA_RS_TEST_SECOND";
 
 #[test]
@@ -288,10 +287,11 @@ fn a_computation_is_looked_up_warmed_stored_and_repaired() {
         );
         assert_eq!(first.lookup(&signature(), &computation).unwrap().verdict, Verdict::Hit);
         let statistics = first.stats().unwrap();
-        assert_eq!((statistics.entries, statistics.compiles, lab.objects().len()), (1, 1, 1));
+        let compiles = statistics.warming.compiles;
+        assert_eq!((statistics.entries, compiles, lab.objects().len()), (1, 1, 1));
         let want = run(&warmed, &case.inputs()[0]);
 
-        // Another signature of the same graph shares what was compiled.
+        // Another signature of the same graph shares the executable.
         let more_steps = Signature { steps: 25, ..signature() };
         let shared = first.get_or_compile(&more_steps, &case.computation()).unwrap();
         assert_eq!(
@@ -300,7 +300,7 @@ fn a_computation_is_looked_up_warmed_stored_and_repaired() {
         );
         drop(first);
 
-        // Damaged on disk: it is compiled anew within the request, and right.
+        // The object is damaged. The next request compiles it again and gets the right results.
         let object = lab.objects().remove(0);
         let mut content = std::fs::read(&object).unwrap();
         let middle = content.len() / 2;
@@ -330,10 +330,7 @@ fn an_alias_donates_its_input() {
             let want: Vec<f32> =
                 values(&inputs[0]).iter().zip(values(&inputs[1])).map(|(x, y)| x + y).collect();
             assert_eq!(values(&sums), want, "round {round}");
-            assert!(
-                given.to_host().is_err(),
-                "round {round}: the input that was given away can still be read"
-            );
+            assert!(given.to_host().is_err(), "round {round}: the donated input can still be read");
             assert_eq!(kept.to_host().unwrap().bytes(), inputs[1].bytes());
         }
         assert_eq!(lab.compiles(), 1);

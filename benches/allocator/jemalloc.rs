@@ -1,4 +1,5 @@
-//! `steps` as the binary runs it: on jemalloc.
+//! How much memory do the steps take on jemalloc? The `preheat` binary uses this allocator. The
+//! benchmark itself is in `steps`.
 
 #![allow(
     clippy::unwrap_used,

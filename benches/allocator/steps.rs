@@ -1,27 +1,26 @@
-//! A process that loads an executable and runs 200 steps, and how much memory it holds meanwhile.
+//! How much memory does a process hold while it loads an executable and runs 200 steps?
 //!
-//! Arguments: the cache's folder, a program. Prints one JSON line; the first run on a folder
-//! compiles.
+//! The arguments are the cache's folder and a program. The bench prints one JSON line. Its first
+//! run on a folder compiles the program.
 
 use std::time::Instant;
 
-use preheat::device::{self, DeviceName};
-use preheat::runtime::DeviceTensor;
 use preheat::{Dtype, Program, Runtime, Source, create_execution_signature};
+use preheat_runtime::DeviceTensor;
+use preheat_runtime::device::{self, DeviceName};
 
 const STEPS: usize = 200;
 
 pub fn run() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let (Some(cache_dir), Some(program)) = (arguments.next(), arguments.next()) else {
-        eprintln!(
-            "nothing to do without a cache folder and a program: `cargo xtask bench allocator` gives both"
-        );
+        eprintln!("needs a cache folder and a program; `cargo xtask bench allocator` passes them");
         return;
     };
     let at_start = resident_bytes("VmRSS");
     let began = Instant::now();
-    let request = device::Request { device: DeviceName::XlaCpu, ..device::Request::default() };
+    let request =
+        device::DeviceRequest { device: DeviceName::XlaCpu, ..device::DeviceRequest::default() };
     let runtime = Runtime::builder().device(request).cache_dir(cache_dir).build().unwrap();
     let program = Program::sniff(std::fs::read(program).unwrap()).unwrap();
     let signature =
@@ -50,8 +49,8 @@ pub fn run() {
     );
 }
 
-/// The resident size of this process, now (`VmRSS`) or at its largest (`VmHWM`); 0 where there is
-/// no /proc.
+/// The resident size of this process, now (`VmRSS`) or at its largest (`VmHWM`); 0 if there is no
+/// /proc.
 fn resident_bytes(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));

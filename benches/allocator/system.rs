@@ -1,4 +1,5 @@
-//! `steps` as a program that links the library runs it: on the system's malloc.
+//! How much memory do the steps take on the system's malloc? A program that links the library uses
+//! this allocator, unless it chooses another one. The benchmark itself is in `steps`.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,11 +1,11 @@
-/* The floor for a warm start: what the plugin itself costs, with nothing around it.
+/* How long does a warm start take in the plugin alone? The benches call this time the floor.
  *
  *   cc -O2 -pthread -I DIR_OF_PJRT_C_API_H floor.c -o floor -ldl
  *   floor --compile PLUGIN.so PROGRAM.mlir EXECUTABLE_FILE    compiles and writes the serialised executable
  *   floor PLUGIN.so EXECUTABLE_FILE...                        loads them and prints one JSON line of seconds
  *
- * The first is run once; the second is the measurement, a fresh process each time. Several executables are loaded side by side,
- * each by a thread of its own.
+ * Run the first command once. The second command is the measurement; run it in a fresh process each
+ * time. Several executables are loaded side by side, each by a separate thread.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -139,9 +139,10 @@ int main(int argc, char **argv) {
   double ready = now(), have_bytes = created;
   for (int i = 0; i < count; i++)
     if (loads[i].have_bytes > have_bytes) have_bytes = loads[i].have_bytes;
-  /* Of several executables: until the last was read, and from then until all were loaded. */
+  /* With several executables, reading ends when the last one is read. Deserialising then goes on
+   * until all of them are loaded. */
   printf("{\"dlopen_seconds\":%.6f,\"client_seconds\":%.6f,\"read_seconds\":%.6f,\"deserialize_seconds\":%.6f,\"ready_seconds\":%.6f}\n",
          loaded - start, created - loaded, have_bytes - created, ready - have_bytes, ready - start);
   fflush(stdout);
-  _Exit(0); /* tearing the client down is no part of a start */
+  _Exit(0); /* destroying the client is not part of a start */
 }

@@ -1,17 +1,22 @@
-"""The peer for warm starts: one denoiser call of a diffusers UNet2DConditionModel in JAX, with JAX's persistent cache.
+"""How fast does JAX with its persistent cache make a denoiser call ready?
+
+The denoiser is a diffusers UNet2DConditionModel, and one call of it is compiled.
 
     jax_unet.py --config configs/unet_sd15.json --batch 2 --height 64 --width 64 [--dtype float32]
-                [--cache-dir DIR] [--shapes FILE] [--stablehlo FILE] [--ahead TOPOLOGY]
+                [--cache-dir DIR | --no-cache] [--shapes FILE] [--stablehlo FILE] [--ahead TOPOLOGY]
 
-Height and width are of the latents. Prints one JSON line: seconds for the import, for finding out the parameters' shapes, for
-tracing and lowering, for compiling or loading, and in all until the executable is ready; whether JAX's cache had it; and the
-number of parameters (859.5 million for SD 1.5).
+Height and width are those of the latents. The script prints one JSON line with the seconds for the
+import, for the parameters' shapes, for tracing and lowering, for compiling or loading, and in all
+until the executable is ready. The line also says whether JAX's cache had the executable, and how
+many parameters the network has (859.5 million for SD 1.5).
 
-A pipeline knows its parameters' shapes from its checkpoint; here they come from one abstract evaluation of the UNet. With --shapes
-they are kept in that file and read back by later runs, which is the fair way to measure. With --stablehlo the program is
-written down, and without --cache-dir that is all that is done; a run that writes is no measurement. With --ahead, such as v5e:1x1, it
-is compiled for a TPU that is not here and serialised; libtpu's environment is the caller's to set. Weights are arguments, so
-their values do not matter; they are never materialised.
+A pipeline reads its parameters' shapes from its checkpoint; here they come from one abstract
+evaluation of the UNet. With --shapes the first run writes the shapes to that file and later runs
+read them, which makes the comparison fair. With --stablehlo the script writes the program to a
+file; if there is neither --cache-dir nor --no-cache, it does nothing else. A run that writes a file
+is not a measurement. With --ahead TOPOLOGY, such as v5e:1x1, the script compiles the program for a
+TPU that this machine does not have, and serialises it; the caller sets libtpu's environment.
+Weights are arguments that are never materialised, so their values do not matter.
 """
 import time
 
@@ -32,7 +37,7 @@ IMPORTED = time.perf_counter()
 
 
 class Shapes:
-    """Hands out zeros and writes down which parameter shapes were asked for."""
+    """Returns zeros, and records the shapes of the parameters that are requested."""
 
     def __init__(self, dtype):
         self.dtype, self.seen = dtype, []
@@ -43,7 +48,7 @@ class Shapes:
 
 
 class Values:
-    """Hands out given parameters in the order in which Shapes saw them."""
+    """Returns the given parameters in the order in which Shapes recorded them."""
 
     def __init__(self, values):
         self.values = iter(values)
@@ -151,7 +156,10 @@ def unet(p, latents, timestep, context, cfg, dtype):
 
 
 def arguments(config, batch, height, width, dtype, shapes=None):
-    """The config with its defaults, and the parameters and other inputs of one denoiser call; shapes: the parameters', if known."""
+    """The config with its defaults, the parameters of one denoiser call, and its other inputs.
+
+    `shapes` has the shapes of the parameters, if they are known.
+    """
     cfg = {"norm_num_groups": 32, "norm_eps": 1e-5, "layers_per_block": 2, "out_channels": 4, "attention_head_dim": 8} | config
     dtype, spec = jnp.dtype(dtype), jax.ShapeDtypeStruct
     inputs = (
@@ -167,14 +175,17 @@ def arguments(config, batch, height, width, dtype, shapes=None):
 
 
 def lower(cfg, parameters, inputs):
-    """Traces and lowers the denoiser call; the parameters come first, in the order in which the graph asks for them."""
+    """Traces and lowers the denoiser call.
+
+    The parameters come first, in the order in which the graph uses them.
+    """
     def step(values, *xs):
         return unet(Values(values), *xs, cfg, parameters[0].dtype)
     return jax.jit(step).lower(parameters, *inputs)
 
 
 def ahead(topology, cfg, parameters, inputs):
-    """Compiles for a topology by name, and prints what that took."""
+    """Compiles for a topology by name, and prints the time, the size and the peak memory."""
     from jax.experimental import topologies
     from jax.experimental.serialize_executable import serialize
     device = topologies.get_topology_desc(topology, "tpu").devices[0]
@@ -200,12 +211,13 @@ def main():
     parser.add_argument("--width", type=int, required=True)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--cache-dir")
+    parser.add_argument("--no-cache", action="store_true")
     parser.add_argument("--shapes")
     parser.add_argument("--stablehlo")
     parser.add_argument("--ahead", metavar="TOPOLOGY")
     args = parser.parse_args()
-    if not (args.cache_dir or args.stablehlo or args.ahead):
-        parser.error("give --cache-dir, --stablehlo or --ahead")
+    if not (args.cache_dir or args.no_cache or args.stablehlo or args.ahead):
+        parser.error("give --cache-dir, --no-cache, --stablehlo or --ahead")
     hits = []
     jax.monitoring.register_event_listener(lambda event, **_: hits.append(event) if event == "/jax/compilation_cache/cache_hits" else None)
     jax.config.update("jax_compilation_cache_dir", args.cache_dir)
@@ -230,7 +242,7 @@ def main():
     if args.stablehlo:
         with open(args.stablehlo, "w") as file:
             file.write(lowered.as_text())
-        if not args.cache_dir:
+        if not (args.cache_dir or args.no_cache):
             return
     compile_began = time.perf_counter()
     lowered.compile()

@@ -1,10 +1,13 @@
-"""A peer for warm starts: pypjrt's CompileCache, given the same StableHLO text and the same plugin.
+"""How fast does pypjrt's CompileCache make an executable ready?
+
+It gets the same StableHLO text and the same plugin as preheat.
 
 usage: pypjrt_warm.py --plugin PLUGIN.so --program FILE --cache-dir DIR
 
-The first run compiles and stores, any later one loads. Prints one JSON line: seconds for the import, for loading the plugin,
-for the client, for `Client.compile` with the cache (reading the program included), and in all until the executable is ready;
-and whether the cache had it.
+The first run compiles and stores the program; later runs load it. The script prints one JSON line
+with the seconds for the import, for loading the plugin, for the client, for reading the program and
+calling `Client.compile` with the cache, and in all until the executable is ready. The line also
+says whether the cache had the executable.
 """
 import time
 
@@ -48,7 +51,7 @@ def main():
     }))
     sys.stdout.flush()
     del executable
-    os._exit(0)  # tearing the client down is no part of a start
+    os._exit(0)  # destroying the client is not part of a start
 
 
 if __name__ == "__main__":

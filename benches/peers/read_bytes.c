@@ -1,11 +1,12 @@
-/* The floor for weights: their bytes from the page cache into fresh memory, and nothing done with them.
+/* How long does it take to copy the bytes of weights from the page cache into fresh memory?
  *
  *   cc -O2 -pthread read_bytes.c -o read_bytes
  *   read_bytes THREADS FILE:OFFSET:LENGTH...    prints one JSON line
  *
- * One buffer for everything is mapped (anonymous, private, pages of the usual size unless the kernel gives others unasked); its pages
- * are touched by the reads themselves. The bytes are shared out evenly: thread i of n reads the i-th n-th of them with pread(2), up to
- * 8 MiB a call. The clock starts with the process's main function and ends when the last thread is done.
+ * Nothing else is done with the bytes. One anonymous, private mapping holds all of them. Its pages
+ * have the usual size, unless the kernel chooses another one by itself. The reads are the first to
+ * touch them. The bytes are divided evenly: of n threads, each reads one n-th with pread(2), up to
+ * 8 MiB per call. The measured time starts with the main function and ends when the last thread is done.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,14 +25,14 @@ struct range {
   int file;
   off_t offset;
   size_t length;
-  size_t begin; /* where it stands in the buffer */
+  size_t begin; /* its position in the buffer */
 };
 
 struct share {
   const struct range *ranges;
   int count;
   char *buffer;
-  size_t begin, end; /* in the buffer */
+  size_t begin, end; /* positions in the buffer */
 };
 
 static double now(void) {
@@ -105,5 +106,5 @@ int main(int argc, char **argv) {
     if (pthread_join(handles[i], NULL) != 0) die("a thread", "cannot be waited for");
   printf("{\"ready_seconds\":%.6f,\"bytes\":%zu,\"threads\":%d}\n", now() - start, total, threads);
   fflush(stdout);
-  _Exit(0); /* giving the memory back is no part of it */
+  _Exit(0); /* freeing the memory is not part of the measurement */
 }

@@ -1,12 +1,14 @@
-"""The peer for a denoising step: diffusers' UNet2DConditionModel in eager PyTorch.
+"""How long does a denoising step take in eager PyTorch, with diffusers' UNet2DConditionModel?
 
     torch_unet.py --unet DIR --height 32 --width 32 [--device cpu] [--dtype float32]
 
-DIR is the `unet` folder of a model; height and width are of the latents. On the CPU it takes as many threads as OMP_NUM_THREADS says.
-It loads the weights, prints one JSON line with the versions, and then waits for lines on standard input: for each `N` it runs N guided
-steps and prints one JSON line, whose `first_step_seconds` is what the first took, and whose `seconds_per_step` is the mean of the others,
-which are queued without waiting for the device in between. A step is what a pipeline does in each: the network on the latents twice
-(batch 2, with the attention that diffusers chooses by itself), guidance, and Euler's update.
+DIR is the `unet` folder of a model; height and width are those of the latents. On the CPU,
+OMP_NUM_THREADS sets the number of threads. The script loads the weights, prints one JSON line with
+the versions, and then reads standard input. For each line with a number N it runs N guided steps
+and prints one JSON line. `first_step_seconds` is the time of the first step. `seconds_per_step` is
+the mean time of the others, which are queued without waiting for the device in between. A step
+does what a step of a pipeline does: the network on the latents twice (batch 2, with the attention
+that diffusers chooses by default), guidance, and Euler's update.
 """
 import argparse
 import json
@@ -26,14 +28,14 @@ def main():
     parser.add_argument("--dtype", default="float32")
     args = parser.parse_args()
     device, dtype = torch.device(args.device), getattr(torch, args.dtype)
-    # As in preheat: float32 is float32, on a card too.
+    # As in preheat, float32 keeps its full precision on a GPU, too.
     torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(1)
     unet = diffusers.UNet2DConditionModel.from_pretrained(args.unet, torch_dtype=dtype).to(device).eval()
     context = torch.randn(2, 77, unet.config.cross_attention_dim).to(device, dtype)
     latents = torch.randn(1, unet.config.in_channels, args.height, args.width).to(device, dtype)
     version = torch.__version__
-    # On the CPU as preheat says it, so that the two can be compared.
+    # On the CPU, this is the text that preheat prints, so that the two can be compared.
     kind = f"libtorch {version.split('+')[0]}, {torch.get_num_threads()} threads" if device.type == "cpu" else args.device
     print(json.dumps({"torch": version, "diffusers": diffusers.__version__, "kind": kind, "dtype": args.dtype}), flush=True)
     with torch.inference_mode():
@@ -43,7 +45,7 @@ def main():
 
 
 def steps(unet, latents, context, count):
-    """Runs so many steps; how long the first took, and the mean of the others."""
+    """Runs `count` steps. Returns the seconds of the first step, and the mean of the others."""
     timesteps = (999.0 - 50 * torch.arange(count) % 1000).to(latents.device)
     wait = getattr(torch, latents.device.type).synchronize
     wait()

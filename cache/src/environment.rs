@@ -1,4 +1,5 @@
-//! Does this machine code fit where it is to run? The environment has everything that decides this.
+//! Does machine code fit the device and the plugin that are to run it? An [`Environment`] holds all
+//! facts that decide this.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,10 +14,10 @@ const ENVIRONMENT_TAG: &str = "preheat-environment-v1";
 /// The longest file that is read as a file of flags.
 const FLAG_FILE_LIMIT_BYTES: u64 = 1 << 20;
 
-/// Flags that only decide what is written down about a compile, as XLA's own help describes them,
-/// each with what it does. They stay out of the key. Any other flag is part of the key: for
-/// example, `xla_dump_hlo_snapshots` and `xla_dump_hlo_unoptimized_snapshots` change what executing
-/// a program does.
+/// Flags that only decide what is written down about a compile, each with its effect as XLA's own
+/// help describes it. They stay out of the key. Any other flag is part of the key: for example,
+/// `xla_dump_hlo_snapshots` and `xla_dump_hlo_unoptimized_snapshots` change what executing a
+/// program does.
 const DUMP_ONLY_FLAGS: [(&str, &str); 20] = [
     ("xla_dump_compress_protos", "gzips what is dumped"),
     ("xla_dump_disable_metadata", "leaves metadata out of dumped text"),
@@ -40,10 +41,15 @@ const DUMP_ONLY_FLAGS: [(&str, &str); 20] = [
     ("xla_dump_to", "chooses the folder for dumps"),
 ];
 
+/// Whether a flag only decides what is written down about a compile.
+pub(crate) fn only_dumps(flag: &str) -> bool {
+    DUMP_ONLY_FLAGS.iter().any(|(dump_only, _)| flag == *dump_only)
+}
+
 /// The flags of one environment variable, as the compiler reads them, in a normalised order.
 ///
 /// Each flag is one word as the compiler receives it, without quotes: `--name`, or `--name=value`.
-/// The words are sorted by name, and flags that only dump are dropped. Where a name is repeated and
+/// The words are sorted by name, and flags that only dump are dropped. If a name is repeated and
 /// all its values are truth values, the last one counts, as it does in XLA. All other repetitions
 /// are kept in their order, since some flags add up (`xla_disable_hlo_passes`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,12 +57,12 @@ pub struct Flags {
     words: Vec<String>,
 }
 
-/// Why the flags that XLA will see are not known.
+/// The reason why preheat cannot tell which flags XLA will see.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlagsError {
-    /// XLA takes a value that does not start with `-` as the name of a file of flags, and ends the
-    /// process if it cannot read that file.
+    /// If the value of `XLA_FLAGS` does not start with `-`, XLA uses it as the name of a file of
+    /// flags, and ends the process if it cannot read that file.
     #[error(
         "XLA_FLAGS does not start with \"-\", so XLA reads it as the name of a file of flags, and {path:?} cannot be read: {cause}"
     )]
@@ -74,7 +80,7 @@ impl Flags {
     /// Words are separated by whitespace. A value that opens with a quote right after `=` ends at
     /// the closing quote; a backslash escapes inside double quotes only. XLA stops at the first
     /// word that does not start with `-`. The text from there on is kept here as one last word,
-    /// since other readers of flags (`LIBTPU_INIT_ARGS`) may use it.
+    /// since another program that reads flags may use it, such as libtpu (`LIBTPU_INIT_ARGS`).
     pub fn parse(text: &str) -> Self {
         let mut words: Vec<(String, String)> = Vec::new();
         let mut rest = text.trim_start_matches(is_space);
@@ -105,6 +111,9 @@ impl Flags {
 
     /// Reads the value of `XLA_FLAGS`. If the value does not start with `-`, it is the name of a
     /// file of flags.
+    ///
+    /// # Errors
+    /// If that file cannot be read, is longer than 1 MiB, or is not UTF-8.
     pub fn from_xla_flags(value: &str) -> Result<Self, FlagsError> {
         if value.is_empty() || value.trim_start_matches(is_space).starts_with('-') {
             return Ok(Self::parse(value));
@@ -121,6 +130,7 @@ impl Flags {
     }
 
     /// The value of a flag: the last one that is given, or an empty text if the flag has no value.
+    /// `None` if the flag is not given. `name` has no dashes.
     pub fn get(&self, name: &str) -> Option<&str> {
         let values = self
             .words
@@ -132,7 +142,7 @@ impl Flags {
             .find_map(|value| if value.is_empty() { Some("") } else { value.strip_prefix('=') })
     }
 
-    /// Whether there are no flags.
+    /// Whether no word is left after the flags that only dump were dropped.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
@@ -175,9 +185,7 @@ fn unquote(text: &str, quote: char) -> (String, &str) {
 }
 
 fn canonical(mut words: Vec<(String, String)>, unread: &str) -> Vec<String> {
-    words.retain(|(name, _)| {
-        !DUMP_ONLY_FLAGS.iter().any(|(dump_only, _)| name.strip_prefix("--") == Some(*dump_only))
-    });
+    words.retain(|(name, _)| !name.strip_prefix("--").is_some_and(only_dumps));
     words.sort_by(|one, other| one.0.cmp(&other.0));
     let mut sorted: Vec<String> = Vec::with_capacity(words.len() + 1);
     for same_name in words.chunk_by(|one, other| one.0 == other.0) {
@@ -192,11 +200,11 @@ fn canonical(mut words: Vec<(String, String)>, unread: &str) -> Vec<String> {
 }
 
 fn read_bounded(path: &Path) -> std::io::Result<String> {
-    crate::files::read_small(path, FLAG_FILE_LIMIT_BYTES)
+    crate::files::anywhere::read_small(path, FLAG_FILE_LIMIT_BYTES)
 }
 
-/// The devices, described so that a client and a compile without a client give the same
-/// description.
+/// The kind and the arrangement of the devices. A compile with a PJRT client and an ahead-of-time
+/// compile, which has no client, describe the same devices in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Topology {
     /// The kind of chip or host, such as `v5e`.
@@ -225,14 +233,15 @@ impl fmt::Display for Host {
 /// The host, for machine code that runs on the host itself (XLA:CPU).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
-    /// LLVM's features of the CPU, sorted.
+    /// LLVM's features of the CPU, sorted. If preheat cannot read them from the plugin's topology,
+    /// there is one text instead: `topology:` and a digest of the topology.
     pub features: Vec<String>,
     /// The number of CPUs that the compiler saw ([`schedulable_cpus`](crate::schedulable_cpus)),
     /// since it tunes the code to this number.
     pub schedulable_cpus: u64,
 }
 
-/// What decides whether an executable fits.
+/// The facts that decide whether an executable fits the plugin and the devices that are to run it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Environment {
     /// The plugin's build id or content hash ([`PluginBuild`](crate::PluginBuild)).
@@ -243,33 +252,37 @@ pub struct Environment {
     pub platform_version: String,
     /// The device's kind as the plugin gives it.
     pub device_kind: String,
-    /// The devices.
+    /// The kind, the arrangement and the number of cores of the devices.
     pub topology: Topology,
-    /// The ids of the devices that the executable runs on.
+    /// The ids of the devices that the executable runs on. preheat leaves this list empty, since
+    /// the compile options have the ids.
     pub device_assignment: Vec<u64>,
-    /// `XLA_FLAGS`.
+    /// The flags in the variable `XLA_FLAGS`, as they were when the plugin was loaded.
     #[serde(default)]
     pub xla_flags: Flags,
-    /// `LIBTPU_INIT_ARGS`.
+    /// The flags in the variable `LIBTPU_INIT_ARGS`, as they were when the plugin was loaded.
     #[serde(default)]
     pub libtpu_init_args: Flags,
     /// The host, on XLA:CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
-    /// The plugin's serialised topology. It is recorded for use in a later compile, and is not part
-    /// of any key.
+    /// The plugin's serialised topology. This field is only recorded: nothing reads it, and it is
+    /// not part of any key.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
     pub raw_topology: Option<Vec<u8>>,
 }
 
-/// A field in which two environments, two sets of options or two signatures differ.
+/// A field of the program, the execution signature, the compile options or the environment in which
+/// an entry in the store differs from the wanted entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Difference {
-    /// The field's name, as in the JSON of its record.
+    /// The field's name, such as `device_kind` or `host.features`; for a compiler option, the
+    /// option's name.
     pub field: String,
-    /// What the store has.
+    /// What the store has; for `host.features`, only the features that the wanted host lacks.
     pub have: String,
-    /// What was wanted.
+    /// What was wanted; for `host.features`, only the features that the store's host lacks.
     pub want: String,
 }
 
@@ -311,7 +324,8 @@ impl Environment {
         hasher.finish()
     }
 
-    /// Each field in which `self`, the environment in the store, differs from `want`.
+    /// Each field, except `raw_topology`, in which `self`, the environment in the store, differs
+    /// from `want`.
     pub fn differences(&self, want: &Self) -> Vec<Difference> {
         [
             Difference::between(
@@ -378,7 +392,7 @@ fn features_difference(have: &Host, want: &Host) -> Option<Difference> {
     })
 }
 
-/// Writes bytes as hexadecimal text, where there are any.
+/// Writes optional bytes as hexadecimal text, and reads them back.
 pub(crate) mod hex {
     use super::{Deserialize, Deserializer, Serializer, de};
 

@@ -1,16 +1,19 @@
-//! Which files does the store open and change, and how? Every change that the store makes to files
-//! goes through this module, with one function for each kind of change, and so does every opening
-//! of a file.
+//! Which files does the store open and change, and how? Except for sled's own files, this module
+//! opens every file that the store needs. It has one function for each kind of change, and makes
+//! all changes to files, with two exceptions: `lock.rs` writes to the lock files, and
+//! `store/requests.rs` to the journals of requests that were opened here.
 //!
 //! All paths are relative to a [`Folder`] that is held open. Each folder on the way is opened by
-//! its single name and no link is followed, so nothing outside the held folder can be reached,
-//! whatever somebody puts into it. Only regular files are opened: no call waits for the other end
-//! of a FIFO.
+//! its single name, and no link is followed. So nothing outside the held folder can be reached,
+//! even if somebody puts links into it. Only regular files are opened: no call waits for the other
+//! end of a FIFO.
 //!
-//! In this crate's own tests, each change first notes what it is about to do. So a test can end the
-//! process before any change, and can compute what a power cut would leave: see
-//! `store/tests/crash.rs`. Outside of tests, none of this is compiled.
+//! In this crate's own tests, the functions that change the store's content record each change in
+//! the module `journal` before they make it. So a test can end the process before any such change,
+//! and can compute which files a power cut would leave: see `store/tests/crash.rs`. Builds that are
+//! not for tests do not have this module.
 
+pub(crate) mod anywhere;
 #[cfg(test)]
 pub(crate) mod journal;
 mod modes;
@@ -18,11 +21,12 @@ mod new_file;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use self::anywhere::{bounded, regular};
 use cap_fs_ext::{DirExt as _, FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
@@ -41,7 +45,7 @@ const NAME_LETTERS: usize = 10;
 /// The number of letters that earlier releases used.
 const OLD_NAME_LETTERS: usize = 6;
 
-/// A folder that paths lead to: the store's own, or one that was opened for them.
+/// The folder that a path leads to: the store's own, or one that was opened on the way.
 enum Within<'a> {
     Held(&'a Dir),
     Opened(Dir),
@@ -69,14 +73,13 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder at `path`. Links on the way are followed, since whoever named the path
-    /// meant them.
+    /// Opens the folder at `path`. Links on the way are followed, since the user chose the path.
     pub(crate) fn open(path: &Path, trust: Trust) -> io::Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         Ok(Self { dir, path: path.to_owned(), trust })
     }
 
-    /// Opens the folder with this name in this folder.
+    /// Opens the folder `name` in this folder.
     pub(crate) fn within(&self, name: &str) -> io::Result<Self> {
         let dir = self.dir.open_dir_nofollow(name)?;
         Ok(Self { dir, path: self.path.join(name), trust: self.trust })
@@ -92,7 +95,7 @@ impl Folder {
         self.path.join(path)
     }
 
-    /// Whose files the folder may hold.
+    /// Which users' files the folder may hold.
     pub(crate) fn trust(&self) -> Trust {
         self.trust
     }
@@ -107,7 +110,8 @@ impl Folder {
         self.check(Path::new(""), &self.metadata()?, &self.dir)
     }
 
-    /// Does the same check for something that was opened in the folder.
+    /// Refuses a file or folder that was opened in this folder if a user who is not trusted could
+    /// have written to it.
     fn check(&self, path: &Path, metadata: &Metadata, handle: &impl Handle) -> io::Result<()> {
         let own = self.metadata()?;
         let folder = Told { metadata: &own, handle: &self.dir };
@@ -157,13 +161,13 @@ impl Folder {
         bounded(self.read(path)?, limit_bytes)
     }
 
-    /// As [`read_small`](Self::read_small), for a file by any writer: its content is used only for
-    /// a decision, never as machine code.
+    /// The content of a small file that any user may have written. Callers use it only to make a
+    /// decision, never as machine code.
     pub(crate) fn read_any_small(&self, path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
         bounded(self.open_any(path)?, limit_bytes)
     }
 
-    /// Opens a lock file, and creates it where it is missing.
+    /// Opens a lock file, and creates it if it is missing.
     pub(crate) fn open_lock(&self, path: &Path) -> io::Result<File> {
         let (folder, name) = self.parent(path)?;
         let mut options = OpenOptions::new();
@@ -180,7 +184,7 @@ impl Folder {
         open_regular(&folder, name, OpenOptions::new().read(true))
     }
 
-    /// The paths of everything in a folder, relative to this folder; empty where the folder is
+    /// The paths of everything in a folder, relative to this folder; empty if the folder is
     /// missing.
     pub(crate) fn entries(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let folder = match self.folder(path) {
@@ -192,7 +196,8 @@ impl Folder {
         Ok(entries.filter_map(|entry| Some(path.join(entry.ok()?.file_name()))).collect())
     }
 
-    /// The system's metadata of a path. For a link, it is that of the link, not of its target.
+    /// The system's metadata of a path. If the path is a link, the metadata describes the link, not
+    /// its target.
     pub(crate) fn look(&self, path: &Path) -> io::Result<Metadata> {
         let (folder, name) = self.parent(path)?;
         folder.symlink_metadata(name)
@@ -227,7 +232,7 @@ impl Folder {
         named.is_some() && named == Metadata::from_file(file).ok().map(identity)
     }
 
-    /// Makes a folder and those above it.
+    /// Makes a folder and all missing folders above it.
     pub(crate) fn create_folder(&self, path: &Path) -> io::Result<()> {
         if self.is_folder(path) {
             return Ok(());
@@ -248,7 +253,7 @@ impl Folder {
     }
 
     /// Creates a file in the folder at `path`, with a new name that begins with `prefix`. The file
-    /// is removed when the value is dropped, unless it was given a final name by then.
+    /// is removed when the [`NewFile`] is dropped, unless it was given a final name by then.
     pub(crate) fn create(self: &Arc<Self>, path: &Path, prefix: &str) -> io::Result<NewFile> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -311,7 +316,7 @@ impl Folder {
         from_folder.rename(from, &to_folder, to)
     }
 
-    /// Moves a file or a folder to a name that is free. Where the name is taken, what has it stays,
+    /// Moves a file or a folder to a name that is free. If the name is taken, nothing is replaced,
     /// and the error is of the kind `AlreadyExists`.
     pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
@@ -332,7 +337,8 @@ impl Folder {
                 other => return Ok(other?),
             }
         }
-        // Only one process of this release at a time moves anything with this function.
+        // The check and the move are two steps here. Processes of this release call this function
+        // under a lock, so none of them takes the name between the steps.
         match self.look(to) {
             Err(error) if is_absent(&error) => self.rename(from, to),
             Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
@@ -377,8 +383,8 @@ impl Folder {
         }
         match tried {
             Ok(()) => Ok(true),
-            // Only such an error says that the file system cannot: other errors can come from
-            // another process that has swept the files away.
+            // Only an error of this kind says that the file system cannot exchange names. Any other
+            // error may have another cause: for example, another process removed the files.
             Err(error) if is_refusal(&error) => Ok(false),
             Err(error) => Err(error),
         }
@@ -400,9 +406,9 @@ impl Folder {
         folder.remove_dir(name)
     }
 
-    /// Makes the names in the folder of `path` last. Only Unix can sync a folder, and only Unix
-    /// needs to. Some of its file systems cannot sync a folder; there, names last as those file
-    /// systems keep them.
+    /// Makes the names in the folder of `path` durable. Only Unix can sync a folder, and only Unix
+    /// needs to. Some file systems of Unix cannot sync a folder; with these, durability depends on
+    /// the file system.
     pub(crate) fn sync_folder_of(&self, path: &Path) -> io::Result<()> {
         if !cfg!(unix) {
             return Ok(());
@@ -411,7 +417,8 @@ impl Folder {
         #[cfg(test)]
         journal::note(|| journal::Change::FolderSynced(self.path.join(above)));
         let folder = self.folder(above)?;
-        // The handle that is held may allow nothing but looking names up.
+        // The held handle may only permit looking names up, so the folder is opened again to be
+        // synced.
         match folder.open(".")?.sync_all() {
             Err(error) if is_refusal(&error) => Ok(()),
             other => other,
@@ -428,8 +435,8 @@ impl Folder {
         self.walk(path, |_, _| Ok(()))
     }
 
-    /// As [`folder`](Self::folder), but fails if a user who is not trusted could have written to a
-    /// folder on the way.
+    /// The folder at a path, as [`folder`](Self::folder) opens it. Fails if a user who is not
+    /// trusted could have written to a folder on the way.
     fn trusted_folder(&self, path: &Path) -> io::Result<Within<'_>> {
         self.walk(path, |walked, folder| self.check(walked, &folder.dir_metadata()?, folder))
     }
@@ -471,42 +478,6 @@ fn open_regular(folder: &Dir, name: &OsStr, options: &mut OpenOptions) -> io::Re
     regular(file)
 }
 
-fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() {
-        return Ok(file);
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
-}
-
-/// Opens a regular file anywhere on this machine.
-pub(crate) fn open_anywhere(path: &Path) -> io::Result<File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options
-            .custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
-    }
-    regular(options.open(path)?)
-}
-
-/// The text of a small regular file anywhere on this machine.
-pub(crate) fn read_small(path: &Path, limit_bytes: u64) -> io::Result<String> {
-    let bytes = bounded(open_anywhere(path)?, limit_bytes)?;
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-}
-
-fn bounded(file: File, limit_bytes: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(limit_bytes + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit_bytes {
-        let reason = format!("it is longer than {limit_bytes} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-    }
-    Ok(bytes)
-}
-
 fn last_name(path: &Path) -> io::Result<&OsStr> {
     path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names nothing"))
 }
@@ -522,7 +493,7 @@ fn is_refusal(error: &io::Error) -> bool {
 }
 
 /// Letters that are different at each call.
-fn letters() -> String {
+pub(crate) fn letters() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     let number = RandomState::new().hash_one(std::process::id());
     Digest::of(&number.to_le_bytes()).to_string().chars().take(NAME_LETTERS).collect()
@@ -549,7 +520,8 @@ pub(crate) fn names_in(folder: &Folder) -> io::Result<Vec<OsString>> {
     Ok(folder.dir.entries()?.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
 }
 
-/// Notes a step of sled's, since this module does not see sled's own files.
+/// Records a step of the index in the journal of the tests: sled changes its files by itself, so
+/// this module does not see these changes.
 pub(crate) fn index_step(step: &'static str) {
     #[cfg(test)]
     journal::note(|| journal::Change::Index(step));

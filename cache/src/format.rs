@@ -23,13 +23,13 @@ impl FormatVersion {
         format!("{}{self}\nread by preheat {} and later\n", Self::PREFIX, env!("CARGO_PKG_VERSION"))
     }
 
-    /// Reads the content of a `format` file; `None` where it is not one.
+    /// Reads the content of a `format` file; `None` if it is not one.
     pub(crate) fn parse(content: &str) -> Option<Self> {
         content.lines().next()?.strip_prefix(Self::PREFIX)?.trim().parse().ok().map(Self)
     }
 
-    /// Which release reads the store, as its `format` file says: a newer store names its release
-    /// there.
+    /// The releases that can read the store, as its `format` file states them. The error about a
+    /// store of a later release shows this text.
     pub(crate) fn reader(content: &str) -> Option<String> {
         let release = content.lines().nth(1)?.strip_prefix("read by ")?.trim();
         (release.len() < 100).then(|| release.to_owned())

@@ -1,11 +1,12 @@
-//! Which properties of the host does XLA:CPU read?
+//! To how many CPUs does XLA:CPU tune its code?
 
-/// The number of CPUs that XLA:CPU tunes its code to. It is `NPROC`, if this is set to a number;
-/// otherwise, it is the number of CPUs in the affinity mask of the calling thread, which may differ
-/// from the mask of the process.
+/// The number of CPUs that XLA:CPU tunes its code to. This is the value of the variable `NPROC` if
+/// that is a number. Otherwise, it is the number of CPUs in the affinity mask of the calling
+/// thread, which may differ from the mask of the process.
 ///
 /// XLA does not look at cgroup quotas, so this function does not either.
-/// `std::thread::available_parallelism` does, so it is used only where the mask cannot be read.
+/// `std::thread::available_parallelism` looks at these quotas, so it is used only if the mask
+/// cannot be read.
 pub fn schedulable_cpus() -> u64 {
     let asked = std::env::var("NPROC").ok().and_then(|text| text.trim().parse::<i64>().ok());
     if let Some(asked) = asked {

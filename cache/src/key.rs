@@ -2,10 +2,10 @@
 //!
 //! | input | graph key | projection key | tracked by |
 //! |---|---|---|---|
-//! | program, without what changes no code (`program.rs`) | yes | no | [`Program::digest`] |
+//! | program, without the parts that change no code (`program.rs`) | yes | no | [`Program::digest`] |
 //! | replicas, partitions, SPMD, device assignment, compiler options | yes | yes | [`CompileOptions::digest`] |
 //! | plugin build, platform, its version, device kind, topology, device assignment, `XLA_FLAGS`, `LIBTPU_INIT_ARGS`, host features and CPUs | yes | yes | [`Environment::digest`] |
-//! | raw topology bytes | no | no | nothing, they are only recorded: they can differ where the code does not |
+//! | raw topology bytes | no | no | nothing: they are only recorded, since they can differ although the code is the same |
 //! | stage | no | yes | [`projection_key`]: two stages that lower to one program share its executable |
 //! | model, input shape, batch, cfg scale, scheduler, steps, dtype, autocast policy | through the program | as far as the graph's builder keeps them | [`ProjectedSignature::digest`](crate::ProjectedSignature::digest) |
 //! | the sources that build and lower graphs | through the program | yes | [`BuilderId`] |
@@ -81,14 +81,14 @@ impl BuilderId {
     }
 }
 
-/// Everything that a compile may depend on.
+/// All inputs that a compile may depend on.
 #[derive(Debug, Clone)]
 pub struct KeyInputs {
     /// What to compile.
     pub program: Program,
     /// How to compile it.
     pub options: CompileOptions,
-    /// What to compile it with and for.
+    /// The plugin and the devices to compile it for.
     pub environment: Arc<Environment>,
 }
 
@@ -128,16 +128,16 @@ fn hash_projection(
     hasher.finish()
 }
 
-/// What a projection key is made of, without the environment and the options. With it, the key can
-/// be made for another environment.
+/// The inputs of a projection key, except the environment and the options. With these inputs, the
+/// key can be computed for any other environment and options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedProjection {
-    /// The stage that was asked for. The record is shared by all stages that lower to its program,
-    /// and may name another one.
+    /// The stage that the request needed. All stages that lower to the same program share a record,
+    /// so the record may name another stage.
     pub stage: String,
     /// The digest of the projected signature.
     pub signature: Digest,
-    /// Who built the graph.
+    /// The builder id of the sources that built the graph.
     pub builder: BuilderId,
 }
 

@@ -1,10 +1,10 @@
-//! Which paths does a store have? Every path of a store is declared here and nowhere else, and so
-//! is every name that a store gives to a file or folder that it makes.
+//! Which paths does a store have? Every path of a store, and every name that a store gives to a
+//! file or a folder, is declared here and nowhere else.
 //!
 //! The name of each folder whose content has a format carries a version. A newer format gets a
 //! folder of its own, so that it orphans the older entries and never misreads them.
 //!
-//! These names also decide what is removed: whatever else somebody puts into a store stays.
+//! These names also decide what preheat may remove. A file with any other name stays.
 
 use std::path::{Path, PathBuf};
 
@@ -50,14 +50,13 @@ impl Layout {
 
     /// The file that says that preheat made the folder. It allows preheat to remove what it finds
     /// in the folder under names that a store gives. It is the first file that is created in a
-    /// store.
+    /// new store.
     pub fn owned(&self) -> PathBuf {
         self.root.join("OWNED-BY-PREHEAT")
     }
 
-    /// The file that says that an older release made the store in the folder above, among other
-    /// files, and that the store is moved from there to here. Processes that move the store lock
-    /// this file.
+    /// The file that marks a store that is moved here from the folder above, where an older release
+    /// made it among other files. Processes that move the store lock this file.
     pub(crate) fn moved_here(&self) -> PathBuf {
         self.root.join("MOVED-HERE")
     }
@@ -140,7 +139,8 @@ impl Layout {
         self.root.join("loading")
     }
 
-    /// The notes about objects that end their process and stay in their store.
+    /// The notes about objects that end their process, and that cannot be moved to quarantine
+    /// because they lie in a store that is only read.
     pub(crate) fn unfit(&self) -> PathBuf {
         self.root.join("unfit")
     }
@@ -148,6 +148,23 @@ impl Layout {
     /// The note about one such object, named by its key and its payload.
     pub(crate) fn unfit_object(&self, key: &GraphKey, payload: &Digest) -> PathBuf {
         self.unfit().join(format!("{key}.{payload}"))
+    }
+
+    /// The folder of the journals of requests: each process writes its own.
+    pub(crate) fn requests(&self) -> PathBuf {
+        self.root.join("requests-v1")
+    }
+
+    /// A segment of a process's journal of requests.
+    pub(crate) fn journal(&self, owner: &str, number: u64) -> PathBuf {
+        self.requests().join(format!("{owner}.{number}"))
+    }
+
+    /// The owner of a journal and the number of the segment, if the name of a file in
+    /// [`requests`](Self::requests) has both.
+    pub(crate) fn journal_name(path: &Path) -> Option<(String, u64)> {
+        let (owner, number) = name_of(path)?.split_once('.')?;
+        Some((owner.to_owned(), number.parse().ok().filter(|_| is_made_up(owner))?))
     }
 
     /// Files that are being written.
@@ -161,7 +178,7 @@ impl Layout {
     }
 
     /// The remembered hash of one plugin file; `identity` is a digest of its device, inode, size
-    /// and time.
+    /// and times.
     pub fn plugin_build(&self, identity: &Digest) -> PathBuf {
         self.plugin_builds().join(identity.to_string())
     }
@@ -177,6 +194,32 @@ impl Layout {
         self.targets().join(key.to_string())
     }
 
+    /// The notes about executables of a lower compile effort for which a full compile was requested
+    /// or is done.
+    pub fn upgrades(&self) -> PathBuf {
+        self.root.join("upgrades-v1")
+    }
+
+    /// The entries of the Python package's `cached_jit`, which writes and reads them by itself
+    /// (`python/preheat/_jax_store.py`): a folder for each function and kind of arguments.
+    pub(crate) fn jax(&self) -> PathBuf {
+        self.root.join("jax-v1")
+    }
+
+    /// Whether a file in such a folder has a name that `cached_jit` gives: to what a trace depended
+    /// on, to an executable, or to a file that is being written.
+    pub(crate) fn is_of_jax(path: &Path) -> bool {
+        let name = name_of(path).and_then(|name| name.rsplit_once('.'));
+        name.is_some_and(|(digest, kind)| {
+            digest.parse::<Digest>().is_ok() && matches!(kind, "json" | "code" | "new")
+        })
+    }
+
+    /// The note about one such executable, named by its key.
+    pub fn upgrade(&self, lower: &GraphKey) -> PathBuf {
+        self.upgrades().join(lower.to_string())
+    }
+
     /// Whether a file in [`tmp`](Self::tmp) has a name that a store gives to an object that is
     /// being written or to a small file.
     pub(crate) fn is_temporary(path: &Path) -> bool {
@@ -186,8 +229,9 @@ impl Layout {
         is_made_up(letters) && (prefix == Self::SMALL_FILE || prefix.parse::<Digest>().is_ok())
     }
 
-    /// As [`is_temporary`](Self::is_temporary), but also true for the small files of earlier
-    /// releases. A person could have chosen such names, so nothing is removed because of them.
+    /// Whether a file is one for which [`is_temporary`](Self::is_temporary) is true, or has the
+    /// name that earlier releases gave to a small file. A person could have chosen a name of the
+    /// second kind, so no file is removed because of such a name.
     pub(crate) fn is_temporary_of_any_release(path: &Path) -> bool {
         let letters = name_of(path).and_then(|name| name.strip_prefix("file."));
         Self::is_temporary(path) || letters.is_some_and(is_made_up)
@@ -196,7 +240,7 @@ impl Layout {
     /// The beginning of the name of a small file that is being written.
     pub(crate) const SMALL_FILE: &str = "preheat-file";
 
-    /// Whether a path within a store's folder is one that a store makes.
+    /// Whether a path within a store's folder is one that a store gives to a file or a folder.
     pub(crate) fn is_known(path: &Path) -> bool {
         let mut names = path.components().map(|name| name.as_os_str().to_str().unwrap_or_default());
         let Some(first) = names.next().filter(|first| Self::NAMES.contains(first)) else {
@@ -209,12 +253,18 @@ impl Layout {
             (_, []) => true,
             ("objects-v1", [first]) => is_two_digits(first),
             ("objects-v1", [first, second]) => is_two_digits(first) && is_two_digits(second),
-            ("objects-v1", [_, _, _]) | ("unrecorded" | "plugin-builds-v1" | "targets-v1", [_]) => {
+            ("objects-v1", [_, _, _])
+            | ("unrecorded" | "plugin-builds-v1" | "targets-v1" | "upgrades-v1", [_]) => {
                 Self::is_note(path)
+            }
+            ("jax-v1", [function]) => function.parse::<Digest>().is_ok(),
+            ("jax-v1", [function, _]) => {
+                function.parse::<Digest>().is_ok() && Self::is_of_jax(path)
             }
             ("locks", [_]) => Self::is_lock(path),
             ("tmp", [_]) => Self::is_temporary(path),
             ("loading", [_]) => Self::marked_payload(path).is_some(),
+            ("requests-v1", [_]) => Self::journal_name(path).is_some(),
             ("unfit", [_]) => Self::unfit_key(path).is_some(),
             ("quarantine", [_]) => Self::quarantined_at(path).is_some(),
             ("quarantine", [first, rest @ ..]) => {
@@ -225,7 +275,7 @@ impl Layout {
         }
     }
 
-    /// Whether sled gives such names to files in the folder of an index.
+    /// Whether a path below the folder of an index has names that sled gives.
     pub(crate) fn is_sleds(names: &[&str]) -> bool {
         match names {
             ["conf" | "db" | "blobs"] => true,
@@ -261,8 +311,9 @@ impl Layout {
         key.parse().ok().map(GraphKey)
     }
 
-    /// When something was put into [`quarantine`](Self::quarantine), in nanoseconds, if it has a
-    /// name that a store gives there: a damaged object, an index, or the file with the reason.
+    /// The time at which an object, an index or the file with the reason was put into
+    /// [`quarantine`](Self::quarantine), in nanoseconds. `None` for any other file, such as a stray
+    /// file that a repair moved there.
     pub(crate) fn quarantined_at(path: &Path) -> Option<i128> {
         let (what, stamp) = name_of(path)?.trim_end_matches(".reason").rsplit_once('.')?;
         let made = what.parse::<Digest>().is_ok() || what.starts_with("graphs-v");
@@ -292,5 +343,8 @@ impl Layout {
         "tmp",
         "plugin-builds-v1",
         "targets-v1",
+        "upgrades-v1",
+        "requests-v1",
+        "jax-v1",
     ];
 }

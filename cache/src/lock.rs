@@ -1,10 +1,10 @@
-//! Which process compiles a key, and who still reads an object? Locks between processes make sure
-//! that only one process compiles a key, and that nobody removes an object while another process
-//! reads it.
+//! Which process compiles the graph of a key, and which processes still read an object? Locks
+//! between processes make sure that only one process compiles a graph, and that nobody removes an
+//! object while another process reads it.
 //!
 //! They are the operating system's file locks, so the kernel releases the locks of a dead process.
-//! A lock file is removed when its holder is done. So every process that locks such a file checks
-//! afterwards that the path still names the file that it locked.
+//! The file of a compile lock is removed when the lock's holder is done. So every process that
+//! takes such a lock checks afterwards that the path still names the file that it locked.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -21,36 +21,37 @@ use crate::files::Folder;
 /// How often a waiter looks at a compile lock: often enough that cancelling feels immediate.
 const COMPILE_POLL: Duration = Duration::from_millis(25);
 
-/// How many characters of a compiler's message are passed to those who waited.
+/// How many characters of a compiler's message are passed to the processes that waited.
 const FAILURE_CHARACTERS: usize = 4096;
 /// The longest lock file that is read. A character takes at most six bytes of JSON.
 const HOLDER_LIMIT_BYTES: u64 = 32 << 10;
 
-/// How many times in a row a path may name another file than the one that was just locked. A holder
-/// that is done makes this happen once. It happens every time on a file system that gives a file a
-/// new inode number at every look.
+/// How many times in a row a path may name another file than the one that was just locked. This
+/// happens once if the lock's holder removes the file at that moment. It happens every time on a
+/// file system that gives a file a new inode number at every look.
 pub(crate) const STRAY_LOCKS: u32 = 100;
 
 /// Who holds a compile lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+#[non_exhaustive]
+pub struct LockHolder {
     /// The process id.
     pub pid: u32,
     /// Since when it has held the lock.
     pub since: Timestamp,
-    /// Why its compile failed, once it has.
+    /// Why its compile failed, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
 }
 
-impl Holder {
-    /// What tells one compile from another.
+impl LockHolder {
+    /// The facts that tell one compile from another.
     fn compile(&self) -> (u32, Timestamp) {
         (self.pid, self.since)
     }
 }
 
-/// What a waiter does next.
+/// The next action of a waiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Look again.
@@ -59,17 +60,17 @@ pub enum Wait {
     Cancel,
 }
 
-/// The result of asking for a compile lock.
+/// The result of trying to take a compile lock.
 #[derive(Debug)]
 pub enum LockOutcome {
     /// The lock is held until the value is dropped.
     Held(CompileLock),
-    /// Another process held it, and its compile failed. The waiter gets the same reason as its own
-    /// answer. A process that asks later compiles again.
+    /// Another process held it, and its compile failed. The waiter reports the same reason as its
+    /// own error. A process that takes the lock later compiles again.
     Failed {
         /// Who held it.
-        holder: Holder,
-        /// What the compiler said.
+        holder: LockHolder,
+        /// The message of the compiler.
         reason: String,
     },
     /// The waiter gave up.
@@ -78,7 +79,7 @@ pub enum LockOutcome {
     Unavailable,
 }
 
-/// The right to compile one key. Dropping the value gives it back.
+/// The right to compile the graph of one key. Dropping the value gives the right back.
 #[derive(Debug)]
 pub struct CompileLock {
     file: File,
@@ -90,44 +91,45 @@ pub struct CompileLock {
 }
 
 impl CompileLock {
-    /// How long this process waited for another holder; `None` where the lock was free. After a
-    /// wait, the caller looks whether the object is there now.
+    /// How long this process waited for another holder; `None` if the lock was free. After a wait,
+    /// the caller checks whether the object is stored now.
     pub fn waited(&self) -> Option<Duration> {
         self.waited
     }
 
-    /// Tells the waiters that the compile failed, and why. The lock is still held until it is
-    /// dropped.
+    /// Writes into the lock file that the compile failed, and why, so that the waiters can report
+    /// it. The lock is still held until it is dropped.
     pub fn fail(&mut self, reason: &str) {
         let reason = reason.chars().take(FAILURE_CHARACTERS).collect();
         write_holder(&mut self.file, self.since, Some(reason));
     }
 
-    /// Takes the lock at `path` in `folder`. Between looks, `waiting` decides what to do.
+    /// Takes the lock at `path` in `folder`. While another process holds the lock, `waiting` is
+    /// called at intervals, and decides whether to go on waiting.
     pub(crate) fn take(
         folder: &Arc<Folder>,
         path: &Path,
-        waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
+        waiting: impl FnMut(Duration, Option<LockHolder>) -> Wait,
     ) -> io::Result<LockOutcome> {
         Self::take_where(folder, path, waiting, |path, file| folder.names(path, file))
     }
 
-    /// As [`take`](Self::take); `names` tells whether a path names an open file.
+    /// Does what [`take`](Self::take) does; `names` tells whether a path names an open file.
     fn take_where(
         folder: &Arc<Folder>,
         path: &Path,
-        mut waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
+        mut waiting: impl FnMut(Duration, Option<LockHolder>) -> Wait,
         names: impl Fn(&Path, &File) -> bool,
     ) -> io::Result<LockOutcome> {
         let start = Instant::now();
         let began = Timestamp::now();
         let mut waited = None;
         let mut strays = 0;
-        // The compile that was seen under way. The failure of any other compile may have been left
-        // in the file by one that ended before this wait began.
+        // The compile that this waiter last saw under way. The file may still state the failure of
+        // another compile, which ended before this wait began.
         let mut awaited_compile: Option<(u32, Timestamp)> = None;
-        // The file stays open during the wait, because its holder removes it when it is done, and
-        // may have written a reason into it.
+        // The file stays open during the wait: the lock's holder may write a reason into the file
+        // before it removes the file.
         let mut awaited: Option<File> = None;
         loop {
             let mut file = match awaited.take() {
@@ -163,7 +165,7 @@ impl CompileLock {
                     waited = Some(start.elapsed());
                     let holder = read_holder(&mut file);
                     let under_way = holder.as_ref().filter(|holder| holder.failed.is_none());
-                    awaited_compile = under_way.map(Holder::compile).or(awaited_compile);
+                    awaited_compile = under_way.map(LockHolder::compile).or(awaited_compile);
                     if waiting(start.elapsed(), holder) == Wait::Cancel {
                         return Ok(LockOutcome::Cancelled);
                     }
@@ -181,8 +183,8 @@ impl CompileLock {
 
 impl Drop for CompileLock {
     fn drop(&mut self) {
-        // The file is removed while the lock is held. A process that opened the file before then
-        // finds that the path names another file, and starts over.
+        // The file is removed while the lock is held. A process that opened the file before its
+        // removal finds that the path names another file, and starts over.
         if let Err(error) = self.folder.remove(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "a lock file stays behind");
         }
@@ -200,7 +202,7 @@ pub struct ReadGuard {
 }
 
 impl ReadGuard {
-    /// Locks a file that is open for reading. Where that does not work, the file stays unlocked; a
+    /// Locks a file that is open for reading. If that does not work, the file stays unlocked; a
     /// removed file stays readable to the process that has it open.
     pub(crate) fn new(file: File, path: &Path) -> Self {
         match file.try_lock_shared() {
@@ -216,10 +218,10 @@ impl ReadGuard {
     }
 }
 
-/// Takes the lock at `path`. Every `poll`, `waiting` decides whether to look again; `Ok(None)`
-/// means that it decided to stop.
+/// Takes the lock at `path`. While another process holds the lock, `waiting` decides after each
+/// `poll` whether to try again; `Ok(None)` means that it decided to stop.
 ///
-/// Where file locks do not work, the file is returned unlocked in place of the lock.
+/// If file locks do not work, the file is returned unlocked in place of the lock.
 pub(crate) fn lock_while(
     folder: &Folder,
     path: &Path,
@@ -242,10 +244,10 @@ pub(crate) fn lock_while(
     }
 }
 
-/// Writes who holds the lock. This only serves the message that a waiter shows, so a failure
-/// changes nothing.
+/// Writes which process holds the lock, since when, and why its compile failed, if it did. Waiters
+/// only report these facts, so an error here is ignored.
 fn write_holder(file: &mut File, since: Timestamp, failed: Option<String>) {
-    let holder = Holder { pid: std::process::id(), since, failed };
+    let holder = LockHolder { pid: std::process::id(), since, failed };
     let written = serde_json::to_vec(&holder).map_err(io::Error::other).and_then(|text| {
         file.set_len(0)?;
         file.rewind()?;
@@ -256,7 +258,7 @@ fn write_holder(file: &mut File, since: Timestamp, failed: Option<String>) {
     }
 }
 
-fn read_holder(file: &mut File) -> Option<Holder> {
+fn read_holder(file: &mut File) -> Option<LockHolder> {
     let mut text = Vec::new();
     file.rewind().ok()?;
     file.take(HOLDER_LIMIT_BYTES).read_to_end(&mut text).ok()?;
@@ -364,7 +366,8 @@ mod tests {
         let (folder, path, full) = scratch(&folder);
         // The holder died an hour ago, after it wrote the reason and before it removed the file.
         let long_ago = Timestamp::now() - Duration::from_hours(1);
-        let stale = Holder { pid: 1, since: long_ago, failed: Some("out of memory".to_owned()) };
+        let stale =
+            LockHolder { pid: 1, since: long_ago, failed: Some("out of memory".to_owned()) };
         std::fs::write(&full, serde_json::to_vec(&stale).unwrap()).unwrap();
         // Another process has opened the file and is about to write that it now holds the lock, or
         // to give up.
@@ -377,7 +380,7 @@ mod tests {
         });
         let lock = held(outcome.unwrap());
         assert!(lock.waited().is_some());
-        // Only their times tell these two compiles apart.
+        // The file now names the compile of this process, which has not failed.
         let running = read_holder(&mut File::open(&full).unwrap()).unwrap();
         assert_eq!((running.failed, running.since), (None, lock.since));
     }

@@ -36,15 +36,16 @@ const PRELUDE_BYTES: usize = 56;
 const HASH_BYTES: usize = blake3::OUT_LEN;
 /// The longest header that is read. A record takes some kilobytes.
 const HEADER_LIMIT_BYTES: u64 = 64 << 20;
-/// Protobuf messages, and so all serialised HLO modules, end at 2 GiB. Programs in text have the
-/// same limit.
+/// A protobuf message has at most 2 GiB, and so has a serialised HLO module. Programs in text have
+/// the same limit here.
 const PROGRAM_LIMIT_BYTES: u64 = 2 << 30;
-/// A longer program is stored in its object only, and not in the index. To check such a program, it
-/// is read piece by piece and never held in memory.
+/// The longest program that is stored in the index as well as in its object. A longer program is
+/// stored only in its object. When the object is verified, such a program is read piece by piece,
+/// and is not held in memory.
 pub(crate) const HELD_PROGRAM_BYTES: u64 = 32 << 20;
-/// The largest known executables take some hundred megabytes.
+/// The largest known executables take several hundred megabytes.
 const PAYLOAD_LIMIT_BYTES: u64 = 16 << 30;
-/// The limit on an object file. Where content does not compress, its frame is a little longer than
+/// The limit on an object file. If content does not compress, its frame is a little longer than
 /// the content.
 pub(crate) const OBJECT_LIMIT_BYTES: u64 =
     HEADER_LIMIT_BYTES + PROGRAM_LIMIT_BYTES + PAYLOAD_LIMIT_BYTES + (1 << 30);
@@ -52,24 +53,31 @@ pub(crate) const OBJECT_LIMIT_BYTES: u64 =
 /// second.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Why a file is not the object that it should be.
+/// The reasons why a file is not the expected object, or cannot be written as one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectError {
     /// It could not be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It does not start as an object does.
+    /// Its first bytes are not those of an object.
     #[error("it is no object: its first bytes are {found:02x?}")]
     Magic {
         /// The bytes in place of the magic.
         found: Vec<u8>,
     },
     /// Its format is not the one that this release reads.
-    #[error("its format is version {0}, and this release reads version {reads}", reads = ObjectVersion::CURRENT)]
+    #[error(
+        "its format is version {0}, and this release reads version {reads}",
+        reads = ObjectVersion::CURRENT
+    )]
     Version(ObjectVersion),
-    /// Its record is of a version from which this release cannot compute the key again.
-    #[error("its record is of version {0}, and this release reads {reads}", reads = crate::record::RECORD_VERSION)]
+    /// The version of its record is unknown to this release, which therefore cannot compute the key
+    /// again.
+    #[error(
+        "its record is of version {0}, and this release reads up to {reads}",
+        reads = crate::record::FRAMEWORK_RECORD_VERSION
+    )]
     RecordVersion(u32),
     /// Its lengths do not add up to the length of the file.
     #[error("it should be {expected} bytes long and is {found}")]
@@ -79,15 +87,15 @@ pub enum ObjectError {
         /// The length of the file.
         found: u64,
     },
-    /// A stated length is longer than such a part can be.
-    #[error("its {part} is said to be {bytes} bytes long, beyond any sane length")]
+    /// A stated length is above the limit for this part.
+    #[error("its {part} is said to be {bytes} bytes long, which is above the limit")]
     Limit {
         /// Which part.
         part: &'static str,
         /// The stated length.
         bytes: u64,
     },
-    /// The bytes are not those that were written.
+    /// The bytes differ from the bytes that were written.
     #[error("its checksum does not match: the bytes are not those that were written")]
     Checksum,
     /// The header is not a record.
@@ -98,7 +106,7 @@ pub enum ObjectError {
     OtherKey(GraphKey),
     /// Its record names a key that does not follow from the record's own program, options and
     /// environment.
-    #[error("its key is not that of its program, options and environment, which is {0}")]
+    #[error("its record names a wrong key: its program, options and environment give key {0}")]
     ForeignKey(GraphKey),
     /// A zstd frame does not decompress to the stated number of bytes.
     #[error("its {part} does not decompress to {bytes} bytes: {reason}")]
@@ -211,8 +219,7 @@ impl Prelude {
     }
 }
 
-/// Writes an object, and returns what its record says of the object. The record in the file says
-/// the same.
+/// Writes an object, and returns its `ObjectInfo`, which the record in the file also contains.
 pub(crate) fn write(
     to: &mut impl Write,
     record: &GraphRecord,

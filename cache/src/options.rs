@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Difference;
+use crate::framework_options::FrameworkOptions;
 use crate::hash::{Digest, FramedHasher};
 
 /// The version of the list of fields that [`CompileOptions::digest`] covers.
@@ -44,10 +45,14 @@ pub struct CompileOptions {
     pub num_partitions: u32,
     /// Whether XLA splits the program by its sharding annotations.
     pub use_spmd_partitioning: bool,
-    /// Device ids, ordered by replica and then by partition; empty where the client chooses.
+    /// Device ids, ordered by replica and then by partition; empty if the client chooses.
     pub device_assignment: Vec<u64>,
     /// Options of the compiler, by their names in XLA's debug options.
     pub overrides: BTreeMap<String, OptionValue>,
+    /// All options as a framework sent them, if a framework requested the compile. The first three
+    /// fields above repeat what these options say; the other fields above are then empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framework: Option<FrameworkOptions>,
 }
 
 impl Default for CompileOptions {
@@ -58,6 +63,19 @@ impl Default for CompileOptions {
             use_spmd_partitioning: false,
             device_assignment: Vec::new(),
             overrides: BTreeMap::new(),
+            framework: None,
+        }
+    }
+}
+
+impl From<FrameworkOptions> for CompileOptions {
+    fn from(framework: FrameworkOptions) -> Self {
+        Self {
+            num_replicas: framework.num_replicas(),
+            num_partitions: framework.num_partitions(),
+            use_spmd_partitioning: framework.use_spmd_partitioning(),
+            framework: Some(framework),
+            ..Self::default()
         }
     }
 }
@@ -77,6 +95,10 @@ impl CompileOptions {
             OptionValue::Float(value) => hasher.integer(2).float(*value),
             OptionValue::Text(value) => hasher.integer(3).text(value),
         });
+        // Options without this field have the digests that they had before there was one.
+        if let Some(framework) = &self.framework {
+            hasher.digest(&framework.digest());
+        }
         hasher.finish()
     }
 }
@@ -121,6 +143,13 @@ impl CompileOptions {
         .into_iter()
         .flatten()
         .collect();
+        let digest = |options: &Self| options.framework.as_ref().map(FrameworkOptions::digest);
+        all.extend(Difference::between(
+            "options.framework",
+            &digest(self),
+            &digest(want),
+            |digest| digest.map_or_else(|| "none".to_owned(), |digest| digest.short()),
+        ));
         let names: BTreeSet<&String> = self.overrides.keys().chain(want.overrides.keys()).collect();
         let show = |value: &Option<OptionValue>| {
             value.as_ref().map_or_else(String::new, OptionValue::to_string)

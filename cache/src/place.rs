@@ -36,18 +36,18 @@ mod moving;
 /// The longest `format` file or mark that is read. Each is two lines.
 const SMALL_FILE_BYTES: u64 = 4096;
 
-/// How often the search for a store is repeated if other processes make or remove the store
-/// meanwhile.
+/// How often the search for a store is repeated if other processes make or remove the store at the
+/// same time.
 const TRIES: u32 = 10;
 
-/// What a named folder turned out to be.
+/// The kinds of folders that a user may name.
 #[derive(Debug)]
 pub(crate) enum Place {
     /// A store that preheat made and marked.
     Marked(Folder),
     /// A store of a release that made no marks.
     Unmarked(Folder),
-    /// A folder that holds other things beside a store without a mark. Part of the store, or all of
+    /// A folder with a store without a mark, and with other things. Part of the store, or all of
     /// it, may already have moved into a folder of its own.
     Among(Folder),
     /// There is no store yet.
@@ -64,8 +64,8 @@ pub(crate) enum PlaceError {
     Io(PathBuf, io::Error),
     /// The folder has a store's name, but preheat did not make it.
     NotMade(PathBuf),
-    /// A later release made the store. The text is the reader that its file `format` names, if it
-    /// names one.
+    /// A later release made the store. The text states which releases can read it, if the store's
+    /// file `format` says so.
     Newer(PathBuf, FormatVersion, Option<String>),
     /// Its file `format` belongs to something else. The text is the beginning of that file.
     OtherFormat(PathBuf, String),
@@ -100,12 +100,13 @@ impl Place {
             }
             if moving::has_begun(&own) {
                 check_version(&own)?;
-                // By now, the folder above may hold something else under the name `format`.
+                // The file `format` in the folder above may belong to something else by now, so
+                // only a later version is refused.
                 version_without_mark(&named)
                     .map_or(Ok(()), |format| refuse_newer(&named, format))?;
                 return Ok(Self::Among(named));
             }
-            // An empty folder was made by a process that died before it marked the folder.
+            // If the folder is empty, the process that made it died before it marked the folder.
             if !is_empty {
                 return Err(PlaceError::NotMade(own.path().to_owned()));
             }
@@ -122,7 +123,7 @@ impl Place {
         Ok(Self::Marked(folder))
     }
 
-    /// The folder of a store that can be read. A store without a mark can be read only where nobody
+    /// The folder of a store that can be read. A store without a mark can be read only if nobody
     /// else could have written to it.
     pub(crate) fn readable(self) -> Result<Option<Folder>, PlaceError> {
         let folder = match self {
@@ -135,8 +136,8 @@ impl Place {
         Ok(Some(folder))
     }
 
-    /// The folder of the store, which is marked by the time this returns. `None` where there is no
-    /// store.
+    /// The folder of the store. The folder is marked before this function returns. `None` if there
+    /// is no store.
     pub(crate) fn owned(self) -> Result<Option<Folder>, PlaceError> {
         match self {
             Self::Marked(folder) => Ok(Some(folder)),
@@ -161,8 +162,8 @@ pub(crate) fn find_or_make(dir: &Path, trust: Trust) -> Result<Folder, PlaceErro
     Err(PlaceError::NotMade(dir.to_owned()))
 }
 
-/// Sets the modes that go with the store's trust on everything in the store that belongs to this
-/// user. A folder that also holds files of somebody else keeps its own mode.
+/// Sets the modes that the store's trust requires on everything in the store that belongs to this
+/// user. A folder that also holds files that are not preheat's keeps its own mode.
 pub(crate) fn settle(folder: &Folder) -> io::Result<()> {
     say_what_is_tightened(folder)?;
     if is_all_known(folder)? {
@@ -174,7 +175,8 @@ pub(crate) fn settle(folder: &Folder) -> io::Result<()> {
     })
 }
 
-/// Warns if others could write to the store until now and no longer can: they may have shared it.
+/// Warns that other users could write to the store until now and no longer can. The user has to
+/// know this, because they may have shared the store on purpose.
 fn say_what_is_tightened(folder: &Folder) -> io::Result<()> {
     let own = is_all_known(folder)?.then_some("");
     let mut names = own.into_iter().chain(Layout::NAMES.iter().copied()).map(Path::new);
@@ -183,20 +185,20 @@ fn say_what_is_tightened(folder: &Folder) -> io::Result<()> {
     tracing::warn!(
         "other users could write to {} in the cache until now (mode {before:04o}), which is now \
          this user's alone (mode {after:04o}): they can no longer store anything in it. A cache \
-         that is shared by decision (--cache-shared) keeps that right for its group",
+         that is shared by decision keeps that right for its group (docs/security.md)",
         folder.full(path).display()
     );
     Ok(())
 }
 
-/// Whether a folder holds nothing but what a store makes. It may hold a store's own folder, which a
-/// process made just before it died.
+/// Whether everything in a folder has a name that a store gives. A folder `preheat-store` is
+/// allowed as well: a process may have made it just before it died.
 fn is_all_known(folder: &Folder) -> io::Result<bool> {
     let names = names_in(folder)?;
     Ok(names.iter().all(|name| Layout::is_known(Path::new(name)) || name == Layout::FOLDER))
 }
 
-/// Takes over a store of a release that made no marks, where it is.
+/// Takes over a store of a release that made no marks, without moving it.
 fn take_over(folder: &Folder) -> Result<(), PlaceError> {
     let path = folder.path().to_owned();
     let failed = |error| PlaceError::Io(path.clone(), error);
@@ -208,7 +210,7 @@ fn take_over(folder: &Folder) -> Result<(), PlaceError> {
     Ok(())
 }
 
-/// Makes a store. `None` where another process may have made one meanwhile.
+/// Makes a store. `None` if another process may have made one meanwhile.
 fn make(dir: &Path, trust: Trust) -> Result<Option<Folder>, PlaceError> {
     let failed = |error| PlaceError::Io(dir.to_owned(), error);
     make_all(dir, trust).map_err(failed)?;
@@ -227,8 +229,8 @@ fn make(dir: &Path, trust: Trust) -> Result<Option<Folder>, PlaceError> {
     Ok(Some(folder))
 }
 
-/// Makes the folder at `dir` and those above it. The folder at `dir` gets the store's mode, the
-/// others get the mode that any program would give them.
+/// Makes the folder at `dir` and the missing folders above it. The folder at `dir` gets the store's
+/// mode. The others get the mode that any program would give them.
 fn make_all(dir: &Path, trust: Trust) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
@@ -249,9 +251,9 @@ fn mark(folder: &Folder) -> io::Result<()> {
     folder.write_first(&owned, Layout::OWNED.as_bytes())
 }
 
-/// Whether a folder holds nothing but what a release without marks creates first, which is empty
-/// folders and files that it is writing. Such a release may be about to make a store here at this
-/// moment.
+/// Whether a folder holds only what a release without marks creates first: a folder for objects
+/// that is still empty, locks, unfinished files, and the tag for backup programs. Such a release
+/// may be making a store here at this moment.
 fn is_nobodys(folder: &Folder) -> io::Result<bool> {
     let layout = Layout::relative();
     for name in names_in(folder)? {

@@ -1,5 +1,5 @@
-//! Which build of a plugin is this file? The answer must not take hashing hundreds of megabytes on
-//! every start.
+//! Which build of a plugin is this file? The answer must be found without hashing hundreds of
+//! megabytes on every start.
 //!
 //! If the file has a linker's build id, this id is the answer. Otherwise the content is hashed
 //! once, and the hash is remembered under the file's device, inode, length and times. A plugin that
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use preheat_io::library::build_id;
 
-use crate::files::open_anywhere;
+use crate::files::anywhere::open_anywhere;
 use crate::hash::{Digest, FramedHasher};
 use crate::store::{Note, Store};
 
@@ -35,8 +35,8 @@ pub struct PluginBuildError {
 }
 
 impl PluginBuild {
-    /// The build of the plugin at `path`. A content hash is looked up and remembered in the store
-    /// `notes`; where it cannot be remembered, the content is hashed each time.
+    /// The build of the plugin at `path`. The store `notes` keeps content hashes. If a hash cannot
+    /// be kept there, the content is hashed each time.
     pub fn of(path: &Path, notes: Option<&Store>) -> Result<Self, PluginBuildError> {
         Self::read(path, notes).map_err(|cause| PluginBuildError { path: path.to_owned(), cause })
     }
@@ -54,8 +54,8 @@ impl PluginBuild {
             return Ok(Self(format!("blake3:{digest}")));
         }
         let digest = hash_content(&mut file)?;
-        // If the file was written to meanwhile, the hash is not remembered, and the file is hashed
-        // again the next time.
+        // If the file was written to while it was hashed, the hash is not remembered, and the file
+        // is hashed again the next time.
         let unchanged = identity(&file.metadata()?) == identity(&before);
         if let Some((store, note)) =
             remembered.filter(|(store, _)| unchanged && !store.is_read_only())
@@ -89,7 +89,8 @@ fn hash_content(file: &mut File) -> io::Result<Digest> {
     }
 }
 
-/// What distinguishes the file's content from any other content that the file could have.
+/// A digest of metadata that changes whenever the content of the file changes. `None` if the system
+/// has no such metadata.
 #[cfg(unix)]
 #[expect(
     clippy::unnecessary_wraps,

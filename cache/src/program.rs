@@ -1,16 +1,16 @@
-//! Do two programs compile to the same code? A program is what a compiler gets; its digest does not
-//! change with the parts of the program that change no code.
+//! Do two programs compile to the same code? A program is the input of a compiler. Its digest
+//! leaves out the parts that change no code.
 //!
 //! | format | recognised by | left out of the digest |
 //! |---|---|---|
 //! | StableHLO text | its first word | locations, the module's name, comments (`program/text.rs`) |
-//! | MLIR bytecode | its magic | nothing: strings and locations are numbered across sections, so leaving one out would mean decoding all of them |
-//! | `Exported.serialize()` of `jax.export` | a flatbuffer with MLIR bytecode in the field for the module (`program/exported.rs`) | all but that bytecode |
+//! | MLIR bytecode | its magic | locations, the module's name, the numbers of attributes and types (`program/bytecode/canonical.rs`) |
+//! | `Exported.serialize()` of `jax.export` | a flatbuffer with MLIR bytecode in the field for the module (`program/exported.rs`) | everything except that bytecode |
 //! | serialised `HloModuleProto` | its wire format | the module's name, source positions, drawing aids (`program/wire.rs`); the order of maps (`program/proto_maps.rs`) |
 //!
-//! The program is always compiled as it was given. The digest is that of an equivalent program, so
-//! two programs with equal digests compile to executables that do the same. A text or a message
-//! that is not understood completely is hashed as it is.
+//! The program is always compiled as it was given. Programs with equal digests compile to
+//! executables that compute the same results. A program that is not understood completely is hashed
+//! whole.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -26,7 +26,7 @@ mod exported;
 mod proto_maps;
 mod requirements;
 mod text;
-mod wire;
+pub(crate) mod wire;
 #[cfg(feature = "xla-rs")]
 mod xla_rs;
 
@@ -41,12 +41,12 @@ pub enum ProgramFormat {
     Mlir,
     /// A serialised `HloModuleProto`.
     Hlo,
-    /// A graph of preheat's own, as the devices of libtorch run it; no PJRT plugin takes it.
+    /// A graph in preheat's own format, which libtorch's devices run. No PJRT plugin accepts it.
     Graph,
 }
 
 impl ProgramFormat {
-    /// The format's name. Where a plugin takes the format, it is the value of
+    /// The format's name. If a plugin accepts the format, this is the value of
     /// `PJRT_Program.format`.
     pub fn name(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl fmt::Display for ProgramFormat {
     }
 }
 
-/// Why bytes are not a program.
+/// The error for bytes that are not a program. It says what the bytes look like.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no program: {seen}; StableHLO (text, MLIR bytecode, or what `Exported.serialize()` of jax.export writes) or a serialised \
@@ -90,9 +90,14 @@ enum Form {
     Hlo = 3,
     AsItIs = 4,
     Graph = 5,
+    Operations = 6,
 }
 
 impl Program {
+    /// The size of the largest program in bytes: the largest message of protobuf, which XLA keeps
+    /// programs in.
+    pub const MOST_BYTES: u64 = 2 << 30;
+
     /// A program whose format is known.
     pub fn new(format: ProgramFormat, bytes: impl Into<Arc<[u8]>>) -> Self {
         Self { format, bytes: bytes.into(), digest: Arc::default(), requirements: Arc::default() }
@@ -136,7 +141,7 @@ impl Program {
     /// What the program requires of the devices that run it. It is read once.
     ///
     /// # Errors
-    /// Where the program does not follow its format, and where the number of devices that it
+    /// If the program does not follow its format, and if the number of devices that it
     /// declares is not valid.
     pub fn requirements(&self) -> Result<&Requirements, &RequirementsError> {
         self.requirements.get_or_init(|| Requirements::of(self)).as_ref()
@@ -147,19 +152,43 @@ impl Program {
         self.format
     }
 
+    /// The name of the program's module, such as `jit_f`; `None` if the module has no name, or if
+    /// its name cannot be read.
+    pub fn module_name(&self) -> Option<String> {
+        let name = match self.format {
+            ProgramFormat::Mlir if self.bytes.starts_with(bytecode::MAGIC) => {
+                bytecode::Bytecode::read(&self.bytes)?.module_name()?
+            }
+            ProgramFormat::Mlir => text::module_name(&self.bytes)?,
+            ProgramFormat::Hlo => {
+                let first = wire::fields(&self.bytes).next()??;
+                first.content.filter(|_| first.number == 1)?
+            }
+            ProgramFormat::Graph => return None,
+        };
+        Some(String::from_utf8_lossy(name).into_owned())
+    }
+
     /// The program as it was given.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The digest of an equivalent program without the parts that change no code. It is computed
+    /// The digest of the program without the parts that change no code. It is computed
     /// once.
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| digest_of(self.format, &self.bytes))
     }
 }
 
-/// The digest of an equivalent program without the parts that change no code.
+impl Program {
+    /// Whether the program was stored under this digest, by this release or an earlier one.
+    pub(crate) fn has_digest(&self, digest: &Digest) -> bool {
+        self.digest() == *digest || has_digest(self.format, &self.bytes, digest)
+    }
+}
+
+/// The digest of the program without the parts that change no code.
 pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
     let attempt = match format {
         ProgramFormat::Hlo => {
@@ -168,7 +197,8 @@ pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
             Sink::attempt(Form::Hlo, |sink| wire::hash_normalised(&sorted, sink))
         }
         ProgramFormat::Mlir if bytes.starts_with(bytecode::MAGIC) => {
-            Some(Sink::whole(Form::Bytecode, bytes))
+            Sink::attempt(Form::Operations, |sink| bytecode::canonical::hash(bytes, sink))
+                .or_else(|| Some(Sink::whole(Form::Bytecode, bytes)))
         }
         // Each graph is written in exactly one way.
         ProgramFormat::Graph => Some(Sink::whole(Form::Graph, bytes)),
@@ -177,24 +207,26 @@ pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
     attempt.unwrap_or_else(|| Sink::whole(Form::AsItIs, bytes))
 }
 
-/// The digest of a program that is read piece by piece, to its end; `None` where hashing its format
+/// Whether a program has this digest. Earlier releases hashed all bytecode whole; entries that they
+/// stored under such a digest still belong to their programs.
+pub(crate) fn has_digest(format: ProgramFormat, bytes: &[u8], digest: &Digest) -> bool {
+    let is_bytecode = format == ProgramFormat::Mlir && bytes.starts_with(bytecode::MAGIC);
+    digest_of(format, bytes) == *digest
+        || is_bytecode && Sink::whole(Form::Bytecode, bytes) == *digest
+}
+
+/// The digest of a program that is read piece by piece, to its end; `None` if hashing its format
 /// needs the whole program at once.
 pub(crate) fn streamed_digest(
     format: ProgramFormat,
     from: &mut dyn Read,
 ) -> io::Result<Option<Digest>> {
-    let mut first = Vec::new();
-    from.take(bytecode::MAGIC.len() as u64).read_to_end(&mut first)?;
-    let form = match format {
-        ProgramFormat::Graph => Form::Graph,
-        ProgramFormat::Mlir if first == bytecode::MAGIC => Form::Bytecode,
-        ProgramFormat::Mlir | ProgramFormat::Hlo => {
-            io::copy(from, &mut io::sink())?;
-            return Ok(None);
-        }
-    };
-    let mut hasher = Sink::new(form).hasher;
-    hasher.update(&first).update_reader(from)?;
+    if format != ProgramFormat::Graph {
+        io::copy(from, &mut io::sink())?;
+        return Ok(None);
+    }
+    let mut hasher = Sink::new(Form::Graph).hasher;
+    hasher.update_reader(from)?;
     Ok(Some(hasher.finalize().into()))
 }
 
@@ -220,7 +252,7 @@ struct Sink {
 }
 
 impl Sink {
-    /// The length that fits in a processor's second-level cache.
+    /// The most bytes that are gathered: they fit in a processor's second-level cache.
     const GATHER_BYTES: usize = 128 << 10;
 
     fn new(form: Form) -> Self {
@@ -229,7 +261,7 @@ impl Sink {
         Self { hasher, gathered: Vec::new() }
     }
 
-    /// The digest of what `keep` adds; `None` where `keep` does not understand the program.
+    /// The digest of what `keep` adds; `None` if `keep` does not understand the program.
     fn attempt(form: Form, keep: impl FnOnce(&mut Self) -> Option<()>) -> Option<Digest> {
         let mut sink = Self::new(form);
         keep(&mut sink)?;
@@ -254,7 +286,7 @@ impl Sink {
     }
 }
 
-/// Describes what the bytes look like, since they are not a program.
+/// Describes bytes that are not a program, for the error message.
 fn describe(bytes: &[u8]) -> String {
     const KNOWN: [(&[u8], &str); 8] = [
         (b"HloModule", "HLO text, which XLA's tools turn into a proto"),

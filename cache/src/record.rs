@@ -1,9 +1,10 @@
-//! What is known of one compiled graph? A graph record holds all of it but the machine code, so
-//! that the graph can be compiled anew from its record and its program.
+//! What is known of one compiled graph? A graph record holds everything except the machine code, so
+//! that the graph can be compiled again from its record and its program.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use preheat_tensor::{Dtype, TensorType};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::environment::{Environment, hex};
@@ -14,15 +15,18 @@ use crate::program::ProgramFormat;
 use crate::signature::Signature;
 
 /// The version of the record's JSON. Fields may be added without a new version, since readers skip
-/// fields that they do not know. A field that goes into the graph key needs a new version: an older
-/// reader could not compute the key again from the fields that it knows.
+/// fields that they do not know. A new field that is part of the graph key needs a new version: an
+/// older reader would compute the key without this field.
 pub(crate) const RECORD_VERSION: u32 = 1;
+/// The version of a record that has the options of a framework, which are part of the key.
+pub(crate) const FRAMEWORK_RECORD_VERSION: u32 = 2;
 
 /// How many signatures one record keeps; the oldest are dropped first.
 const SIGNATURES_KEPT: usize = 64;
 
-/// All that is known of one compiled graph but its machine code.
+/// All that is known of one compiled graph except its machine code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GraphRecord {
     /// The version of this JSON.
     pub version: u32,
@@ -36,17 +40,19 @@ pub struct GraphRecord {
     pub program: ProgramInfo,
     /// How it was compiled.
     pub options: CompileOptions,
-    /// What it was compiled with and for.
+    /// The plugin and the devices that it was compiled for.
     pub environment: Environment,
-    /// Inputs and outputs, where they are known.
+    /// Inputs and outputs, if they are known.
     #[serde(default)]
     pub interface: Option<Interface>,
-    /// The version of the machine code's binary interface as the plugin writes it, where the plugin
-    /// has one. Another build of the plugin is asked whether it takes machine code of this version.
+    /// The version of the machine code's binary interface as the plugin writes it, if the plugin
+    /// has one. With this version, another build of the plugin can decide whether it accepts the
+    /// machine code.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
     pub abi_version: Option<Vec<u8>>,
-    /// The plugin build that compiled the graph, where it is not the build in the environment: the
-    /// machine code outlived an upgrade, since the newer build takes it unchanged.
+    /// The plugin build that compiled the graph, if the environment names another build. This is
+    /// the case after an upgrade of the plugin whose newer build accepts the machine code
+    /// unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiled_by: Option<String>,
     /// The requests that led to this graph, oldest first.
@@ -70,6 +76,7 @@ pub struct GraphRecord {
 
 /// The program of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ProgramInfo {
     /// Its format.
     pub format: ProgramFormat,
@@ -85,7 +92,20 @@ pub struct TensorSpec {
     /// The element type's name.
     pub dtype: String,
     /// The dimensions, outermost first.
-    pub dims: Vec<i64>,
+    pub dims: Vec<u64>,
+}
+
+impl TensorSpec {
+    /// The type as this release knows it; `None` if the element type is one of a later release.
+    pub fn kind(&self) -> Option<TensorType> {
+        Some(TensorType::new(Dtype::from_stablehlo(&self.dtype)?, self.dims.clone()))
+    }
+}
+
+impl From<&TensorType> for TensorSpec {
+    fn from(kind: &TensorType) -> Self {
+        Self { dtype: kind.dtype.stablehlo().to_owned(), dims: kind.dims.clone() }
+    }
 }
 
 impl std::fmt::Display for TensorSpec {
@@ -98,7 +118,7 @@ impl std::fmt::Display for TensorSpec {
     }
 }
 
-/// What goes into an executable and comes out.
+/// The types of an executable's inputs and outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Interface {
     /// The inputs in order.
@@ -123,8 +143,8 @@ pub struct RecordedSignature {
 
 /// What was measured of a graph.
 ///
-/// JSON has no infinities and no NaN, so none is written: a time that is not finite is written as 0
-/// or left out, and a cost that is not finite is left out.
+/// JSON can express neither infinities nor NaN. So a time that is not finite is written as 0 or
+/// null, and a cost that is not finite is left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Measurements {
@@ -146,22 +166,21 @@ pub struct Measurements {
     pub program_counts: BTreeMap<String, u64>,
 }
 
-/// The longest time that is believed of a compile or a load: a hundred days.
+/// The longest plausible time of a compile or a load: a hundred days.
 const MOST_SECONDS: f64 = 100.0 * 24.0 * 3600.0;
-/// The largest count or size that is believed of one graph: a pebibyte.
+/// The largest plausible count or size of one graph: 2^50, which is a pebibyte for a size.
 const MOST_COUNTED: u64 = 1 << 50;
-/// The largest figure that is believed of a plugin's cost analysis.
+/// The largest plausible figure of a plugin's cost analysis.
 const MOST_COST: f64 = 1e24;
 
 impl Measurements {
-    /// The same measurements without figures that no measurement can give, since a record may come
-    /// from anyone.
+    /// The same measurements without implausible figures, since a record may come from anyone.
     pub(crate) fn plausible(mut self) -> Self {
         let takes = |seconds: f64| (0.0..=MOST_SECONDS).contains(&seconds);
         self.compile_seconds = if takes(self.compile_seconds) { self.compile_seconds } else { 0.0 };
         self.load_seconds = self.load_seconds.filter(|seconds| takes(*seconds));
         self.compile_peak_bytes = self.compile_peak_bytes.filter(|bytes| *bytes <= MOST_COUNTED);
-        // A plugin reports a negative cost where it does not know the cost.
+        // A plugin reports a negative cost if it does not know the cost.
         self.cost.retain(|_, cost| cost.abs() <= MOST_COST);
         self.memory_bytes.retain(|_, bytes| *bytes <= MOST_COUNTED);
         self.program_counts.retain(|_, count| *count <= MOST_COUNTED);
@@ -172,15 +191,17 @@ impl Measurements {
 /// How often a graph was used.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct RecordStatistics {
-    /// Loads that needed no compile.
+    /// Uses for which nothing had to be compiled: loads, and uses of an executable in memory.
     pub hits: u64,
-    /// When it was last loaded or compiled.
+    /// When it was last loaded, found in memory, compiled or imported.
     pub last_used: Option<Timestamp>,
 }
 
 /// The machine code of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ObjectInfo {
     /// Its length, uncompressed.
     pub payload_bytes: u64,
@@ -221,11 +242,15 @@ fn finite_figures<S: Serializer>(
     serializer.collect_map(figures.iter().filter(|(_, value)| value.is_finite()))
 }
 
+fn version_of(options: &CompileOptions) -> u32 {
+    if options.framework.is_some() { FRAMEWORK_RECORD_VERSION } else { RECORD_VERSION }
+}
+
 impl GraphRecord {
     /// A record of a compile of `inputs`, with nothing measured, used or stored yet.
     pub fn new(stage: impl Into<String>, device: impl Into<String>, inputs: &KeyInputs) -> Self {
         Self {
-            version: RECORD_VERSION,
+            version: version_of(&inputs.options),
             graph_key: inputs.graph_key(),
             stage: stage.into(),
             device: device.into(),
@@ -248,21 +273,22 @@ impl GraphRecord {
         }
     }
 
-    /// The graph key, computed again from what the record says was compiled. `None` where another
-    /// release wrote the record, since that release may put more into a key.
+    /// The graph key, computed again from what the record says was compiled. `None` if the version
+    /// of the record is not the one that this release writes, since the key may then have more
+    /// inputs.
     pub(crate) fn key_of_inputs(&self) -> Option<GraphKey> {
         let key = || GraphKey::of(&self.program.digest, &self.options, &self.environment);
-        (self.version == RECORD_VERSION).then(key)
+        (self.version == version_of(&self.options)).then(key)
     }
 
-    /// Whether level 1 may return this graph for a stage. Level 1 cannot see from which program the
-    /// graph was compiled, since only the key tells that. But the record has the stage, the options
-    /// and the environment, and a projection key that leads to a graph with others of these is
-    /// wrong.
+    /// Whether level 1 may return this graph for a stage. Level 1 does not know the program of the
+    /// request, so it cannot compare programs. It compares the stage, the options and the
+    /// environment in the record with those of the request. If they differ, the projection key led
+    /// to a wrong graph.
     ///
     /// `environment_digest` is [`Environment::digest`]. Two stages that lower to the same program
-    /// share a record, which names the stage that was compiled first. The other stage is then
-    /// lowered, and finds the graph by its graph key.
+    /// share a record, which names the stage that was compiled first. The other stage's graph is
+    /// lowered, and its executable is found by the graph key.
     pub fn answers(
         &self,
         stage: &str,
@@ -274,7 +300,7 @@ impl GraphRecord {
             && self.environment.digest() == *environment_digest
     }
 
-    /// Adds a request unless the record has it already, and drops the oldest where there are too
+    /// Adds a request unless the record has it already, and drops the oldest ones if there are too
     /// many. Returns whether the request was new.
     pub fn add_signature(&mut self, added: RecordedSignature) -> bool {
         let known = |one: &RecordedSignature| {
@@ -288,7 +314,7 @@ impl GraphRecord {
         true
     }
 
-    /// Drops the oldest requests where the record has more than it may keep.
+    /// Drops the oldest requests if the record has more than it may keep.
     pub(crate) fn drop_oldest_signatures(&mut self) {
         self.signatures.drain(..self.signatures.len().saturating_sub(SIGNATURES_KEPT));
     }
@@ -400,7 +426,7 @@ mod tests {
         for later in ["abi_version", "compiled_by", "projection"] {
             assert!(
                 !json.to_string().contains(&format!("{later:?}")),
-                "as releases wrote it that did not know {later}"
+                "earlier releases, which did not know {later}, wrote the same JSON"
             );
         }
         let builder = crate::key::BuilderId("b".into());

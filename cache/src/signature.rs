@@ -12,7 +12,7 @@ const SIGNATURE_TAG: &str = "preheat-signature-v1";
 /// The version of the list of fields that [`ProjectedSignature::digest`] covers.
 const PROJECTION_TAG: &str = "preheat-projected-signature-v1";
 
-/// What the user asked to run. The fields have the names of the specification.
+/// What the user asked to run. The names of the fields are those of preheat's specification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
     /// The model's name: by default, the name of its folder.
@@ -21,7 +21,7 @@ pub struct Signature {
     pub input_shape: Vec<u64>,
     /// How many pictures are made in one run.
     pub batch_size: u64,
-    /// The scale of classifier-free guidance; 1 means unguided.
+    /// The scale of classifier-free guidance; 1 or less means no guidance.
     pub cfg_scale: f64,
     /// The scheduler's name, such as `euler`.
     pub scheduler: String,
@@ -31,21 +31,22 @@ pub struct Signature {
     pub dtype: Dtype,
 }
 
-/// Why a signature cannot describe anything that could run.
+/// The reasons why a signature is not valid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SignatureError {
-    /// NaN and infinities have no place in a key.
+    /// The cfg scale is NaN or infinite.
     #[error("cfg_scale is {0}, which is not a finite number")]
     CfgScale(f64),
-    /// A signature without a model would match any other without one.
+    /// The model id is empty, so the signatures of different models would be equal.
     #[error("model_id is empty")]
     ModelId,
-    /// A batch of 0.
+    /// The batch size is 0.
     #[error("batch_size is 0; at least 1 is wanted")]
     BatchSize,
 }
 
-/// Makes a signature and checks it. The function's name comes from the specification.
+/// Makes a signature and checks it. The function's name is that of preheat's specification.
 ///
 /// # Errors
 /// See [`Signature::validate`].
@@ -161,7 +162,7 @@ impl Keep {
 /// How much of the model shapes the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ModelProjection {
-    /// The model's name: no other model shares its graphs.
+    /// The model's name: level 1 finds a graph only for the model that it was built for.
     #[default]
     Exact,
     /// The digest of the config fields that the graph reads and of the names and shapes of its
@@ -181,9 +182,10 @@ pub enum CfgProjection {
     Dropped,
 }
 
-/// Which fields of a signature shape a graph, declared by whoever builds that graph.
+/// Which fields of a signature shape a graph. The code that builds the graph declares them.
 ///
-/// The default drops nothing: a builder that declares nothing is matched on the exact signature.
+/// The default drops nothing: if a builder declares nothing, level 1 finds its graphs only by the
+/// exact signature.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Projection {
     /// What is kept of `model_id`.
@@ -200,8 +202,8 @@ pub struct Projection {
     pub steps: Keep,
     /// What is kept of `dtype`.
     pub dtype: Keep,
-    /// What shapes the graph and is in no field of the signature, such as the precision of one
-    /// stage.
+    /// Facts that shape the graph but are in no field of the signature, such as the precision of
+    /// one stage.
     pub extra: String,
 }
 
@@ -211,8 +213,8 @@ impl Projection {
         Self::default()
     }
 
-    /// The projection of a denoising step whose scale, scheduler and steps are runtime inputs. What
-    /// stays is the model's architecture and whether there is guidance.
+    /// The projection of a denoising step whose scale, scheduler and steps are runtime inputs. It
+    /// keeps the model's architecture, whether there is guidance, and the shape, batch and dtype.
     pub fn step_graph(architecture: Digest) -> Self {
         Self {
             model_id: ModelProjection::Architecture(architecture),
@@ -248,6 +250,7 @@ pub enum ProjectedCfg {
 
 /// The part of a signature that shapes a graph; a field that was dropped is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ProjectedSignature {
     /// The model or its architecture.
     pub model: ProjectedModel,
@@ -263,7 +266,7 @@ pub struct ProjectedSignature {
     pub steps: Option<u64>,
     /// The dtype.
     pub dtype: Option<Dtype>,
-    /// What else shapes the graph, such as the autocast policy.
+    /// Other facts that shape the graph, such as the autocast policy.
     pub extra: String,
 }
 
@@ -293,6 +296,7 @@ impl ProjectedSignature {
 
 /// Why a size cannot be padded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ShapeError {
     /// One of the sides is 0.
     #[error("a picture of {width_px}x{height_px} px has no pixels")]
@@ -302,7 +306,8 @@ pub enum ShapeError {
         /// The height asked for.
         height_px: u64,
     },
-    /// The multiple is no multiple of 8, so a side of the latents would not be a whole number.
+    /// The padding multiple is 0, or it is not a multiple of 8, so a side of the latents would not
+    /// be a whole number.
     #[error("{0} px is no padding multiple: a multiple of 8 of at least 8 is wanted")]
     Multiple(u64),
     /// The padded side would be longer than [`LARGEST_SIDE_PX`].
@@ -317,15 +322,15 @@ pub enum ShapeError {
     },
 }
 
-/// No picture is longer than this each way, padding included.
+/// The longest side that a picture may have, in pixels, padding included.
 pub const LARGEST_SIDE_PX: u64 = 1 << 16;
 
 /// Rounds `[width_px, height_px]` up to multiples of `multiple` px, so that near sizes share their
 /// graphs.
 ///
 /// # Errors
-/// Where a side is 0, where it would be longer than [`LARGEST_SIDE_PX`] with its padding, and where
-/// `multiple` is not a multiple of 8.
+/// If a side is 0, if it would be longer than [`LARGEST_SIDE_PX`] with its padding, and if
+/// `multiple` is 0 or not a multiple of 8.
 pub fn normalize_shape(size_px: [u64; 2], multiple: u64) -> Result<[u64; 2], ShapeError> {
     if multiple == 0 || !multiple.is_multiple_of(8) {
         return Err(ShapeError::Multiple(multiple));

@@ -1,11 +1,25 @@
-//! How well does the cache work? Here are the ways in which a stage can match, the places where an
-//! executable can come from, and the counters that are kept across processes.
+//! How well does the cache work? This module has the ways in which a request can find a stage's
+//! graph, the places from which an executable can come, and the counters that all processes share.
+//!
+//! Requests are counted in `requests.rs`, and the events that lead to the counts are in `event.rs`.
+
+pub(crate) mod event;
+pub(crate) mod histogram;
+pub(crate) mod requests;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::event::{FinishedRequest, RequestEvent, StageUse};
+pub use self::histogram::{Histogram, QuantileLimits};
+pub(crate) use self::requests::Counted;
+use self::requests::StageCounts;
+pub use self::requests::{
+    GroupStatistics, Outcomes, Purpose, RequestGroup, RequestOutcome, RequestStatistics,
+    WarmingStatistics,
+};
 use crate::key::GraphKey;
 use crate::record::RecordedSignature;
 
@@ -17,7 +31,7 @@ pub enum Match {
     Exact,
     /// Another signature with the same projection was run before.
     Equivalent,
-    /// The graph was lowered, then found by its graph key.
+    /// The graph was lowered, and its executable was found by the graph key.
     Graph,
     /// The graph was found nowhere.
     Compiled,
@@ -49,21 +63,21 @@ pub enum Source {
 }
 
 /// One stage that became ready.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Use {
     /// The executable.
     pub graph_key: GraphKey,
     /// The device, by its name on the command line.
     pub device: String,
-    /// How it matched. `Compiled` counts as a miss and a compile.
+    /// How the request found its graph. `Compiled` counts as a miss and a compile.
     pub matched: Match,
-    /// Where it came from.
+    /// Where the executable came from.
     pub source: Source,
-    /// The request, where there was one. It is recorded for level 1.
+    /// The request, if there was one. It is recorded for level 1.
     pub signature: Option<RecordedSignature>,
-    /// How long loading took, where it was loaded.
+    /// How long loading took, if the executable was loaded.
     pub load_seconds: Option<f64>,
-    /// How long compiling took, where it was compiled.
+    /// How long compiling took, if the executable was compiled.
     pub compile_seconds: Option<f64>,
     /// How many identical uses this value stands for; 1 for a load or a compile.
     pub times: u64,
@@ -85,10 +99,22 @@ pub struct Counters {
     pub quarantined: u64,
 }
 
-/// Hits, counted by how they matched and also by where they came from; each hit counts once in each
-/// of the two halves.
+impl Counters {
+    /// Adds other counters. The code does not compile if a new counter is not named here.
+    pub fn merge(&mut self, other: &Self) {
+        let Self { misses, failed_compiles, single_flight_waits, evictions, quarantined } = other;
+        self.misses += misses;
+        self.failed_compiles += failed_compiles;
+        self.single_flight_waits += single_flight_waits;
+        self.evictions += evictions;
+        self.quarantined += quarantined;
+    }
+}
+
+/// Hits, counted twice: by how the request found its graph, and by where the executable came from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Hits {
     /// By [`Match::Exact`].
     pub exact: u64,
@@ -104,11 +130,29 @@ pub struct Hits {
     pub fallback: u64,
 }
 
+impl Hits {
+    /// All hits.
+    pub fn total(&self) -> u64 {
+        self.exact + self.equivalent + self.graph
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let Self { exact, equivalent, graph, memory, disk, fallback } = other;
+        self.exact += exact;
+        self.equivalent += equivalent;
+        self.graph += graph;
+        self.memory += memory;
+        self.disk += disk;
+        self.fallback += fallback;
+    }
+}
+
 /// The part of the statistics that belongs to one device.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct DeviceStatistics {
-    /// Graphs compiled for it.
+    /// Entries for it that have an object.
     pub entries: u64,
     /// Hits on it.
     pub hits: u64,
@@ -119,8 +163,9 @@ pub struct DeviceStatistics {
 /// What `cache stats` shows. The names of the fields are those of its JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Statistics {
-    /// Graph records.
+    /// Entries that have an object.
     pub entries: u64,
     /// Distinct exact signatures that were recorded.
     pub cached_signatures: u64,
@@ -150,6 +195,11 @@ pub struct Statistics {
     pub quarantined: u64,
     /// By device.
     pub by_device: BTreeMap<String, DeviceStatistics>,
+    /// Requests, by how they ended. The counts above are for the stages of these requests, without
+    /// the stages of refused requests and of warmups.
+    pub requests: RequestStatistics,
+    /// Warmups. They are counted apart from the requests that were served.
+    pub warming: WarmingStatistics,
     /// When counting began.
     pub since: Timestamp,
 }
@@ -172,51 +222,64 @@ impl Default for Statistics {
             evictions: 0,
             quarantined: 0,
             by_device: BTreeMap::new(),
+            requests: RequestStatistics::default(),
+            warming: WarmingStatistics::default(),
             since: Timestamp::UNIX_EPOCH,
         }
+    }
+}
+
+impl DeviceStatistics {
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let Self { entries, hits, compiles } = other;
+        self.entries += entries;
+        self.hits += hits;
+        self.compiles += compiles;
     }
 }
 
 impl Statistics {
     /// Counts a use; `compile_seconds` is how long the graph took to compile.
     pub(crate) fn count(&mut self, one: &Use, compile_seconds: f64) {
-        let device = self.by_device.entry(one.device.clone()).or_default();
-        // A sum that is not finite would be written as null, and then none of the statistics could
-        // be read back.
-        let finite =
-            |seconds: Option<f64>| seconds.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
-        self.load_seconds += finite(one.load_seconds);
-        match one.matched {
-            Match::Exact => self.hits.exact += one.times,
-            Match::Equivalent => self.hits.equivalent += one.times,
-            Match::Graph => self.hits.graph += one.times,
-            Match::Compiled => {
-                device.compiles += 1;
-                self.misses += 1;
-                self.compiles += 1;
-                self.compile_seconds += finite(one.compile_seconds);
-                return;
-            }
+        let mut counted = Counted::default();
+        counted.count(&StageUse { used: one.clone(), wait_seconds: None }, compile_seconds);
+        self.take(&counted);
+    }
+
+    /// Adds what was counted of served requests.
+    pub(crate) fn take(&mut self, counted: &Counted) {
+        let StageCounts {
+            hits,
+            misses,
+            compiles,
+            failed_compiles,
+            single_flight_waits,
+            compile_seconds,
+            compile_seconds_saved,
+            load_seconds,
+        } = &counted.stages;
+        self.hits.merge(hits);
+        self.misses += misses;
+        self.compiles += compiles;
+        self.failed_compiles += failed_compiles;
+        self.single_flight_waits += single_flight_waits;
+        self.compile_seconds += compile_seconds;
+        self.compile_seconds_saved += compile_seconds_saved;
+        self.load_seconds += load_seconds;
+        for (name, device) in &counted.by_device {
+            self.by_device.entry(name.clone()).or_default().merge(device);
         }
-        match one.source {
-            Source::Memory => self.hits.memory += one.times,
-            Source::Disk => self.hits.disk += one.times,
-            Source::Fallback => self.hits.fallback += one.times,
-            Source::Compiled => {}
-        }
-        device.hits += one.times;
-        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 hits")]
-        let times = one.times as f64;
-        self.compile_seconds_saved += finite(Some(compile_seconds * times));
     }
 
     /// Adds counters that belong to no single use.
     pub(crate) fn add(&mut self, counters: &Counters) {
-        self.misses += counters.misses;
-        self.failed_compiles += counters.failed_compiles;
-        self.single_flight_waits += counters.single_flight_waits;
-        self.evictions += counters.evictions;
-        self.quarantined += counters.quarantined;
+        let Counters { misses, failed_compiles, single_flight_waits, evictions, quarantined } =
+            counters;
+        self.misses += misses;
+        self.failed_compiles += failed_compiles;
+        self.single_flight_waits += single_flight_waits;
+        self.evictions += evictions;
+        self.quarantined += quarantined;
     }
 
     /// Resets the counters, and keeps the figures that describe the entries.

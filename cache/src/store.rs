@@ -13,7 +13,7 @@ use crate::format::FormatVersion;
 use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::layout::Layout;
-use crate::lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
+use crate::lock::{CompileLock, LockHolder, LockOutcome, ReadGuard, Wait};
 use crate::object::{self, ObjectError};
 use crate::program::Program;
 use crate::record::{GraphRecord, ObjectInfo};
@@ -26,6 +26,7 @@ mod marks;
 mod notes;
 mod objects;
 mod query;
+mod requests;
 mod setup;
 mod space;
 mod sweep;
@@ -37,12 +38,12 @@ pub use clear::Cleared;
 pub use index::{Rebuilt, Resolved};
 pub use marks::{LoadMark, Unfit, remove_load_marks};
 pub use notes::Note;
-pub use query::{Nearest, Wanted};
+pub use query::{NearestRecord, WantedEntry};
 use space::Coming;
-pub use transfer::{EXPORT_START, Exported, Imported, Refused};
-pub use verify::{Finding, FindingKind, Verified, Verifying};
+pub use transfer::{EXPORT_START, Exported, Imported, RefusedEntry};
+pub use verify::{Finding, FindingKind, VerifyReport, Verifying};
 
-/// How many objects are recorded with one transaction of the index.
+/// The most objects that one transaction of the index records.
 const STAGED: usize = 256;
 /// How many entries are chosen or removed at a time. A process that is killed leaves at most this
 /// many of them half removed.
@@ -51,15 +52,17 @@ const BATCH: usize = 512;
 /// Where a store is and what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// The cache folder. The store is this folder where preheat made it, else a folder
-    /// `preheat-store` in it; it is made when something is first written.
+    /// The cache folder. It is the store itself if it is already a store, if it does not exist, or
+    /// if it is empty and only trusted users can write to it. Otherwise, the store is a folder
+    /// `preheat-store` in it. The store is made when something is first written.
     pub dir: PathBuf,
     /// Whether the store is only read and never written.
     pub read_only: bool,
     /// Whose machine code the store may hold.
     pub trust: Trust,
     /// How many bytes the objects may take. Above this limit, the entries that are worth least are
-    /// removed.
+    /// removed. If too few of them can be removed, an object that was just compiled may still take
+    /// the store over its limit once.
     pub max_bytes: u64,
 }
 
@@ -67,8 +70,8 @@ impl StoreOptions {
     /// How many bytes the objects may take by default: 10 GiB.
     pub const DEFAULT_MAX_BYTES: u64 = 10 << 30;
 
-    /// A store in `dir` that is written and bounded by
-    /// [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES).
+    /// Options for a store in `dir` that is read and written, trusts only this user, and is limited
+    /// to [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES).
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -85,29 +88,33 @@ impl StoreOptions {
     }
 }
 
-/// A store, named by its folder. It keeps the folder open, but no file in it, so that any number of
-/// processes can share the store.
+/// A store, named by its folder. Between calls, only the folder and the files of this process's own
+/// journal are kept open, so any number of processes can share the store.
 #[derive(Debug)]
 pub struct Store {
     /// The folder that the caller named.
     dir: PathBuf,
-    /// The store's folder, once there is one.
+    /// The store's folder, once it was found or made.
     root: Mutex<Option<Arc<Folder>>>,
     trust: Trust,
     /// Paths within the store's folder.
     layout: Layout,
     read_only: bool,
     max_bytes: u64,
-    /// Whether this value has removed left-overs of dead processes already: once is enough.
+    /// Whether this `Store` has already removed the files that dead processes left.
     swept: AtomicBool,
     turns: index::Turns,
+    /// The events of this process's requests.
+    journal: Mutex<requests::Journal>,
+    /// Held while a thread of this process counts the events in the journals.
+    counting: Mutex<()>,
 }
 
 /// What went wrong with a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The store was written by a release that this one cannot follow.
+    /// A later release made the store, in a format that this release cannot read.
     #[error(
         "{path:?} is a store of format {found}, and this release reads format {reads}: {reader} can read it"
     )]
@@ -121,12 +128,12 @@ pub enum StoreError {
         /// The release that can read it.
         reader: String,
     },
-    /// The folder holds something else.
-    #[error("{path:?} is no preheat store: {reason}")]
+    /// preheat did not make the folder, or its file `format` belongs to something else.
+    #[error("{path:?} is not a preheat store: {reason}")]
     NotAStore {
         /// The folder.
         path: PathBuf,
-        /// What it holds instead.
+        /// Why it is not a store.
         reason: String,
     },
     /// A user who is not trusted could have written what the store holds. Machine code from such a
@@ -137,6 +144,12 @@ pub enum StoreError {
     Untrusted {
         /// Which folder or file, and who.
         cause: Distrust,
+    },
+    /// There is a file in the place of a folder.
+    #[error("name a folder for the cache: {path:?} is a file")]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
     },
     /// The file system is full, or a quota is used up.
     #[error("no space is left for {path:?}: {cause}")]
@@ -163,7 +176,7 @@ pub enum StoreError {
         cause: io::Error,
     },
     /// The store was opened for reading only.
-    #[error("{path:?} is opened for reading alone")]
+    #[error("{path:?} is opened for reading only")]
     ReadOnly {
         /// The store's folder.
         path: PathBuf,
@@ -181,7 +194,8 @@ pub enum StoreError {
         stored_bytes: u64,
         /// The limit.
         max_bytes: u64,
-        /// The bytes of the objects that stay, because they are pinned, in use, or worth more.
+        /// The bytes of the objects that stay, because they are pinned, in use, worth more, or of
+        /// the same batch; 0 if the object alone is larger than the limit.
         kept_bytes: u64,
     },
     /// The index cannot be used. Objects are still found by their keys.
@@ -219,30 +233,31 @@ pub enum IndexCause {
         /// How long it was waited for.
         waited: Duration,
     },
-    /// There is no index yet, and this store is opened for reading only: sled cannot read an index
+    /// The store is opened for reading only, so its index cannot be used: sled cannot open an index
     /// without writing to it.
     #[error("the store is read-only, and an index cannot be opened without writing")]
     ReadOnly,
-    /// The index is damaged. It is built anew from the objects where that is possible.
+    /// The index is damaged. If possible, a new index is built from the objects.
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// The file system refused.
     #[error("{0}")]
     Io(io::Error),
-    /// The database fails, or something that it needs from the system does. The stored data is not
-    /// the cause.
+    /// The database failed, or the system lacks something that it needs, such as threads. The
+    /// stored data is not the cause.
     #[error("{0}")]
     Failed(String),
 }
 
 /// What the store has under a key.
 #[derive(Debug)]
-pub enum Lookup {
-    /// An object whose checksum held.
+pub enum ObjectLookup {
+    /// An object whose checksum matched.
     Hit(Box<LoadedObject>),
     /// The store has nothing under this key.
     Absent,
-    /// The file failed a check and is in quarantine now. This counts as a miss, with a warning.
+    /// The file failed a check. It is moved to quarantine, unless the store is read-only or the
+    /// move fails. The load counts as a miss, with a warning.
     Damaged {
         /// What the check said.
         reason: ObjectError,
@@ -269,7 +284,7 @@ impl LoadedObject {
         self.program.program()
     }
 
-    /// Where its file was.
+    /// The path of its file when it was read.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -284,7 +299,8 @@ impl LoadedObject {
         self.record.object.as_ref().map(|info| info.payload_digest)
     }
 
-    /// Takes the machine code out, with the guard that is dropped once the plugin has it.
+    /// Returns the machine code, and the guard that the caller drops once the plugin has the
+    /// machine code.
     pub fn into_payload(self) -> (Vec<u8>, ReadGuard) {
         (self.payload, self.guard)
     }
@@ -305,14 +321,30 @@ pub enum Removal {
 }
 
 impl Store {
-    /// Opens the store in a folder, which does not have to exist yet. Nothing is created. A store
-    /// that was made by a release without marks is marked now.
+    /// Opens the store in a folder, which does not have to exist yet. No store is created.
+    ///
+    /// Stores of early releases lack the file that says that preheat made the folder. Such a store
+    /// gets this file now, if the store can be written to. If it lies among other files, it is
+    /// first moved to a folder `preheat-store` beside them. A store that is opened for reading only
+    /// is not changed.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let StoreOptions { dir, read_only, trust, max_bytes } = options;
         let layout = Layout::relative();
         let root = Mutex::new(None);
         let (swept, turns) = (AtomicBool::new(false), index::Turns::default());
-        let store = Self { dir, root, trust, layout, read_only, max_bytes, swept, turns };
+        let (journal, counting) = (Mutex::default(), Mutex::default());
+        let store = Self {
+            dir,
+            root,
+            trust,
+            layout,
+            read_only,
+            max_bytes,
+            swept,
+            turns,
+            journal,
+            counting,
+        };
         store.find()?;
         Ok(store)
     }
@@ -322,13 +354,13 @@ impl Store {
         Layout::new(self.held().map_or_else(|| self.dir.clone(), |root| root.path().to_owned()))
     }
 
-    /// The folder that was named when the store was opened; [`layout`](Self::layout) tells where in
-    /// it the store is.
+    /// The folder that was named when the store was opened. The store may be a folder in it: see
+    /// [`layout`](Self::layout).
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Whether the store exists by now.
+    /// Whether there is a store now that can be used.
     pub fn exists(&self) -> bool {
         self.root().is_ok_and(|root| root.is_some())
     }
@@ -343,11 +375,11 @@ impl Store {
         self.max_bytes
     }
 
-    /// Stores the machine code of a graph, in place of any that is there: first the object, then
-    /// its record. Before that, as far as the limit on the store's size demands, the entries that
-    /// are worth least are removed.
+    /// Stores the machine code of a graph: first the object, then its record. An object that is
+    /// already stored under the key is replaced. If the limit on the store's size requires it, the
+    /// entries that are worth least are evicted first.
     ///
-    /// Where only the index fails, the object is stored and the error is
+    /// If only the index fails, the object is stored and the error is
     /// [`StoreError::IndexUnavailable`]. The missing record is added when the key is next
     /// [committed](Self::commit) or the index is rebuilt.
     pub fn put(
@@ -388,9 +420,9 @@ impl Store {
         Ok(infos)
     }
 
-    /// Moves objects that are already written to their final paths and records them, in one
-    /// transaction of the index. Where one of them fails, the first error is returned, although the
-    /// others are stored.
+    /// Moves objects, which are already written under temporary names, to their final paths, and
+    /// records them in one transaction of the index. If some of them fail, the first error is
+    /// returned, although the others are stored.
     fn store_staged(
         &self,
         mut staged: Vec<objects::Staged>,
@@ -413,20 +445,21 @@ impl Store {
         }
     }
 
-    /// Takes the right to compile a key. While another process has it, `waiting` is called every
-    /// few milliseconds with the time waited so far and the holder. After a wait
-    /// ([`CompileLock::waited`]), the object may have been stored.
+    /// Takes the lock under which one process compiles the graph of a key. While another process
+    /// holds it, `waiting` is called every few milliseconds with the time waited so far and the
+    /// holder. After a wait ([`CompileLock::waited`]), the object may have been stored.
     pub fn compile_lock(
         &self,
         key: &GraphKey,
-        waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
+        waiting: impl FnMut(Duration, Option<LockHolder>) -> Wait,
     ) -> Result<LockOutcome, StoreError> {
         let root = self.prepare()?;
         let path = self.layout.compile_lock(key);
         CompileLock::take(&root, &path, waiting).map_err(|cause| self.write_error(&path, cause))
     }
 
-    /// The program of a key: from the index, or else from the object.
+    /// The program of a key; `None` if the store does not have it. It is read from the index, or
+    /// from the object if the index does not have it or cannot be used.
     pub fn program(&self, key: &GraphKey) -> Result<Option<Program>, StoreError> {
         match self.indexed_program(key) {
             Ok(Some(program)) => return Ok(Some(program)),
@@ -434,10 +467,10 @@ impl Store {
             Err(error) => tracing::debug!(%error, "looking for the program in the object"),
         }
         match self.load(key)? {
-            Lookup::Hit(object) => {
+            ObjectLookup::Hit(object) => {
                 object.program().map(Some).map_err(|cause| StoreError::Object { key: *key, cause })
             }
-            Lookup::Absent | Lookup::Damaged { .. } => Ok(None),
+            ObjectLookup::Absent | ObjectLookup::Damaged { .. } => Ok(None),
         }
     }
 
@@ -455,7 +488,7 @@ impl Store {
 }
 
 impl Store {
-    /// Calls the free function of this name with the full path of a path within the store's folder.
+    /// The error for a failed write to a path within the store's folder.
     fn write_error(&self, path: &Path, cause: io::Error) -> StoreError {
         write_error(&self.layout().root().join(path), cause)
     }
@@ -465,7 +498,7 @@ impl Store {
     }
 }
 
-/// Sorts write errors by what a user can do about them.
+/// The error for a failed write. Its variant depends on what a user can do about it.
 fn write_error(path: &Path, cause: io::Error) -> StoreError {
     if let Some(distrust) = Distrust::of(&cause) {
         return StoreError::Untrusted { cause: distrust.clone() };
@@ -486,7 +519,7 @@ fn read_error(path: &Path, cause: io::Error) -> StoreError {
     }
 }
 
-/// The graph key that a file name spells, if it is the name of one.
+/// The graph key that a file name spells; `None` for any other name.
 fn key_of_name(name: &std::ffi::OsStr) -> Option<GraphKey> {
     name.to_str()?.parse::<Digest>().ok().map(GraphKey)
 }

@@ -1,11 +1,11 @@
 //! Who could have written a file that is about to be run?
 //!
-//! A checksum finds damage but not malice: whoever may write to a store can also write the hashes
-//! that go with their machine code. So the answer comes from the file system. Machine code is taken
-//! only from folders and files that belong to the user of this process or to root, and that nobody
-//! else may write to, neither by their mode nor by their access list. To share a store between
-//! users is a decision ([`Trust::Shared`]): its users then trust everybody who may write to its
-//! folder, and nobody else.
+//! A checksum finds damage but not malice: a user who may write to a store can write machine code
+//! together with its right hashes. So the answer comes from the file system. Machine code is used
+//! only from folders and files that belong to the user of this process or to root. No other user
+//! may have the right to write to them, by their mode or by their access list. A store is shared
+//! between users only if they choose so ([`Trust::Shared`]). The users of a shared store trust
+//! everybody who may write to its folder, and nobody else.
 //!
 //! Folders above the store are not checked: somebody who can replace the store's folder cannot make
 //! the replacement belong to this user.
@@ -30,14 +30,16 @@ pub enum Trust {
     /// are made with the mode 0700.
     #[default]
     Private,
-    /// Also that of everybody in the group of the store's folder, and of everybody whom its access
-    /// list lets write. Folders are made with the mode 2770, files with 0660.
+    /// Also the machine code of everybody in the group of the store's folder, and of everybody to
+    /// whom its access list gives the right to write. Folders are made with the mode 2770, files
+    /// with 0660.
     Shared,
 }
 
 /// Why machine code from a folder or a file is not run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path:?} {reason}")]
+#[non_exhaustive]
 pub struct Distrust {
     /// The folder or the file.
     pub path: PathBuf,
@@ -73,7 +75,7 @@ impl fmt::Display for DistrustReason {
     }
 }
 
-/// A user or a group that has the right to write without being the owner or all users.
+/// A user or a group that has the right to write, apart from the owner and from "all users".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writer {
     User(u32),
@@ -92,7 +94,7 @@ pub(crate) trait Handle {}
 #[cfg(not(unix))]
 impl<T> Handle for T {}
 
-/// What the file system says about a folder or a file.
+/// The owner, the mode and the access list of a folder or a file.
 pub(crate) struct Told<'a, H> {
     pub(crate) metadata: &'a Metadata,
     pub(crate) handle: &'a H,
@@ -130,8 +132,8 @@ impl Trust {
         }
     }
 
-    /// `writers` gives those who may write to the folder or file, and `sharing` those who may write
-    /// to the store's folder.
+    /// `writers` gives the users and groups that may write to the folder or file, and `sharing`
+    /// gives the users and groups that may write to the store's folder.
     #[cfg(unix)]
     fn reason(
         self,
@@ -148,7 +150,8 @@ impl Trust {
         if self == Self::Private && uid != me && uid != 0 {
             return Some(DistrustReason::Owner(uid));
         }
-        // Where the umask is 0002, each user has a group of their own, which counts as the user.
+        // On many systems, each user has a group of their own, and a umask of 0002 lets this group
+        // write. Such a group counts as its user.
         let of_one = |gid| group::is_of_one_user(gid, uid) || group::is_of_one_user(gid, me);
         let mut others = writers();
         others.retain(|writer| match writer {
@@ -178,7 +181,8 @@ impl Trust {
     }
 }
 
-/// Those who may write, by the mode and the access list, without the owner and without "everybody".
+/// The users and groups that may write, by the mode and the access list, without the owner and
+/// without "everybody".
 #[cfg(unix)]
 fn writers(metadata: &Metadata, acl: impl FnOnce() -> Option<Vec<u8>>) -> Vec<Writer> {
     use cap_std::fs::MetadataExt as _;
@@ -202,8 +206,8 @@ impl Distrust {
         error.get_ref()?.downcast_ref()
     }
 
-    /// Why what lies at `path` could have been written by somebody other than this user and root.
-    /// Links are followed. `None` where nobody else could have written it, and where the system
+    /// Which other user or group, besides this user and root, could have written the file or folder
+    /// at `path`. Links are followed. `None` if nobody else could have written it, or if the system
     /// does not tell.
     pub fn of_path(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok().map(Metadata::from_just_metadata)?;

@@ -9,9 +9,9 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 
 use preheat_cache::{
-    CompileOptions, Counters, Digest, Environment, GraphRecord, KeyInputs, LockOutcome, Lookup,
-    Match, Program, ProgramFormat, RecordedSignature, Source, Store, StoreOptions, Use, Wait,
-    create_execution_signature,
+    CompileOptions, Counters, Digest, Environment, GraphRecord, KeyInputs, LockOutcome, Match,
+    ObjectLookup, Program, ProgramFormat, RecordedSignature, Source, Store, StoreOptions, Use,
+    Wait, create_execution_signature,
 };
 use preheat_tensor::Dtype;
 
@@ -108,7 +108,7 @@ fn opening_recording_and_closing_loses_nothing() {
     assert_eq!(records.len() as u64, statistics.entries);
     assert_eq!(records.iter().map(|record| record.statistics.hits).sum::<u64>(), uses);
     for record in &records {
-        assert!(matches!(store.load(&record.graph_key), Ok(Lookup::Hit(_))));
+        assert!(matches!(store.load(&record.graph_key), Ok(ObjectLookup::Hit(_))));
     }
     assert!(std::fs::read_dir(store.layout().tmp()).unwrap().next().is_none());
 }
@@ -123,7 +123,7 @@ fn one_process_compiles_and_the_others_find_it() {
         else {
             panic!()
         };
-        if let Lookup::Absent = store.load(&key).unwrap() {
+        if let ObjectLookup::Absent = store.load(&key).unwrap() {
             std::thread::sleep(std::time::Duration::from_millis(200));
             std::fs::write(folder.join(format!("compiled-by-{worker}")), "").unwrap();
             store
@@ -243,15 +243,17 @@ fn a_full_disk_is_an_error_and_what_was_stored_stays() {
         drop(file);
         std::fs::remove_file(&filler).unwrap();
         for (key, code) in &stored {
-            let Lookup::Hit(object) = store.load(key).unwrap() else { panic!("{key} is lost") };
+            let ObjectLookup::Hit(object) = store.load(key).unwrap() else {
+                panic!("{key} is lost")
+            };
             assert_eq!(object.payload, *code);
         }
         assert!(
             std::fs::read_dir(store.layout().tmp()).unwrap().next().is_none(),
             "nothing half written stays"
         );
-        // Clearing removes objects before it uses the index, because the index needs half a
-        // megabyte to write anything.
+        // The index needs half a megabyte to write anything. If it cannot be written, clearing
+        // removes objects first.
         assert_eq!(store.clear().unwrap().removed, stored.len() as u64);
         store.commit(&[], &Counters { misses: 1, ..Counters::default() }).unwrap();
         let statistics = store.statistics().unwrap();

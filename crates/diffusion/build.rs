@@ -1,5 +1,6 @@
-//! Takes the digest of the sources here that build graphs, so that a change in them never finds an
-//! older graph. Those of `preheat-ir` have a digest of their own.
+//! Computes the digest of this crate's sources that build graphs. It is a part of the builder id,
+//! so after a change in them, a look-up at level 1 finds nothing that was compiled before. The
+//! sources of `preheat-ir` have their own digest.
 
 use std::io;
 

@@ -1,4 +1,5 @@
-//! Which sources build and lower graphs? Takes their digest, which becomes `preheat_ir::SOURCES`.
+//! Which sources build and lower graphs? This script takes their digest, which becomes
+//! `preheat_ir::SOURCES`.
 
 use std::io;
 

@@ -15,7 +15,7 @@ WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 def halves():
     """(digits, labels) of the half that the model is trained on, and of the half that it never sees.
 
-    Digits are [n, 8, 8] in 0..1, ink being 1. Each half holds as many of each digit as the other.
+    Digits are [n, 8, 8] in 0..1; ink is 1. Both halves have about the same number of each digit.
     """
     data = load_digits()
     digits = (data.images / 16).astype(np.float32)

@@ -3,11 +3,13 @@
     venv/bin/python evaluate.py --preheat ../../target/release/preheat
     venv/bin/python evaluate.py --diffusers
 
-The classifier, a support vector machine on 8x8 pixels, is trained on the half of scikit-learn's digits that the model was not trained
-on (digits.py). Printed are its own accuracy on the other half, how many pictures it reads as prompted, how far pictures of one prompt
-are from each other, and how far each is from the nearest digit that the model was trained on. Distances are root mean squares over
-8x8 pixels of 0..1; the same distances of real digits are printed beside them. The exit status is 1 where fewer than 90 % are read as
-prompted, or where a picture is a copy.
+The classifier, a support vector machine on 8x8 pixels, is trained on the half of scikit-learn's
+digits that the model was not trained on (digits.py). This script prints the classifier's own
+accuracy on the other half, how many pictures it reads as prompted, how far pictures of one prompt
+are from each other, and how far each is from the nearest digit that the model was trained on.
+Distances are root mean squares over 8x8 pixels of 0..1; the same distances of real digits are
+printed beside them. The exit status is 1 if fewer than 90 % are read as prompted, or if a picture
+is a copy.
 """
 
 import argparse
@@ -52,7 +54,7 @@ def pictures_by_preheat(arguments, folder):
 
 
 def pictures_by_diffusers(arguments, folder):
-    """The same with diffusers. preheat makes torch's noise, so that the pictures are the same too."""
+    """Yields the same with diffusers. preheat draws the same noise as torch, so that the pictures can be compared."""
     import diffusers
     import torch
 
@@ -120,7 +122,7 @@ def main():
     maker.add_argument("--preheat", metavar="BINARY", help="make the pictures with this preheat")
     maker.add_argument("--diffusers", action="store_true", help="make the pictures with diffusers, in Python")
     parser.add_argument("--model", type=Path, default=HERE)
-    parser.add_argument("--device", default="xla-cpu", help="preheat's; diffusers runs on the CPU")
+    parser.add_argument("--device", default="xla-cpu", help="the device of preheat; diffusers runs on the CPU")
     parser.add_argument("--prompt", default="the digit {}", help="{} stands for the digit's name")
     parser.add_argument("--seed", type=int, default=910_000, help="the first seed; default: 910000")
     parser.add_argument("--pictures", type=int, default=20, help="for each digit; default: 20")

@@ -1,16 +1,19 @@
-"""Trains the demo model from nothing and writes it beside this file, as diffusers lays pipelines out.
+"""Trains the demo model from scratch and writes it beside this file, in diffusers' layout.
 
-Run by hand, once; nothing in preheat's build or tests runs it:
+It was run by hand, once; nothing in preheat's build or tests runs it:
 
     python -m venv venv && venv/bin/pip install -r requirements.txt
     OMP_NUM_THREADS=1 venv/bin/python train.py
 
-It downloads nothing: the digits are part of scikit-learn. One thread of a CPU is enough; README.md says how long it took. Seeds are
-fixed, so that one machine trains the same weights again; another CPU rounds differently, and trains others of the same quality.
+It downloads nothing: the digits are part of scikit-learn. One thread of a CPU is enough; README.md
+says how long it took. Seeds are fixed, so that one machine trains the same weights again; another
+CPU rounds differently, and trains other weights of the same quality.
 
-Three parts are trained one after the other: the VAE, on slightly distorted digits; the text encoder, to tell which digit a caption
-names; and the UNet, on the latents of the distorted digits and on the encoded captions, with VAE and text encoder as they are. Only half of the digits is used (digits.py), so that evaluate.py can judge with a
-classifier trained on the other half.
+Three parts are trained one after the other: the VAE, on slightly distorted digits; the text
+encoder, to tell which digit a caption names; and the UNet, on the latents of the distorted digits
+and on the encoded captions, while the VAE and the text encoder do not change. Only half of the
+digits is used (digits.py), so that evaluate.py can judge with a classifier trained on the other
+half.
 """
 
 import argparse
@@ -175,7 +178,7 @@ def decay(step, steps, learning_rate):
 
 
 def train_vae(pictures, steps):
-    """An AutoencoderKL whose latents have a standard deviation of 1 after `scaling_factor`."""
+    """Trains an AutoencoderKL. `encode_all` sets its `scaling_factor`, after which latents have a standard deviation of 1."""
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     vae = AutoencoderKL(
@@ -242,10 +245,10 @@ def tokenize(tokenizer, captions):
 
 
 def train_text_encoder(tokenizer, steps):
-    """A CLIPTextModel in which every token from the digit's name on, padding too, says which digit is named.
+    """Trains a CLIPTextModel: every token from the digit's name to the end, padding included, learns to say which digit is named.
 
-    It stands in for CLIP's training on texts and their pictures. Half of the captions have random tokens before and behind them, so
-    that words which the model does not know do no harm.
+    This replaces CLIP's training on texts and their pictures. Many captions have random tokens before or behind them, so that words
+    which the model does not know do no harm.
     """
     torch.manual_seed(SEED + 3)
     dice = random.Random(SEED + 3)
@@ -292,7 +295,7 @@ def train_text_encoder(tokenizer, steps):
 
 
 def noise_schedule():
-    """The one of Stable Diffusion 1.5."""
+    """The noise schedule of Stable Diffusion 1.5."""
     return {
         "num_train_timesteps": 1000,
         "beta_start": 0.00085,
@@ -302,7 +305,10 @@ def noise_schedule():
 
 
 def train_unet(text_encoder, tokenizer, means, deviations, labels, scaling_factor, steps, save):
-    """A UNet that tells the noise in latents; the moving average of its weights goes to `save`, now and then."""
+    """A UNet that predicts the noise in latents.
+
+    Every `SAVED_EVERY_STEPS` steps, `save` gets the moving average of its weights.
+    """
     torch.manual_seed(SEED + 1)
     generator = torch.Generator().manual_seed(SEED + 1)
     captions = all_captions()
@@ -373,8 +379,8 @@ def write_pipeline(folder, vae, text_encoder, tokenizer, unet):
     )
     pipeline.to(torch.float16).save_pretrained(folder)
 
-    # transformers 5 leaves `text_model.` out of the names, and writes the tokenizer as one tokenizer.json. It reads both, as
-    # others do not.
+    # transformers 5 leaves `text_model.` out of the names, and writes the tokenizer as one
+    # tokenizer.json. It also reads the older form, which is the only one that other programs read.
     weights = folder / "text_encoder" / "model.safetensors"
     tensors = {"text_model." + name.removeprefix("text_model."): tensor for name, tensor in load_file(weights).items()}
     save_file(tensors, weights, metadata={"format": "pt"})
@@ -411,7 +417,7 @@ def main():
         vae = AutoencoderKL.from_pretrained(arguments.vae, torch_dtype=torch.float32).eval()
     else:
         vae = train_vae(pictures, arguments.vae_steps)
-        vae.save_pretrained(arguments.output / "vae")  # so that --vae can take it, should the UNet be trained again
+        vae.save_pretrained(arguments.output / "vae")  # so that --vae can take it if the UNet is trained again
     means, deviations = encode_all(vae, pictures, torch.Generator().manual_seed(SEED + 2))
     text_encoder = train_text_encoder(tokenizer, TEXT_STEPS)
 

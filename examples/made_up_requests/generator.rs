@@ -1,19 +1,19 @@
-//! Requests that nobody made, as a service for pictures might get them.
+//! Which requests might a service for pictures get? These are made up; nobody sent them.
 //!
 //! | what | how it is drawn |
 //! |---|---|
-//! | size | 70 in 100 a popular one, by [`POPULAR`]; 20 a popular one of which each side is up to 96 px longer or shorter, in steps of 8; 10 any sides from 384 to 1280 px |
+//! | size | 70 in 100 a popular one, by [`POPULAR`]; 20 a popular one, each side of which is made up to 96 px longer or shorter, in steps of 8; 10 any sides from 384 to 1280 px |
 //! | batch | 1, 2, 3, 4 or 8 with weights 68, 14, 2, 14 and 2 |
-//! | guidance | 88 in 100 a scale from 3 to 12 in halves, else 1, which is none |
+//! | guidance | 88 in 100 a scale from 3 to 12 in halves, otherwise 1, which means no guidance |
 //! | steps | 4, 8, 20, 25, 28, 30 or 50 with weights 6, 6, 40, 16, 10, 16 and 6 |
 //! | when | one every 1 to 17 seconds from the first of November 2026 on |
 //!
 //! The weights are invented: they say what is plausible, not what was measured.
 
 use jiff::{SignedDuration, Timestamp};
-use preheat::evidence::LoggedRequest;
+use preheat_diffusion::evidence::LoggedRequest;
 
-/// Sizes that people ask for by name, and how often of 100.
+/// The popular sizes, each with its share of the requests for popular sizes, in per cent.
 pub const POPULAR: [([u64; 2], u64); 14] = [
     ([512, 512], 22),
     ([512, 768], 14),
@@ -85,7 +85,7 @@ impl Numbers {
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
     }
 
-    /// One of these values, each as often as its weight says.
+    /// Draws one of these values; its weight says how often.
     fn one_of<T: Copy>(&mut self, weighted: &[(T, u64)]) -> T {
         let mut at = self.below(weighted.iter().map(|(_, weight)| weight).sum());
         for (value, weight) in weighted {

@@ -1,4 +1,5 @@
-//! Writes a log of made-up requests, for `preheat audit` and `preheat plan` to be tried on:
+//! How can `preheat audit` and `preheat plan` be tried without users? This program writes a log of
+//! made-up requests:
 //!
 //! ```console
 //! $ cargo run --example made_up_requests > requests.jsonl

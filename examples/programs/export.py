@@ -1,4 +1,4 @@
-"""Exports the programs of this folder from JAX. Run by hand, results committed:
+"""Exports the programs of this folder from JAX. It is run by hand, and its results are committed:
 
     pip install jax==0.10.2
     python examples/programs/export.py
@@ -32,7 +32,7 @@ def unet_step():
 
 
 def with_parameters(build, *inputs, **jit):
-    """Lowers build(parameters, *inputs), where build asks for its parameters' shapes as it goes."""
+    """Lowers build(parameters, *inputs), where build names each parameter's shape as it uses it."""
     shapes = jax_unet.Shapes(jnp.float32)
     jax.eval_shape(lambda *xs: build(shapes, *xs), *inputs)
     parameters = [f32(*shape) for shape in shapes.seen]
@@ -69,7 +69,7 @@ def vae_upsample():
 
 
 def euler_step():
-    """Classifier-free guidance and Euler's update from sigma to the next: the latents are donated, so they are updated in place."""
+    """Classifier-free guidance and Euler's update from one sigma to the next. The latents are donated, so they are updated in place."""
     def euler_step(latents, noise_predictions, cfg_scale, sigma, next_sigma):
         unguided, guided = noise_predictions[:1], noise_predictions[1:]
         noise = unguided + cfg_scale * (guided - unguided)

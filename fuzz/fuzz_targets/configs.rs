@@ -1,18 +1,19 @@
-//! Config files of a model, one of which is the input: it is refused in words, or what was read is
-//! sound. `graphs` builds of it what a run would.
+//! What happens if the input replaces one config file of a model? The model is refused with a
+//! message, or the values that were read are consistent. The target `graphs` also builds the graphs
+//! that a run would build.
 #![no_main]
 
 use std::path::Path;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use preheat::models::ModelFolder;
-use preheat::pipeline::schedulers::SchedulerConfig;
+use preheat_diffusion::models::ModelFolder;
+use preheat_diffusion::pipeline::schedulers::SchedulerConfig;
 use preheat_fuzz::{Bases, models, mutate_json};
 
 static MODELS: LazyLock<Bases> = LazyLock::new(models);
 
-/// The files that say what a scheduler does.
+/// The folder of the file that configures a scheduler.
 const SCHEDULER: &str = "scheduler";
 
 fn open(folder: &Path, changed: &Path) {

@@ -1,29 +1,30 @@
-//! The config of one component of a model, which is the input: its graph, if it gives one, keeps
-//! every rule, can be written and read, and is lowered. `configs` takes more kinds of files, and
-//! many more of them in a second.
+//! What happens if the input replaces the config of one component of a model? If the component's
+//! graph can be built, it can be encoded, decoded and lowered. After the decoding, it passes the
+//! verifier again. The target `configs` covers more kinds of files, and tries many more inputs in a
+//! second.
 #![no_main]
 
 use std::path::Path;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use preheat::graph::Verified;
-use preheat::lower::{Target, stablehlo};
-use preheat::models::{Component, ModelFolder, denoiser, text_encoder, vae_decoder};
+use preheat_diffusion::models::{Component, ModelFolder, denoiser, text_encoder, vae_decoder};
 use preheat_fuzz::{Bases, mutate_json, small_models};
+use preheat_ir::graph::Verified;
+use preheat_ir::lower::{LoweringTarget, stablehlo};
 
 static MODELS: LazyLock<Bases> = LazyLock::new(small_models);
 
-/// The smallest latents that every UNet of the fixtures takes.
+/// The height and width of the latents. A UNet takes any.
 const LATENTS: [u64; 2] = [16, 16];
 
 fn check(graph: &Verified) {
     let bytes = graph.encode().unwrap();
     assert_eq!(Verified::decode(&bytes).unwrap().encode().unwrap(), bytes);
-    assert!(!stablehlo(graph, Target::Cpu).text.is_empty());
+    assert!(!stablehlo(graph, LoweringTarget::Cpu).text.is_empty());
 }
 
-/// Builds the graph that the changed file shapes: all others are as they were.
+/// Builds only the graph that the changed file shapes, because the other graphs do not change.
 fn build(folder: &Path, changed: &Path) {
     let Ok(model) = ModelFolder::open(folder) else { return };
     let is_of = |component: Component| changed.starts_with(component.name());

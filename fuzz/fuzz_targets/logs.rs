@@ -1,11 +1,11 @@
-//! Request logs: every line is a request or told as damaged, and requests that are appended are
-//! read back as the same.
+//! Is each line of a request log read as a request or reported as damaged? And are requests that
+//! are appended read back unchanged?
 #![no_main]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use preheat::evidence::{LogWriter, RequestLog};
+use preheat_diffusion::evidence::{LogWriter, RequestLog};
 use preheat_fuzz::{mutate_json, scratch};
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(scratch);
@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
             .map(|(_, request)| request)
             .eq(log.requests.iter().map(|(_, request)| request))
     );
-    // A line that was cut short costs no other line.
+    // A line that was cut short does not damage the line that is appended after it.
     LogWriter::open(&path).unwrap().append(&log.requests[0].1).unwrap();
     assert_eq!(RequestLog::read(&path).unwrap().requests.len(), log.requests.len() + 1);
 });

@@ -1,10 +1,10 @@
-//! Manifests of what to warm: one that is read is written and read back as the same.
+//! If a manifest of what to warm can be read, is it also written and read back unchanged?
 #![no_main]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use preheat::evidence::Manifest;
+use preheat_diffusion::evidence::Manifest;
 use preheat_fuzz::scratch;
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(scratch);

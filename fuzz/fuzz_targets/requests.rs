@@ -1,11 +1,11 @@
-//! Request files: one that is read is written and read back as the same.
+//! If a request can be read from a file, is it also written and read back unchanged?
 #![no_main]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use preheat::evidence::LoggedRequest;
-use preheat::pipeline::TextToImage;
+use preheat_diffusion::evidence::LoggedRequest;
+use preheat_diffusion::pipeline::TextToImage;
 use preheat_fuzz::{mutate_json, scratch};
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(scratch);

@@ -1,12 +1,12 @@
-//! Files of a tokenizer, one of which is the input: they are refused, or every text becomes as many
-//! ids as the tokenizer says.
+//! What happens if the input replaces one file of a tokenizer? The files are refused, or every text
+//! becomes as many ids as the tokenizer's `max_length` says.
 #![no_main]
 
 use std::path::Path;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use preheat::pipeline::tokenizer::Tokenizer;
+use preheat_diffusion::pipeline::tokenizer::Tokenizer;
 use preheat_fuzz::{Bases, mutate_json, tokenizers};
 
 static TOKENIZERS: LazyLock<Bases> = LazyLock::new(tokenizers);

@@ -1,14 +1,14 @@
-//! Safetensors files: the input is the whole file, its header alone, or an index of two files. What
-//! is taken in lies within the file.
+//! Does every tensor that is read from a safetensors file lie within the file? The input is a whole
+//! file, only the header of a file, or an index of two files.
 #![no_main]
 
 use std::path::Path;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use preheat::Dtype;
-use preheat::weights::{Checkpoint, Wanted, load};
+use preheat_diffusion::weights::{Checkpoint, WantedWeight, load};
 use preheat_fuzz::{mutate_json, scratch};
+use preheat_tensor::Dtype;
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = scratch();
@@ -24,12 +24,12 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     folder
 });
 
-/// A file with this header and so many bytes of values.
+/// A file with this header and `value_bytes` bytes of values.
 fn file(header: &[u8], value_bytes: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header, &vec![0x3c; value_bytes]].concat()
 }
 
-/// Where the last tensor ends, as far as a header can be read.
+/// Where the last tensor ends, up to 64 KiB; 0 if the header cannot be read.
 fn value_bytes(header: &[u8]) -> usize {
     const MOST: u64 = 1 << 16;
     let Ok(header) = serde_json::from_slice::<serde_json::Value>(header) else { return 0 };
@@ -50,7 +50,7 @@ fn open(folder: &Path) {
         assert_eq!(stored.dims, dims);
         bytes += stored.bytes.len() as u64;
         let order = (0..dims.len()).rev().collect();
-        wanted.push(Wanted {
+        wanted.push(WantedWeight {
             name: name.to_owned(),
             aliases: Vec::new(),
             dims: dims.to_vec(),
@@ -59,7 +59,7 @@ fn open(folder: &Path) {
         });
     }
     assert_eq!(bytes, checkpoint.bytes());
-    let none = preheat::progress::Cancel::default();
+    let none = preheat_runtime::progress::Cancel::default();
     let _ = load(&checkpoint, &wanted, 1, &none, |_, _| Ok::<_, std::convert::Infallible>(()));
 }
 

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: the folders that they change one file of, and a mutator that knows
+//! What do the fuzz targets share? Folders in which an input replaces one file, and a mutator for
 //! JSON.
 
 use std::collections::BTreeSet;
@@ -11,14 +11,15 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// A folder in memory where the system has such folders, since every input is written to a file.
+/// A temporary folder, in memory if the system has `/dev/shm`, because every input is written to a
+/// file.
 pub fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     folder.unwrap()
 }
 
-/// Copies a folder's files, but for weights.
+/// Copies a folder's files, except weights.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -32,20 +33,21 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Folders of which an input replaces one file.
+/// Folders in which an input replaces one file.
 pub struct Bases {
     bases: Vec<Base>,
     _folder: tempfile::TempDir,
 }
 
-/// A folder, and the files in it that are replaced, each with what it held.
+/// A folder, and the files in it that can be replaced, each with its original content.
 struct Base {
     path: PathBuf,
     files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Bases {
-    /// Copies of `folders` of this repository; of each, those of `files` that it has are replaced.
+    /// Copies `folders` of this repository. In each copy, an input can replace those of `files`
+    /// that are there.
     pub fn new(folders: &[&str], files: &[&str]) -> Self {
         let folder = scratch();
         let base = |from: &&str| {
@@ -60,8 +62,8 @@ impl Bases {
         Self { bases, _folder: folder }
     }
 
-    /// Replaces the file that the first two bytes of an input choose with the rest of it, and gives
-    /// `work` the folder, and the file's path in it.
+    /// Replaces a file, which the first two bytes of an input choose, with the rest of the input.
+    /// Calls `work` with the folder and the file's path in it, and then restores the file.
     pub fn with(&self, data: &[u8], work: impl FnOnce(&Path, &Path)) {
         let [base, file, content @ ..] = data else { return };
         let base = &self.bases[usize::from(*base) % self.bases.len()];
@@ -135,7 +137,7 @@ pub fn models() -> Bases {
     Bases::new(&folders, &others.into_iter().chain(SHAPING).collect::<Vec<_>>())
 }
 
-/// The models of which graphs are built.
+/// The models whose graphs are built.
 pub fn small_models() -> Bases {
     Bases::new(&SMALL, &SHAPING)
 }
@@ -155,8 +157,8 @@ pub fn tokenizers() -> Bases {
     Bases::new(&folders.each_ref().map(String::as_str), &files)
 }
 
-/// Changes one value of the JSON that follows `head` bytes of an input, or, half of the time and
-/// where there is no JSON, bytes.
+/// Changes an input. Half of the time, if the input is JSON after its first `head` bytes, one value
+/// of the JSON is changed; otherwise, bytes are changed.
 pub fn mutate_json(head: usize, data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let mut choices = fastrand::Rng::with_seed(seed.into());
     if choices.bool()
@@ -208,7 +210,7 @@ fn change(value: &mut Value, choices: &mut fastrand::Rng) {
     }
 }
 
-/// A value that is at the edge of something.
+/// A value that code may not expect, such as an extreme number.
 fn odd_value(choices: &mut fastrand::Rng) -> Value {
     let values = [
         json!(null),

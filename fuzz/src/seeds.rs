@@ -1,5 +1,6 @@
-//! Writes what the fuzzers start from, below corpus/: the fixtures of this repository, and a little
-//! of each other kind. `NAME.dict` has the words of the fixtures, for `-dict=corpus/NAME.dict`.
+//! With which inputs do the fuzzers start? This program writes them below corpus/: the fixtures of
+//! this repository, and a few inputs of each other kind. `NAME.dict` has the words of the fixtures,
+//! for `-dict=corpus/NAME.dict`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ fn seeds_of(target: &str, bases: &Bases) {
     fs::write(corpus().join(format!("{target}.dict")), words.collect::<String>()).unwrap();
 }
 
-/// A word as libFuzzer's dictionaries have it, with the quotes that it has in JSON.
+/// A word in the form of libFuzzer's dictionaries, with the quotes that it has in JSON.
 fn quoted(word: &str) -> String {
     let letter = |byte: &u8| match byte {
         b'"' | b'\\' => format!("\\{}", char::from(*byte)),

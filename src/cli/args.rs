@@ -1,74 +1,34 @@
-//! Which commands and flags does the command line have? clap parses them from these structs. The
-//! flags that decide what runs where are in `runtime_args.rs`, because other programs use them too.
+//! Which flags do the commands for models and programs have? clap parses them from these structs.
+//! The flags that decide what runs where are in `runtime_args.rs`, because other programs use them
+//! too.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
-use super::cache_rewarm::RewarmArgs;
-use super::cache_upkeep::{ExportArgs, FilterArgs, PinArgs, PruneArgs};
-use super::devices_bench::BenchArgs;
-use super::devices_tune::TuneArgs;
-use super::{CliError, RuntimeArgs};
-use crate::device::Target;
-use crate::evidence::planner::Budget;
-use crate::pipeline::{Pipeline, PipelineError, TextToImage, parse_resolution};
+use super::{CliError, number};
+use preheat_diffusion::pipeline::schedulers::Prediction;
+use preheat_diffusion::pipeline::{
+    Pipeline, PipelineBuilder, PipelineError, TextToImage, parse_resolution,
+};
+use preheat_runtime::device::Target;
 
-/// Compiles the graphs of a diffusion pipeline with XLA once, keeps the executables, and loads
-/// them in a fraction of a second in every later process.
-#[derive(Debug, Parser)]
-#[command(
-    name = "preheat",
-    version,
-    max_term_width = 110,
-    disable_help_subcommand = true,
-    args_override_self = true
-)]
-pub struct Cli {
-    #[command(flatten)]
-    pub(super) runtime: RuntimeArgs,
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
-    #[command(subcommand)]
-    pub(super) command: Option<Command>,
+#[derive(Debug, Args)]
+pub(super) struct ExecArgs {
+    /// The caching plugin [default: `libpreheat_pjrt.so` beside this binary]
+    #[arg(long, value_name = "FILE")]
+    pub(super) plugin: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(super) command: Vec<OsString>,
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// Make pictures from a prompt (text to image)
-    Run(RunArgs),
-    /// Compile every stage of a model, or programs, ahead of use, and run each once on zeros
-    Warmup(WarmupArgs),
-    /// Tell whether the cache has what a request needs. The exit status is 3 if it has not
-    Lookup(LookupArgs),
-    /// Tell which requests of a log the cache can serve, what is missing, and what that costs. The
-    /// exit status is 3 if anything is missing
-    Audit(EvidenceArgs),
-    /// Choose the sizes to warm, so that the requests of a log cost least within a budget
-    Plan(PlanArgs),
-    /// Compile or run a StableHLO or HLO program through the cache
-    #[command(subcommand)]
-    Program(ProgramCommand),
-    /// Inspect and maintain the cache
-    #[command(subcommand)]
-    Cache(CacheCommand),
-    /// List the devices that this machine can use, and why it cannot use the others; subcommands
-    /// compare their speed and accuracy and find the fastest batch
-    Devices {
-        #[command(subcommand)]
-        command: Option<DevicesCommand>,
-    },
-    /// List the native libraries and where each was found, or install one
-    #[command(subcommand)]
-    Plugins(PluginsCommand),
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ProgramCommand {
-    /// Make sure that the program's executable is in the cache, and load it
-    Compile(ProgramArgs),
-    /// Run the program
-    Run(ProgramRunArgs),
+#[derive(Debug, Args)]
+pub(super) struct EnvArgs {
+    /// The caching plugin [default: `libpreheat_pjrt.so` beside this binary]
+    #[arg(long, value_name = "FILE")]
+    pub(super) plugin: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -120,9 +80,13 @@ pub(super) struct RunArgs {
     /// What the picture should not show
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(super) negative_prompt: Option<String>,
+    /// A LoRA file that changes the model's weights, and how strongly [default: 1]. The flag may be
+    /// given several times; nothing is compiled for it, and a warmup does not need it
+    #[arg(long, value_name = "FILE[:WEIGHT]")]
+    pub(super) lora: Vec<OsString>,
     /// The seed of the first picture; each further picture of a batch takes the next number
     /// [default: a random seed]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::from(0), allow_negative_numbers = true)]
     pub(super) seed: Option<u64>,
     /// The file for the picture; - is standard output. In a batch `out.png` becomes `out-0.png`,
     /// `out-1.png`, ...
@@ -151,37 +115,78 @@ pub(super) struct EvidenceArgs {
     pub(super) requests: PathBuf,
     /// How many requests a cache serves until an upgrade or a new machine makes everything cold
     /// again [default: as many as the log has]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::from(1))]
     pub(super) requests_per_store: Option<u64>,
-    /// Judge the requests for hardware that need not be here, such as tpu:v5e:1x1
+    /// Judge the requests for other hardware, such as tpu:v5e:1x1, which this machine need not have
     #[arg(long, value_name = "TARGET")]
     pub(super) target: Option<Target>,
     #[command(flatten)]
     pub(super) model: ModelArgs,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct PlanArgs {
-    /// What warming may cost in addition to what is already warm: compile time, bytes on disk or
-    /// both, such as 2h,20GiB
-    #[arg(long, value_name = "TIME,SIZE", value_parser = super::plan::budget)]
-    pub(super) budget: Budget,
-    /// The file for the manifest, which lists the chosen sizes; - is standard output
-    #[arg(long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) evidence: EvidenceArgs,
-}
-
 /// The model that a command works on.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct ModelArgs {
-    /// A model folder in the diffusers layout [default: the demo model, which draws digits]
-    #[arg(long, value_name = "DIR")]
+    /// A model folder in the diffusers layout, or a model in a single safetensors file [default:
+    /// the demo model, which draws digits]
+    #[arg(long, value_name = "DIR|FILE")]
     pub(super) model: Option<PathBuf>,
-    /// Which weights to read where the folder has several variants, such as fp16
+    /// Which weights to read if the folder has several variants, such as fp16
     #[arg(long, value_name = "NAME")]
     pub(super) variant: Option<String>,
+    /// A folder in the diffusers layout that has the configs and tokenizers of a model in a single
+    /// file [default: those of the public release of its shape]
+    #[arg(long, value_name = "DIR")]
+    pub(super) config: Option<PathBuf>,
+    /// The VAE to use in place of the model's own: a safetensors file, or a folder
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(super) vae: Option<PathBuf>,
+    /// The text encoder to use in place of the model's own: a safetensors file, or a folder. Give
+    /// it twice for the two text encoders of Stable Diffusion XL
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(super) text_encoder: Vec<PathBuf>,
+    /// What the model predicts, if preheat detects it wrongly: epsilon, `v_prediction` or sample
+    #[arg(long, value_name = "NAME")]
+    pub(super) prediction_type: Option<Prediction>,
+}
+
+impl ModelArgs {
+    /// Adds the settings that these flags give to `builder`.
+    pub(super) fn apply(&self, mut builder: PipelineBuilder) -> PipelineBuilder {
+        if let Some(variant) = &self.variant {
+            builder = builder.variant(variant);
+        }
+        if let Some(folder) = &self.config {
+            builder = builder.config(folder);
+        }
+        if let Some(vae) = &self.vae {
+            builder = builder.vae(vae);
+        }
+        for text_encoder in &self.text_encoder {
+            builder = builder.text_encoder(text_encoder);
+        }
+        if let Some(prediction) = self.prediction_type {
+            builder = builder.prediction(prediction);
+        }
+        builder
+    }
+
+    /// Refuses the flags that a manifest has no fields for.
+    pub(super) fn refuse_for_manifest(&self) -> Result<(), CliError> {
+        let given = [
+            ("--config", self.config.is_some()),
+            ("--vae", self.vae.is_some()),
+            ("--text-encoder", !self.text_encoder.is_empty()),
+            ("--prediction-type", self.prediction_type.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(CliError::Usage(format!(
+                "leave {flag} or --output out: a manifest has no field for {flag}, so a warmup from \
+                 it would warm another model"
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The size, batch, guidance and schedule of a request for pictures.
@@ -190,11 +195,11 @@ pub(super) struct ModelArgs {
 pub(super) struct PictureArgs {
     /// Width in pixels. The picture is computed at the next padding multiple and cropped [default:
     /// the model's]
-    #[arg(long, value_name = "PX", requires = "height", allow_negative_numbers = true)]
+    #[arg(long, value_name = "PX", requires = "height", value_parser = number::from(0), allow_negative_numbers = true)]
     pub(super) width: Option<u64>,
     /// Height in pixels. The picture is computed at the next padding multiple and cropped [default:
     /// the model's]
-    #[arg(long, value_name = "PX", requires = "width", allow_negative_numbers = true)]
+    #[arg(long, value_name = "PX", requires = "width", value_parser = number::from(0), allow_negative_numbers = true)]
     pub(super) height: Option<u64>,
     /// How many pictures are made at once. A warmup takes several numbers, such as 1,2,4; auto
     /// takes as many as fit on a libtorch device [default: 1]
@@ -202,7 +207,7 @@ pub(super) struct PictureArgs {
     pub(super) batch: Vec<BatchSize>,
     /// Classifier-free guidance scale; 1 means no guidance, and takes half the time [default: 7.5
     /// for a model, 1 for a program]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", value_parser = number::fraction, allow_negative_numbers = true)]
     pub(super) cfg_scale: Option<f64>,
     /// The scheduler: `ddim`, `euler`, `euler_karras`, `euler_a`, `dpm++_2m`, `dpm++_2m_karras`,
     /// `pndm`, `heun`, `heun_karras`, their names in other programs such as "DPM++ 2M Karras", or a
@@ -210,11 +215,11 @@ pub(super) struct PictureArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) scheduler: Option<String>,
     /// Denoising steps [default: 20 for a model, 1 for a program]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::from(0), allow_negative_numbers = true)]
     pub(super) steps: Option<u64>,
     /// How many of the text encoder's last layers are left out, as diffusers counts them
     /// [default: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::from(0), allow_negative_numbers = true)]
     pub(super) clip_skip: Option<u64>,
 }
 
@@ -242,13 +247,17 @@ impl PictureArgs {
         Ok(())
     }
 
-    /// Refuses `--batch auto` for a command that opens no device whose memory could decide.
+    /// Refuses `--batch auto` for a command that opens no device, because the free memory of the
+    /// device decides the batch.
     pub(super) fn refuse_automatic_batch(&self) -> Result<(), CliError> {
         if !self.batch.contains(&BatchSize::Auto) {
             return Ok(());
         }
         Err(CliError::Usage(
-            "--batch auto goes by the memory of the device that is here, for a model that is run, warmed or looked up on it".to_owned(),
+            "--batch auto cannot be used here: it chooses the batch by the memory of a device of \
+             this machine, and works only \
+             with run, warmup and lookup of a model on that device"
+                .to_owned(),
         ))
     }
 
@@ -316,7 +325,9 @@ pub(super) enum BatchSize {
 fn batch(text: &str) -> Result<BatchSize, String> {
     match text {
         "auto" => Ok(BatchSize::Auto),
-        _ => text.parse().map(BatchSize::Of).map_err(|error| format!("{error}, and not auto")),
+        _ => number::from(0)(text)
+            .map(BatchSize::Of)
+            .map_err(|_| "give a whole number, or auto".to_owned()),
     }
 }
 
@@ -335,17 +346,23 @@ pub(super) struct WarmupArgs {
     /// The sizes that users of a model family ask for most, in place of --resolutions
     #[arg(long, value_name = "NAME", requires = "model", conflicts_with_all = ["resolutions", "width", "program"])]
     pub(super) preset: Option<Preset>,
-    /// Compile ahead of time for hardware that need not be here, such as tpu:v5e:1x1; nothing is
-    /// run
+    /// Compile ahead of time for other hardware, such as tpu:v5e:1x1, which this machine need not
+    /// have; nothing is run
     #[arg(long, value_name = "TARGET", group = "ahead")]
     pub(super) aot: Option<Target>,
-    /// How many compiles ahead of time run at once, if memory allows [default: one for every two
-    /// processors]
-    #[arg(long, value_name = "N", requires = "ahead", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// How many compiles run at once, if memory allows [default: one for every two processors]
+    #[arg(long, value_name = "N", value_parser = number::whole(1..=1024_u16))]
     pub(super) jobs: Option<u16>,
+    /// Complete what earlier commands left behind under --compile-effort tiered: compile the full
+    /// executables, for this machine or for the hardware that --aot names, and let them take over
+    #[arg(long, conflicts_with_all = ["program", "model", "variant", "config", "vae",
+          "text_encoder", "prediction_type", "manifest", "preset", "resolutions", "width",
+          "batch", "cfg_scale", "clip_skip", "force_recompile"])]
+    pub(super) finish: bool,
     /// Warm the models, targets, sizes, batches and precisions that a manifest lists; `preheat
     /// plan` writes such a file
-    #[arg(long, value_name = "FILE", group = "ahead", conflicts_with_all = ["program", "model", "variant", "preset", "resolutions",
+    #[arg(long, value_name = "FILE", group = "ahead", conflicts_with_all = ["program", "model", "variant", "config",
+          "vae", "text_encoder", "prediction_type", "preset", "resolutions",
           "width", "batch", "cfg_scale", "clip_skip"])]
     pub(super) manifest: Option<PathBuf>,
     /// Whether to warm the graphs that only a request with a negative prompt needs. Only a
@@ -363,7 +380,7 @@ pub(super) struct LookupArgs {
     /// A program to look up in place of a model; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(super) program: Vec<PathBuf>,
-    /// Look up for hardware that need not be here, such as tpu:v5e:1x1
+    /// Look up for other hardware, such as tpu:v5e:1x1, which this machine need not have
     #[arg(long, value_name = "TARGET")]
     pub(super) target: Option<Target>,
     #[command(flatten)]
@@ -381,7 +398,8 @@ pub(super) struct SignatureArgs {
     pub(super) program: ProgramSignatureArgs,
 }
 
-/// The parts of a signature that a program has to be told. A model knows its own.
+/// The parts of a signature that the user gives for a program. For a model, preheat reads them from
+/// its folder.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Signature of a program")]
 pub(super) struct ProgramSignatureArgs {
@@ -394,130 +412,16 @@ pub(super) struct ProgramSignatureArgs {
 }
 
 impl ProgramSignatureArgs {
-    /// Refuses these flags for a model, which knows its id and its dtypes by itself.
+    /// Refuses these flags for a model, because preheat reads its id and its dtypes from the
+    /// folder.
     pub(super) fn refuse_for_models(&self) -> Result<(), CliError> {
         let why = match (&self.model_id, &self.dtype) {
             (Some(_), _) => {
                 "--model-id names the model of a program; --model takes a model's folder"
             }
-            (_, Some(_)) => {
-                "--dtype is told of programs; --precision says what a model computes in"
-            }
+            (_, Some(_)) => "--dtype is for programs; for a model, use --precision",
             _ => return Ok(()),
         };
         Err(CliError::Usage(why.to_owned()))
     }
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum CacheCommand {
-    /// Show hits, misses, compiles and sizes, counted over all processes
-    Stats,
-    /// List the compiled graphs, one per line
-    List {
-        #[command(flatten)]
-        filter: FilterArgs,
-    },
-    /// Show everything that is recorded about one graph
-    Show {
-        /// The graph key, or the beginning of it
-        key: String,
-        /// Print the program itself as well
-        #[arg(long)]
-        program: bool,
-    },
-    /// Remove every compiled graph
-    Clear {
-        /// Remove without asking first
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Show where the cache is, and how much disk space it takes
-    Info,
-    /// Check every object, every record and the other files of the cache. The exit status is 4 if
-    /// something is damaged
-    Verify {
-        /// Repair what can be repaired: move damaged objects into quarantine, and rebuild the index
-        /// from the objects
-        #[arg(long)]
-        repair: bool,
-    },
-    /// Remove compiled graphs by size, by age, or because their plugin is gone. Pinned graphs stay
-    Prune(PruneArgs),
-    /// Protect a compiled graph, or all graphs of a request, from eviction
-    Pin(PinArgs),
-    /// Remove the protection that `pin` gave
-    Unpin(PinArgs),
-    /// Write compiled graphs to one portable file
-    Export(ExportArgs),
-    /// Add the compiled graphs of an exported file to the cache. Each is checked for damage. They
-    /// are machine code that preheat then runs
-    Import {
-        /// The exported file
-        file: PathBuf,
-        /// Trust the machine code in the file, although no cryptographic signature says who made it
-        #[arg(long)]
-        trust: bool,
-    },
-    /// Compile the programs in the cache again for another plugin build or other hardware; no model
-    /// is needed
-    Rewarm(RewarmArgs),
-    /// Set the counters to zero and keep the entries
-    ZeroStats,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum DevicesCommand {
-    /// Find the batch with the most pictures per second, by making some pictures
-    Tune(TuneArgs),
-    /// Compare devices: time to start, speed, memory, and how near their pictures are to float32 on
-    /// the CPU
-    Bench(BenchArgs),
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PluginsCommand {
-    /// List each plugin, where it was looked for, and where it was found
-    List,
-    /// Download a plugin's wheel with pip, check it and unpack it
-    Install {
-        /// xla-cpu, tpu or torch. torch is libtorch, with CUDA if an NVIDIA card is found;
-        /// torch-cpu and torch-cuda choose one of the two
-        name: String,
-        /// A wheel file that was downloaded before; it is checked in the same way
-        #[arg(long, value_name = "FILE")]
-        wheel: Option<PathBuf>,
-        /// Install again even if it is installed
-        #[arg(long)]
-        force: bool,
-        /// Install libtorch even if the library that calls it is missing, for example to build that
-        /// library
-        #[arg(long)]
-        libtorch_alone: bool,
-    },
-}
-
-/// How results and logs are shown.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Output")]
-pub(super) struct OutputArgs {
-    /// Print the result as one JSON document on standard output
-    #[arg(long, global = true)]
-    pub(super) json: bool,
-    /// Log more; -vv logs more still, and -vvv everything
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub(super) verbose: u8,
-    /// Print only results and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub(super) quiet: bool,
-    /// When to colour the log
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(super) color: ColorWhen,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ColorWhen {
-    Auto,
-    Always,
-    Never,
 }

@@ -1,13 +1,14 @@
-//! Would the requests of a log hit? `preheat audit` answers, and says what is missing and what that
-//! costs.
+//! Would the requests of a log hit? `preheat audit` answers, and says which shapes are missing and
+//! how much time their compiles cost.
 
 use super::args::EvidenceArgs;
+use super::context::Context;
 use super::output::{document, line, seconds, table};
-use super::{CliError, Context, Status, run};
-use crate::evidence::log::DamagedLine;
-use crate::evidence::{Audit, Demands, RequestLog, Rules, Survey};
-use crate::pipeline::Pipeline;
-use crate::runtime::{Percent, Verdict};
+use super::{CliError, Status, run};
+use preheat_diffusion::evidence::log::DamagedLine;
+use preheat_diffusion::evidence::{Audit, Demands, RequestLog, Rules, Survey};
+use preheat_diffusion::pipeline::Pipeline;
+use preheat_runtime::{Percent, Verdict};
 
 /// How many missing shapes, other models and damaged lines the text output shows; JSON has more.
 const SHOWN: usize = 20;
@@ -40,7 +41,7 @@ pub(super) fn survey(
     Ok((log, pipeline, survey))
 }
 
-/// How many per cent of the area `--snap-to-warm` lets a larger size waste.
+/// How many per cent of a larger size's area may be wasted, if `--snap-to-warm` gives a limit.
 pub(super) fn snap_percent(context: &Context) -> Option<f64> {
     context.args.snap_to_warm.map(Percent::value)
 }
@@ -78,14 +79,16 @@ fn print(audit: &Audit) -> Result<(), CliError> {
             line(&format!("and {more} more; --json lists all of them"))?;
         }
         line(&format!(
-            "at risk: {} of compiles, {} graphs, each once per store; {} if no cold request left anything for the next one",
+            "at risk: {} of compiles if each of the {} missing graphs is compiled once per store; \
+             {} if every cold request compiles for itself",
             seconds(audit.compile_seconds_at_risk),
             audit.graphs_at_risk,
             seconds(audit.compile_seconds_if_each_waited)
         ))?;
     }
     line(&format!(
-        "expected in a store's life of {:.0} requests: {} of waiting for compiles, {} of padding",
+        "expected in a store's life of {:.0} requests: users wait {} for compiles, and {} for \
+         padding",
         audit.requests_per_store,
         seconds(audit.expected.compile_wait_seconds),
         seconds(audit.expected.padding_seconds)

@@ -1,77 +1,19 @@
-//! What does the cache hold? This module has `preheat cache stats|list|show|clear|zero-stats`. None
+//! What does the cache hold? This module has `preheat cache list|show|clear|zero-stats`. None
 //! of them opens a device.
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use clap::Args;
 use indicatif::HumanBytes;
-use preheat_cache::{GraphRecord, Statistics};
+use preheat_cache::GraphRecord;
 use preheat_io::printable::printable;
 use serde::Serialize;
 
-use super::cache_upkeep::FilterArgs;
-use super::output::{document, line, seconds, table};
-use super::{CliError, Context, Status};
-use crate::runtime::{Cache, target_of};
-
-pub(super) fn stats(context: &Context) -> Result<Status, CliError> {
-    let statistics = open(context)?.statistics()?;
-    if context.json {
-        document(&statistics)?;
-    } else {
-        print_statistics(&statistics)?;
-    }
-    Ok(Status::Done)
-}
-
-fn print_statistics(s: &Statistics) -> Result<(), CliError> {
-    let hits = s.hits.exact + s.hits.equivalent + s.hits.graph;
-    let rows = [
-        ("compiled graphs", s.entries.to_string()),
-        ("signatures", s.cached_signatures.to_string()),
-        (
-            "on disk",
-            format!(
-                "{} ({} uncompressed)",
-                HumanBytes(s.stored_bytes),
-                HumanBytes(s.uncompressed_bytes)
-            ),
-        ),
-        (
-            "hits",
-            format!(
-                "{hits} (exact {}, equivalent {}, graph {})",
-                s.hits.exact, s.hits.equivalent, s.hits.graph
-            ),
-        ),
-        (
-            "  from",
-            format!("memory {}, disk {}, fallback {}", s.hits.memory, s.hits.disk, s.hits.fallback),
-        ),
-        ("misses", s.misses.to_string()),
-        (
-            "compiles",
-            format!(
-                "{} in {} (failed {})",
-                s.compiles,
-                seconds(s.compile_seconds),
-                s.failed_compiles
-            ),
-        ),
-        ("compile time saved", seconds(s.compile_seconds_saved)),
-        ("loading", seconds(s.load_seconds)),
-        ("waits for another", s.single_flight_waits.to_string()),
-        ("evicted, quarantined", format!("{}, {}", s.evictions, s.quarantined)),
-    ];
-    for (name, value) in rows {
-        line(&format!("{name:<22} {value}"))?;
-    }
-    for (device, d) in &s.by_device {
-        let text =
-            format!("{device:<22} {} graphs, {} hits, {} compiles", d.entries, d.hits, d.compiles);
-        line(&text)?;
-    }
-    line(&format!("{:<22} {}", "since", s.since))
-}
+use super::context::Context;
+use super::output::{document, entries, line, seconds, table};
+use super::size::Age;
+use super::{CliError, Status};
+use preheat_runtime::{Cache, CompileEffort, target_of};
 
 /// One line of `cache list`.
 #[derive(Debug, Serialize)]
@@ -82,6 +24,7 @@ struct Listed<'a> {
     signature_digests: Vec<String>,
     target: String,
     dtype: Option<String>,
+    effort: CompileEffort,
     stored_bytes: u64,
     compile_seconds: f64,
     created: String,
@@ -104,6 +47,7 @@ impl<'a> Listed<'a> {
                 .collect(),
             target: target_of(record),
             dtype: latest.map(|signature| signature.dtype.to_string()),
+            effort: CompileEffort::of_record(record),
             stored_bytes: record.object.as_ref().map_or(0, |object| object.stored_bytes),
             compile_seconds: record.measurements.compile_seconds,
             created: record.created.to_string(),
@@ -112,6 +56,45 @@ impl<'a> Listed<'a> {
             pinned: record.pinned,
         }
     }
+}
+
+/// The entries that a command acts on.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct FilterArgs {
+    /// Only entries of this model
+    #[arg(long, value_name = "ID")]
+    pub(super) model: Option<String>,
+    /// Only entries of this stage
+    #[arg(long, value_name = "NAME")]
+    pub(super) stage: Option<String>,
+    /// Only entries for this target, as `cache list` names it, or its first parts, such as `tpu`
+    #[arg(long, value_name = "TARGET")]
+    pub(super) target: Option<String>,
+    /// Only entries that were not used for this long, such as 12h, 30d or 8w
+    #[arg(long, value_name = "AGE")]
+    pub(super) older_than: Option<Age>,
+}
+
+impl FilterArgs {
+    pub(super) fn takes(&self, record: &GraphRecord) -> bool {
+        let target = target_of(record);
+        let of_target =
+            |wanted: &String| target == *wanted || target.starts_with(&format!("{wanted}:"));
+        self.model.as_ref().is_none_or(|model| {
+            record.signatures.iter().any(|one| one.signature.model_id == *model)
+        }) && self.stage.as_ref().is_none_or(|stage| record.stage == *stage)
+            && self.target.as_ref().is_none_or(of_target)
+            && self.older_than.is_none_or(|age| last_used(record) < before(age))
+    }
+}
+
+fn last_used(record: &GraphRecord) -> jiff::Timestamp {
+    record.statistics.last_used.unwrap_or(record.created).max(record.created)
+}
+
+/// The moment that was `age` ago.
+pub(super) fn before(age: Age) -> jiff::Timestamp {
+    jiff::Timestamp::now().checked_sub(age.0).unwrap_or(jiff::Timestamp::MIN)
 }
 
 pub(super) fn list(context: &Context, filter: &FilterArgs) -> Result<Status, CliError> {
@@ -136,7 +119,7 @@ pub(super) fn list(context: &Context, filter: &FilterArgs) -> Result<Status, Cli
         rows.add_row([
             one.graph_key[..12].to_owned(),
             one.model_id.unwrap_or_default().to_owned(),
-            one.stage.to_owned(),
+            with_effort(one.stage, Some(one.effort)),
             one.target.clone(),
             HumanBytes(one.stored_bytes).to_string(),
             seconds(one.compile_seconds),
@@ -153,6 +136,14 @@ pub(super) fn list(context: &Context, filter: &FilterArgs) -> Result<Status, Cli
     Ok(Status::Done)
 }
 
+/// A stage as tables show it: with its compile effort, unless that is `full`.
+pub(super) fn with_effort(stage: &str, effort: Option<CompileEffort>) -> String {
+    match effort {
+        None | Some(CompileEffort::Full) => stage.to_owned(),
+        Some(effort) => format!("{stage} ({effort})"),
+    }
+}
+
 pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status, CliError> {
     let cache = open(context)?;
     let record = find(&cache, key)?;
@@ -162,8 +153,8 @@ pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status
         };
         let program = cache.program(&record.graph_key)?.ok_or_else(missing)?;
         if context.json {
-            // JSON cannot carry bytecode: bytes that are no text are replaced. `--program` without
-            // `--json` gives the bytes as they are.
+            // JSON cannot carry bytecode: bytes that are not UTF-8 text are replaced. `--program`
+            // without `--json` gives the bytes as they are.
             let text = String::from_utf8_lossy(program.bytes());
             document(
                 &serde_json::json!({"graph_key": record.graph_key, "format": program.format(), "program": text}),
@@ -213,6 +204,7 @@ fn print_record(record: &GraphRecord) -> Result<(), CliError> {
         ("graph key".to_owned(), record.graph_key.to_string()),
         ("stage".to_owned(), record.stage.clone()),
         ("target".to_owned(), target_of(record)),
+        ("compile effort".to_owned(), CompileEffort::of_record(record).to_string()),
         (
             "program".to_owned(),
             format!(
@@ -223,8 +215,8 @@ fn print_record(record: &GraphRecord) -> Result<(), CliError> {
             ),
         ),
         ("plugin build".to_owned(), env.plugin_build.clone()),
-        // This differs from the plugin build for an executable that was kept over an upgrade, or
-        // that hardware with another description of itself took over.
+        // This differs from the plugin build if the executable was kept over an upgrade, or was
+        // taken over by hardware that describes itself differently.
         (
             "compiled by".to_owned(),
             record.compiled_by.clone().unwrap_or_else(|| "that build".to_owned()),
@@ -310,8 +302,8 @@ pub(super) fn clear(context: &Context, yes: bool) -> Result<Status, CliError> {
     if !yes {
         let statistics = cache.statistics()?;
         let question = format!(
-            "remove {} compiled graphs, {}, from {}? [y/N] ",
-            statistics.entries,
+            "remove {}, {}, from {}? [y/N] ",
+            entries(statistics.entries),
             HumanBytes(statistics.stored_bytes),
             cache.dir().display()
         );
@@ -330,8 +322,8 @@ pub(super) fn clear(context: &Context, yes: bool) -> Result<Status, CliError> {
         document(&cleared)?;
     } else {
         line(&format!(
-            "removed {} compiled graphs, {}",
-            cleared.removed,
+            "removed {}, {}",
+            entries(cleared.removed),
             HumanBytes(cleared.stored_bytes)
         ))?;
     }
@@ -349,8 +341,8 @@ pub(super) fn zero_stats(context: &Context) -> Result<Status, CliError> {
     Ok(Status::Done)
 }
 
-/// The cache, for a command that reads it and never creates it. A named folder that does not exist
-/// was misspelt, so that is an error.
+/// Opens the cache for a command that reads it and never creates it. If the user named a folder
+/// that does not exist, this is an error, because the name is probably misspelt.
 pub(super) fn open(context: &Context) -> Result<Cache, CliError> {
     context.refuse_missing_cache()?;
     Ok(context.builder()?.open_cache()?)

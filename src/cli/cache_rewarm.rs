@@ -6,27 +6,28 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::context::Context;
 use super::errors::with_causes;
 use super::output::{document, line, seconds, table};
-use super::{CliError, Context, Status};
-use crate::device::Target;
-use crate::runtime::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
+use super::{CliError, Status, number};
+use preheat_runtime::device::Target;
+use preheat_runtime::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
 
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("destination").required(true).multiple(true)))]
 pub(super) struct RewarmArgs {
-    /// Compile for this plugin build: for every target in the cache that it can compile for, or
-    /// for the device that is here
+    /// Compile for this plugin build, whatever --libtpu says: for every target in the cache that
+    /// it can compile for, or for the device that is here
     #[arg(long, value_name = "PATH", group = "destination")]
     plugin: Option<PathBuf>,
-    /// Compile for this hardware, which need not be here, such as tpu:v6e:1x1
+    /// Compile for this hardware, such as tpu:v6e:1x1, which this machine need not have
     #[arg(long, value_name = "TARGET", group = "destination")]
     target: Option<Target>,
     /// Only graphs of this model; may be given several times
     #[arg(long, value_name = "ID")]
     model: Vec<String>,
     /// How many compiles run at once, if memory allows [default: one for every two processors]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = number::whole(1..=1024_u16))]
     jobs: Option<u16>,
 }
 
@@ -60,16 +61,19 @@ impl Counts {
 
 pub(super) fn rewarm(context: &Context, args: &RewarmArgs) -> Result<Status, CliError> {
     context.refuse_missing_cache()?;
-    let mut builder = context.builder_for(args.target.as_ref())?;
-    if let Some(plugin) = &args.plugin {
-        // An unreadable plugin is reported once here, instead of once for each target.
-        preheat_io::input::open(plugin).map_err(|cause| CliError::File {
-            doing: "reading the plugin",
-            path: plugin.clone(),
-            cause,
-        })?;
-        builder = builder.plugin(plugin);
-    }
+    let builder = match &args.plugin {
+        Some(plugin) => {
+            // An unreadable plugin is reported once here, instead of once for each target.
+            preheat_io::input::open(plugin).map_err(|cause| CliError::File {
+                doing: "reading the plugin",
+                path: plugin.clone(),
+                cause,
+            })?;
+            let builder = context.builder()?.plugin(plugin);
+            args.target.iter().fold(builder, |builder, target| builder.target(target.clone()))
+        }
+        None => context.builder_for(args.target.as_ref())?,
+    };
     let jobs = args.jobs.map(usize::from);
     let done = builder.rewarm(&Rewarm { models: args.model.clone(), jobs, ..Rewarm::default() })?;
     context.shown.finish();

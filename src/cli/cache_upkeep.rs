@@ -12,54 +12,16 @@ use preheat_io::input;
 use preheat_io::result_file::Existing;
 use serde_json::json;
 
-use super::cache::{find, open};
-use super::output::{self, Destination, document, line, seconds, table};
+use super::cache::{FilterArgs, before, find, open};
+use super::context::Context;
+use super::output::{self, Destination, document, entries, line, objects, seconds, table};
 use super::size::{Age, Size};
-use super::{CliError, Context, Status};
-use crate::runtime::{PruneRule, target_of};
-
-/// The entries that a command acts on.
-#[derive(Debug, Clone, Default, Args)]
-pub(super) struct FilterArgs {
-    /// Only entries of this model
-    #[arg(long, value_name = "ID")]
-    pub(super) model: Option<String>,
-    /// Only entries of this stage
-    #[arg(long, value_name = "NAME")]
-    pub(super) stage: Option<String>,
-    /// Only entries for this target, as `cache list` names it, or its beginning, such as `tpu`
-    #[arg(long, value_name = "TARGET")]
-    pub(super) target: Option<String>,
-    /// Only entries that were not used for this long, such as 12h, 30d or 8w
-    #[arg(long, value_name = "AGE")]
-    pub(super) older_than: Option<Age>,
-}
-
-impl FilterArgs {
-    pub(super) fn takes(&self, record: &GraphRecord) -> bool {
-        let target = target_of(record);
-        let of_target =
-            |wanted: &String| target == *wanted || target.starts_with(&format!("{wanted}:"));
-        self.model.as_ref().is_none_or(|model| {
-            record.signatures.iter().any(|one| one.signature.model_id == *model)
-        }) && self.stage.as_ref().is_none_or(|stage| record.stage == *stage)
-            && self.target.as_ref().is_none_or(of_target)
-            && self.older_than.is_none_or(|age| last_used(record) < before(age))
-    }
-}
-
-fn last_used(record: &GraphRecord) -> jiff::Timestamp {
-    record.statistics.last_used.unwrap_or(record.created).max(record.created)
-}
-
-/// The moment that was `age` ago.
-fn before(age: Age) -> jiff::Timestamp {
-    jiff::Timestamp::now().checked_sub(age.0).unwrap_or(jiff::Timestamp::MIN)
-}
+use super::{CliError, Status};
+use preheat_runtime::{PruneRule, target_of};
 
 #[derive(Debug, Args)]
 pub(super) struct PruneArgs {
-    /// Keep at most this much, such as 5GiB; the graphs that are worth least are removed
+    /// Keep at most this many bytes, such as 5GiB; the graphs that are worth least are removed
     #[arg(long, value_name = "SIZE")]
     max_size: Option<Size>,
     /// Remove graphs that were not used for this long, such as 12h, 30d or 8w
@@ -161,8 +123,8 @@ pub(super) fn prune(context: &Context, args: &PruneArgs) -> Result<Status, CliEr
     let stays =
         if pruned.in_use > 0 { format!("; {} in use stay", pruned.in_use) } else { String::new() };
     line(&format!(
-        "{removed} {} compiled graphs, {}{stays}",
-        pruned.entries.len(),
+        "{removed} {}, {}{stays}",
+        entries(pruned.entries.len() as u64),
         HumanBytes(pruned.stored_bytes)
     ))?;
     Ok(Status::Done)
@@ -180,15 +142,11 @@ pub(super) fn pin(context: &Context, args: &PinArgs, pinned: bool) -> Result<Sta
     if context.json {
         document(&json!({ what: name, "pinned": pinned, "entries": entries }))?;
     } else {
-        let entries = if entries == 1 {
-            "1 compiled graph".to_owned()
-        } else {
-            format!("{entries} compiled graphs")
-        };
         line(&format!(
-            "{} is {}: {entries}",
+            "{} is {}: {}",
             &name[..12],
-            if pinned { "pinned" } else { "no longer pinned" }
+            if pinned { "pinned" } else { "no longer pinned" },
+            self::entries(entries)
         ))?;
     }
     Ok(Status::Done)
@@ -225,7 +183,8 @@ pub(super) struct ExportArgs {
     force: bool,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Only the graph with this key, or with the one key that begins so; may be given several times
+    /// Only the graph with this key, or with the only key that begins with these digits; may be
+    /// given several times
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
 }
@@ -268,7 +227,7 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<Status, Cli
             format!("it holds graphs for {}", targets.into_iter().collect::<Vec<_>>().join(", "))
         };
         return Err(CliError::Declined(format!(
-            "nothing in the cache is what was to be exported: {held}"
+            "no graph in the cache is one of those to be exported: {held}"
         )));
     }
     whole.finish().map_err(failed)?;
@@ -283,8 +242,8 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<Status, Cli
             .iter()
             .try_for_each(|one| line(&format!("left out: {}: {}", one.name, one.reason)))?;
         line(&format!(
-            "{} compiled graphs in {}, {}",
-            exported.objects,
+            "{} in {}, {}",
+            objects(exported.objects),
             file.display(),
             HumanBytes(bytes)
         ))?;
@@ -315,7 +274,7 @@ pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Stat
     let cache = context.builder()?.open_cache()?;
     let failed = |cause| CliError::File { doing: "reading", path: file.to_owned(), cause };
     let from = input::open(file).map_err(failed)?;
-    // Trust is asked for only where there is something to trust.
+    // A file that is not an export is refused before the user is asked to trust it.
     let mut start = Vec::new();
     (&from).take(EXPORT_START.len() as u64).read_to_end(&mut start).map_err(failed)?;
     if !start.is_empty() && start != EXPORT_START {
@@ -325,7 +284,7 @@ pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Stat
     let from = start.as_slice().chain(from);
     if !trust {
         return Err(CliError::Usage(format!(
-            "nothing was imported: {} brings machine code that preheat will run as you, and no signature says who made it. \
+            "nothing was imported: {} brings machine code that preheat will run as you, and nothing in it proves who made it. \
              Add --trust if you trust whoever made the file and everybody who could have changed it since",
             file.display()
         )));
@@ -351,7 +310,8 @@ pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Stat
         }
         let (added, kept) = (imported.added, imported.kept);
         line(&format!(
-            "{added} compiled graphs added, {}; {kept} were here",
+            "{} added, {}; {kept} were here",
+            objects(added),
             HumanBytes(imported.added_bytes)
         ))?;
     }

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use indicatif::HumanBytes;
-use preheat_cache::{Finding, FindingKind, GraphKey, GraphRecord, Verified};
+use preheat_cache::{Finding, FindingKind, GraphKey, GraphRecord, VerifyReport};
 use serde_json::json;
 
 use super::cache::open;
+use super::context::Context;
 use super::errors::with_causes;
 use super::output::{document, line};
-use super::{CliError, Context, Status};
-use crate::runtime::{Cache, Remade, target_of};
+use super::{CliError, Status};
+use preheat_runtime::{Cache, Remade, target_of};
 
 pub(super) fn verify(context: &Context, repair: bool) -> Result<Status, CliError> {
     let cache = open(context)?;
@@ -72,7 +73,7 @@ impl Gone {
 }
 
 impl std::fmt::Display for Gone {
-    /// Says what is gone, why, and how to warm it again.
+    /// Says which executable is gone, why, and how to warm it again.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "gone: the executable of {}", named(&self.record))?;
         if let Some(reason) = &self.reason {
@@ -105,8 +106,8 @@ fn named(record: &GraphRecord) -> String {
     format!("graph {key} ({stage} of {}, for {})", model.escape_debug(), target_of(record))
 }
 
-/// Compiles lost executables again where that is possible. Returns the records of those that were
-/// compiled, and the graphs that are still gone.
+/// Compiles lost executables again if that is possible. Returns the records of the compiled ones,
+/// and the graphs without an executable.
 fn remake(
     context: &Context,
     lost: Vec<GraphRecord>,
@@ -115,7 +116,7 @@ fn remake(
         return Ok(Default::default());
     }
     let (mut remade, mut gone) = (Vec::new(), Vec::new());
-    for Remade { record, outcome } in context.builder()?.remake(lost)? {
+    for Remade { record, outcome, .. } in context.builder()?.remake(lost)? {
         match outcome {
             Ok(_) => remade.push(record),
             Err(error) => gone.push(Gone { record, reason: Some(with_causes(error.as_ref())) }),
@@ -125,8 +126,8 @@ fn remake(
     Ok((remade, gone))
 }
 
-/// The graphs of which the repair had to remove everything, even the record.
-fn nothing_left(cache: &Cache, verified: &Verified, gone: &[Gone]) -> BTreeSet<GraphKey> {
+/// The graphs for which the repair had to remove everything, even the record.
+fn nothing_left(cache: &Cache, verified: &VerifyReport, gone: &[Gone]) -> BTreeSet<GraphKey> {
     let took = |kind| matches!(kind, FindingKind::DamagedObject | FindingKind::DamagedProgram);
     let taken = verified
         .findings
@@ -146,7 +147,7 @@ fn as_json(finding: &Finding) -> serde_json::Value {
     })
 }
 
-fn print_findings(verified: &Verified) -> Result<(), CliError> {
+fn print_findings(verified: &VerifyReport) -> Result<(), CliError> {
     for finding in &verified.findings {
         let what = match finding.kind {
             FindingKind::DamagedObject => "damaged object",
@@ -166,7 +167,7 @@ fn print_findings(verified: &Verified) -> Result<(), CliError> {
     Ok(())
 }
 
-fn print_verdict(verified: &Verified, repair: bool, gone: usize) -> Result<(), CliError> {
+fn print_verdict(verified: &VerifyReport, repair: bool, gone: usize) -> Result<(), CliError> {
     let damage = verified.findings.iter().filter(|finding| finding.kind.is_damage()).count();
     let verdict = match (damage, verified.is_damaged(), gone) {
         (0, _, 0) => "nothing is damaged".to_owned(),

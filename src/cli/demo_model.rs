@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use preheat_io::result_file::readable_by_all;
 
 use super::CliError;
-use crate::plugins;
 
 macro_rules! files {
     ($($name:literal,)*) => {
@@ -36,10 +35,10 @@ files! {
 /// The folder of the demo model. Its files are written into the user's data folder if they are not
 /// there yet.
 pub(super) fn folder() -> Result<PathBuf, CliError> {
-    let data = plugins::data_dir(&|name| std::env::var_os(name)).ok_or_else(|| {
+    let data = preheat_plugins::data_dir(&|name| std::env::var_os(name)).ok_or_else(|| {
         CliError::Usage(format!(
             "there is no folder for the demo model: name a model with --model, or set {} or HOME",
-            plugins::DATA_DIR_VARIABLE
+            preheat_plugins::DATA_DIR_VARIABLE
         ))
     })?;
     // The folder is named after its contents, so that each release's demo model has its own.
@@ -76,7 +75,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// Writes all files into a temporary folder beside their place, and renames that in one step.
+/// Writes all files into a temporary folder, which is then renamed to `folder` in one step.
 fn write(versions: &Path, folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(versions)?;
     let half_done = tempfile::tempdir_in(versions)?;

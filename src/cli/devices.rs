@@ -2,10 +2,11 @@
 
 use indicatif::HumanBytes;
 
+use super::context::Context;
 use super::output::{document, table};
-use super::{CliError, Context, Status};
-use crate::device::in_short;
-use crate::runtime::describe_devices;
+use super::{CliError, Status};
+use preheat_runtime::describe_devices;
+use preheat_runtime::device::in_short;
 
 pub(super) fn devices(context: &Context) -> Result<Status, CliError> {
     let devices = describe_devices();

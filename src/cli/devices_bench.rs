@@ -4,49 +4,23 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
 use serde_json::{Value, json};
 
-use super::args::{ModelArgs, PictureArgs};
+use super::context::Context;
 use super::devices_measure::{
-    Answer, Job, Listed, Measured, Part, in_a_child, list_devices, measure, parse_job,
+    Answer, BenchArgs, Listed, Measured, Part, in_a_child, list_devices, measure,
 };
 use super::output::{document, line, seconds, table};
-use super::{CliError, Context, Status, demo_model};
-use crate::device::{DeviceError, DeviceName};
-use crate::pipeline::{Agreement, TextToImage};
-use crate::runtime::{MemoryOf, PeakMemory};
+use super::{CliError, Status, demo_model};
+use preheat_diffusion::pipeline::{Agreement, TextToImage};
+use preheat_runtime::device::{DeviceError, DeviceName};
+use preheat_runtime::{MemoryOf, PeakMemory};
 
-/// The least PSNR against the reference, in decibels, that passes if every stage computes in
-/// float32.
+/// The least PSNR against the reference, in decibels, at which a device passes if every stage
+/// computes in float32.
 const LEAST_PSNR_FLOAT32_DB: f64 = 45.0;
-/// The least PSNR that passes if a stage computes in bfloat16 or float16.
+/// The least PSNR at which a device passes if a stage computes in bfloat16 or float16.
 const LEAST_PSNR_LOW_DB: f64 = 35.0;
-
-#[derive(Debug, Args)]
-pub(super) struct BenchArgs {
-    /// The devices to compare, such as cpu,xla-cpu; each must be available [default: --device; if
-    /// that is auto, every device that can be used]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    devices: Vec<DeviceName>,
-    /// The least PSNR, in decibels, of a picture against the one in float32 on the CPU [default: 45
-    /// in float32, 35 in bfloat16 and float16]
-    #[arg(long, value_name = "DB", value_parser = decibels, allow_negative_numbers = true)]
-    min_psnr: Option<f64>,
-    /// What the picture should show
-    #[arg(long, value_name = "TEXT", default_value = "the digit seven")]
-    prompt: String,
-    /// The seed of the first picture
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-    /// The job of a child process: what it measures.
-    #[arg(long, hide = true, value_parser = parse_job)]
-    child: Option<Job>,
-    #[command(flatten)]
-    pub(super) model: ModelArgs,
-    #[command(flatten)]
-    picture: PictureArgs,
-}
 
 /// The result for one device.
 enum Row {
@@ -83,7 +57,7 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<Status, CliEr
     }
     // A folder that holds no model is reported before a process is started for each device.
     let folder = args.model.model.clone().map_or_else(demo_model::folder, Ok)?;
-    context.args.pipeline().read(folder)?;
+    args.model.apply(context.args.pipeline()).read(folder)?;
     let listed = list_devices(&context.cancel)?;
     let (devices, absent) = which(context, args, &listed)?;
     let reference = reference_device(&listed)?;
@@ -150,15 +124,16 @@ fn which(
     Ok((named, Vec::new()))
 }
 
-/// The CPU, through libtorch if that is available, or else through XLA.
+/// The device of the reference run: the CPU, through libtorch if it is available, or else through
+/// XLA.
 fn reference_device(listed: &[Listed]) -> Result<DeviceName, CliError> {
     let is_here =
         |device: &DeviceName| listed.iter().any(|it| it.available && it.name == device.to_string());
     [DeviceName::Cpu, DeviceName::XlaCpu].into_iter().find(is_here).ok_or(CliError::NoReference)
 }
 
-/// Measures a device in two processes: the first finds the cache as it is, the second finds
-/// everything in it.
+/// Measures a device in two processes. The first one uses the cache as it is. The second one finds
+/// everything in the cache.
 fn of_device(context: &Context, args: &BenchArgs, device: DeviceName) -> Result<Row, CliError> {
     let start = in_a_child(device, Part::Start, &context.cancel)?.answer;
     context.shown.note(&format!("{device}: second start, and a run"));
@@ -168,8 +143,8 @@ fn of_device(context: &Context, args: &BenchArgs, device: DeviceName) -> Result<
     Ok(Row::Measured(Box::new(Compared { start, run, least_psnr_db })))
 }
 
-/// The run that the devices are compared with: one of the measured runs if it was in float32 on
-/// that device, or else a run made for this purpose.
+/// The reference run, in float32 on `device`. If one of the measured runs was such a run, it is
+/// used; otherwise another run is made.
 fn measured_reference(
     context: &Context,
     device: DeviceName,
@@ -236,7 +211,8 @@ fn stray(device: &str, agreement: &Agreement, least_psnr_db: f64) -> String {
         return format!("{device} gave latents that are not finite");
     }
     format!(
-        "{device} has {:.1} dB, and {least_psnr_db} dB are the least (latents differ by {:.1e} of their scale)",
+        "the PSNR of {device} is {:.1} dB, but at least {least_psnr_db} dB are required (latents \
+         differ by {:.1e} of their scale)",
         agreement.psnr_db, agreement.largest_difference
     )
 }
@@ -264,7 +240,7 @@ fn print(request: &TextToImage, rows: &[Row], reference: &Reference) -> Result<(
         let Row::Measured(row) = row else { continue };
         let Compared { start, run, least_psnr_db } = &**row;
         let Some(figures) = &run.answer.ran else { continue };
-        let Agreement { largest_difference, psnr_db } = reference.agreement(run);
+        let Agreement { largest_difference, psnr_db, .. } = reference.agreement(run);
         lines.add_row([
             run.answer.device.clone(),
             dtypes(&run.answer),
@@ -363,7 +339,7 @@ fn cold(start: &Answer) -> &'static str {
     }
 }
 
-/// The dtype of the stages; each stage is listed if they differ.
+/// The dtype that all stages share, or the dtype of each stage if they differ.
 fn dtypes(answer: &Answer) -> String {
     match answer.dtypes.as_slice() {
         [(_, first), others @ ..] if others.iter().all(|(_, dtype)| dtype == first) => {
@@ -383,26 +359,4 @@ fn peak(memory: PeakMemory) -> String {
         MemoryOf::Process => "process",
     };
     format!("{} ({of})", indicatif::HumanBytes(memory.bytes))
-}
-
-fn decibels(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().map_err(|error| error.to_string())?;
-    if number.is_finite() && number >= 0.0 {
-        Ok(number)
-    } else {
-        Err("it is not a number of decibels, 0 or more".to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bound_is_a_number_of_decibels() {
-        assert_eq!(decibels("38.5"), Ok(38.5));
-        for wrong in ["NaN", "inf", "-1", "many", ""] {
-            assert!(decibels(wrong).is_err(), "{wrong}");
-        }
-    }
 }

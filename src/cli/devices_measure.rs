@@ -1,32 +1,61 @@
-//! How much time and memory does one device need for a request? `preheat devices bench` measures it
-//! in a child process, and this module has both sides of that.
+//! How much time and memory does one device need for a request? `preheat devices bench` measures
+//! this in a child process. This module has the code of the parent and of the child.
 //!
 //! The parent starts this program again with its own arguments followed by `--child JOB`, so that
 //! every flag means the same in the child. The parent keeps the child's standard input open for as
-//! long as it wants the answer. The answer is two files in a folder.
+//! long as it needs the answer. The child writes its figures to a file in a folder, and after a run
+//! the tensors to a second file.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use preheat_cache::Source;
 use preheat_tensor::Dtype;
 use preheat_tensor::Tensor;
 use preheat_tensor::TensorType;
 use serde::{Deserialize, Serialize};
 
-use super::devices_bench::BenchArgs;
-use super::{CliError, Context, RuntimeArgs, Status, run};
-use crate::device::DeviceName;
-use crate::pipeline::{GotReady, Made, Picture, Pipeline, Precision, TextToImage};
-use crate::progress::Cancel;
-use crate::runtime::{PeakMemory, Runtime};
+use super::advice::{advised, all_advised};
+use super::args::{ModelArgs, PictureArgs};
+use super::context::Context;
+use super::{CliError, RuntimeArgs, Status, number, run};
+use preheat_diffusion::pipeline::{GotReady, Made, Picture, Pipeline, Precision, TextToImage};
+use preheat_runtime::device::DeviceName;
+use preheat_runtime::progress::Cancel;
+use preheat_runtime::{PeakMemory, Runtime};
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// The devices to compare, such as cpu,xla-cpu; each must be available [default: --device; if
+    /// that is auto, every device that can be used]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(super) devices: Vec<DeviceName>,
+    /// The least PSNR, in decibels, of a picture against the one in float32 on the CPU [default: 45
+    /// in float32, 35 in bfloat16 and float16]
+    #[arg(long, value_name = "DB", value_parser = decibels, allow_negative_numbers = true)]
+    pub(super) min_psnr: Option<f64>,
+    /// What the picture should show
+    #[arg(long, value_name = "TEXT", default_value = "the digit seven")]
+    pub(super) prompt: String,
+    /// The seed of the first picture
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = number::from(0))]
+    pub(super) seed: u64,
+    /// The job of a child process: what it measures.
+    #[arg(long, hide = true, value_parser = parse_job)]
+    pub(super) child: Option<Job>,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) picture: PictureArgs,
+}
 
 /// How often the parent checks whether a child has ended.
 const POLL: Duration = Duration::from_millis(10);
-/// The name of an answer's tensors, in front of their number: the latents come first, then the
-/// pictures.
+/// The first part of the names of an answer's tensors. A number follows: 0 for the latents, and the
+/// next numbers for the pictures.
 const TENSORS: &str = "made";
 
 /// The job of a child.
@@ -49,7 +78,7 @@ pub(super) enum Part {
     Reference,
 }
 
-/// What a child measured.
+/// The measurements of a child.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Answer {
     pub(super) model_id: String,
@@ -113,7 +142,7 @@ pub(super) fn measure(
             seconds_per_image: began.elapsed().as_secs_f64() / images,
             peak_memory: runtime.peak_memory(),
         });
-        answer.warnings.extend_from_slice(&made.warnings);
+        answer.warnings.extend(made.warnings.iter().map(advised));
         write_made(&made, &job.folder)?;
     }
     let path = figures_of(&job.folder);
@@ -130,7 +159,8 @@ pub(super) fn measure(
     Ok(Status::Done)
 }
 
-/// Puts every stage on the one device and in float32, whatever its own rule and the flags say.
+/// Makes every stage run on the job's device in float32, whatever the flags and the device's own
+/// rule say.
 fn compute_in_float32(args: &mut RuntimeArgs) {
     (args.torch.text_encoder_device, args.torch.vae_device) = (None, None);
     args.precision = Precision::Fp32;
@@ -140,8 +170,8 @@ fn compute_in_float32(args: &mut RuntimeArgs) {
 
 fn write_made(made: &Made, folder: &Path) -> Result<(), CliError> {
     let as_tensor = |picture: &Picture| {
-        let dimensions = vec![i64::from(picture.height), i64::from(picture.width), 3];
-        Tensor::new(TensorType { dtype: Dtype::UInt8, dimensions }, &picture.rgb)
+        let dims = [picture.height.into(), picture.width.into(), 3];
+        Tensor::new(TensorType::new(Dtype::UInt8, dims), &picture.rgb)
     };
     let path = tensors_of(folder);
     let written =
@@ -177,7 +207,7 @@ fn answer(
         stages: got_ready.stages.len(),
         compiled_stages: compiled.count(),
         ran: None,
-        warnings: runtime.warnings(),
+        warnings: all_advised(runtime),
     }
 }
 
@@ -229,8 +259,8 @@ pub(super) fn in_a_child(
     }
 }
 
-/// The output of `preheat devices`, run in a child: a process that opens a device to describe it
-/// may take memory on it, or even all of it.
+/// Runs `preheat devices` in a child and reads its output. A process that opens a device to
+/// describe it may take some or all of the memory there.
 pub(super) fn list_devices(cancel: &Cancel) -> Result<Vec<Listed>, CliError> {
     let failed = |cause| CliError::Started { doing: "listing the devices".to_owned(), cause };
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
@@ -322,8 +352,27 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both calls fail if the child has already ended, and that failure does not matter.
+        // If the child has already ended, these calls change nothing. An error cannot be handled
+        // here.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+fn decibels(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "give a number of decibels, 0 or more".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_a_number_of_decibels() {
+        assert_eq!(decibels("38.5"), Ok(38.5));
+        for wrong in ["NaN", "inf", "-1", "many", ""] {
+            assert!(decibels(wrong).is_err(), "{wrong}");
+        }
     }
 }

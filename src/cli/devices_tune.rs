@@ -6,13 +6,15 @@ use std::ops::RangeInclusive;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::advice::all_advised;
 use super::args::{ModelArgs, PictureArgs};
+use super::context::Context;
 use super::output::{document, line, seconds, table};
-use super::{CliError, Context, Status, run};
-use crate::device::DeviceName;
-use crate::device::batch;
-use crate::pipeline::{Pipeline, TextToImage, Tried, Tuned};
-use crate::runtime::Runtime;
+use super::{CliError, Status, number, run};
+use preheat_diffusion::pipeline::{Pipeline, TextToImage, Tried, Tuned};
+use preheat_runtime::Runtime;
+use preheat_runtime::device::DeviceName;
+use preheat_runtime::device::batch;
 
 #[derive(Debug, Args)]
 pub(super) struct TuneArgs {
@@ -20,7 +22,7 @@ pub(super) struct TuneArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     devices: Vec<DeviceName>,
     /// The largest batch to try [default: 8, or 4 on a CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = number::whole(1..=1024_u64))]
     most: Option<u64>,
     #[command(flatten)]
     model: ModelArgs,
@@ -156,7 +158,7 @@ fn print_json(
             "range": [found.range.start(), found.range.end()],
             "tried": found.tried.iter().map(tried).collect::<Vec<_>>(),
             "best": best,
-            "warnings": found.runtime.warnings(),
+            "warnings": all_advised(&found.runtime),
         })
     });
     document(&json!({
@@ -169,7 +171,7 @@ fn print_json(
     Ok(status(found))
 }
 
-/// The command failed if it found no batch to recommend for some device.
+/// The command has failed if it found no batch to recommend for at least one device.
 fn status(found: &[Found]) -> Status {
     let has_best = |found: &Found| Tried::best(&found.tried).is_some();
     if found.iter().all(has_best) { Status::Done } else { Status::Failed }

@@ -1,47 +1,43 @@
-//! What can go wrong on the command line, and what each exit status means.
+//! Why can a command fail, what is the user told, and which exit status does the process have?
 
 use std::path::PathBuf;
 
-use preheat_cache::StoreError;
+use super::misses::explain;
 use preheat_io::printable::{printable, printable_lines, without_middle};
 use preheat_tensor::TensorError;
 
-use crate::backend::BackendError;
-use crate::device::{DeviceError, DeviceName};
-use crate::evidence::EvidenceError;
-use crate::models::ModelError;
-use crate::pipeline::PipelineError;
-use crate::pipeline::schedulers::SchedulerError;
-use crate::pjrt::ErrorCode;
-use crate::plugins::InstallError;
-use crate::runtime;
-use crate::weights::WeightsError;
+use preheat_diffusion::evidence::EvidenceError;
+use preheat_diffusion::pipeline::PipelineError;
+use preheat_diffusion::pipeline::schedulers::SchedulerError;
+use preheat_plugins::{InstallError, LibtpuError};
+use preheat_runtime::device::{DeviceError, DeviceName};
 
+mod hints;
 mod programs;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CliError {
-    /// The command line was used in a way that can have no meaning.
+    /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
     /// A device could not be chosen: its name is unknown, or it is not available.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// The runtime could not do it.
+    /// The runtime failed.
     #[error(transparent)]
-    Runtime(#[from] runtime::Error),
-    /// The runtime could not do it for one program.
+    Runtime(#[from] preheat_runtime::Error),
+    /// The runtime failed for one program.
     #[error("{}", path.display())]
     Program {
         /// The program's file.
         path: PathBuf,
-        /// What the runtime said; boxed, since it is large and this is not often made.
+        /// The error of the runtime. It is boxed because it is large and this variant is rare.
         #[source]
-        cause: Box<runtime::Error>,
+        cause: Box<preheat_runtime::Error>,
     },
-    /// The pipeline could not do it; boxed, since it is large and this is not often made.
+    /// The pipeline failed. The error is boxed because it is large and this variant is rare.
     #[error(transparent)]
     Pipeline(Box<PipelineError>),
     /// A request log or a manifest could not be used.
@@ -50,15 +46,19 @@ pub enum CliError {
     /// A plugin could not be installed.
     #[error(transparent)]
     Install(#[from] InstallError),
+    /// The libtpu that was asked for is not here.
+    #[error(transparent)]
+    Libtpu(#[from] LibtpuError),
     /// libtorch was to be installed, but the library that calls it is not installed.
     #[error(
-        "libtorch is of no use without the torch library, which calls it and is not there; nothing was downloaded"
+        "preheat calls libtorch through its own torch library, which is not installed, so \
+         libtorch was not downloaded"
     )]
     NoTorchLibrary,
-    /// A command asks what a cache holds, but the cache's folder does not exist.
+    /// A command reads a cache, but the cache's folder does not exist.
     #[error("there is no cache at {}: the folder is not there", path.display())]
     NoCacheFolder {
-        /// The folder.
+        /// The folder that was searched for the cache.
         path: PathBuf,
     },
     /// A file could not be read or written.
@@ -68,7 +68,16 @@ pub enum CliError {
         doing: &'static str,
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The statistics could not be published.
+    #[error("the metrics cannot be published to {to}")]
+    Publish {
+        /// The file or the address.
+        to: String,
+        /// The operating system's error.
         #[source]
         cause: std::io::Error,
     },
@@ -77,7 +86,7 @@ pub enum CliError {
     DemoModel {
         /// Its folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         cause: std::io::Error,
     },
@@ -116,7 +125,7 @@ pub enum CliError {
         "{lost} of {of} programs were compiled and not kept, so the next process compiles them again"
     )]
     NotKept {
-        /// How many the cache does not have.
+        /// How many programs the cache does not have.
         lost: usize,
         /// Of how many.
         of: usize,
@@ -130,7 +139,20 @@ pub enum CliError {
         of: usize,
         /// Why the first of them could not.
         #[source]
-        cause: Box<runtime::Error>,
+        cause: Box<preheat_runtime::Error>,
+    },
+    /// Some full executables cannot be made or used.
+    #[error(
+        "{failed} of {of} full executables cannot be used, so those of a lower effort stay: \
+         {reason}"
+    )]
+    NotUpgraded {
+        /// How many cannot.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+        /// Why the first of them cannot.
+        reason: String,
     },
     /// Some warmups of a manifest failed; the others are done.
     #[error("{failed} of {of} warmups of the manifest failed, the others are done")]
@@ -144,33 +166,37 @@ pub enum CliError {
         cause: Box<CliError>,
     },
     /// A child process of this program could not be started, or its answer could not be read.
-    #[error("{doing} takes a process of its own, and that failed")]
+    #[error("{doing} needs a child process; starting it or reading its answer failed")]
     Started {
         /// What the child was to do.
         doing: String,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         cause: std::io::Error,
     },
     /// The system gives this process too few threads.
     #[error("preheat and its libraries need several threads, and the system gives too few")]
     NoThread {
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         cause: std::io::Error,
     },
     /// The process that measured a device failed. It has printed the reason.
-    #[error("device `{device}` could not be measured: its process {}, and what it said is above", ended(*.status))]
+    #[error("device `{device}` could not be measured: the child process {}; its messages are \
+             above", ended(*.status))]
     NotMeasured {
         /// The device.
         device: DeviceName,
-        /// The exit status; `None` where a signal ended it.
+        /// The exit status; `None` if a signal ended it.
         status: Option<i32>,
     },
     /// The process that listed the devices failed. It has printed the reason.
-    #[error("the devices could not be listed: the process that was to do it {}, and what it said is above", ended(*.status))]
+    #[error(
+        "the devices could not be listed: the child process {}; its messages are above",
+        ended(*.status)
+    )]
     NotListed {
-        /// The exit status; `None` where a signal ended it.
+        /// The exit status; `None` if a signal ended it.
         status: Option<i32>,
     },
     /// Neither device that could compute the reference picture is available.
@@ -179,38 +205,41 @@ pub enum CliError {
     )]
     NoReference,
     /// The pictures of some devices differ too much from those of the CPU.
-    #[error("too far from {reference} in float32: {strayed}")]
+    #[error("these pictures differ too much from the picture of {reference} in float32: {strayed}")]
     Strayed {
         /// The device that they were compared with.
         reference: DeviceName,
         /// Each device that differs too much, with its figures and its limit.
         strayed: String,
     },
-    /// Ctrl-C.
+    /// A signal, such as that of Ctrl-C, stopped the command.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// How a command ended. Only `main.rs` turns it into a number.
+/// How a command ended. `main.rs` turns it into a number; only the number for an interrupted
+/// command is in `signals.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// The command did what it was asked to do.
     Done,
-    /// The command failed.
+    /// The command failed for a reason that no other status names.
     Failed,
     /// The command line was wrong.
     Usage,
     /// Something would have to be compiled, or is not warm.
     NotWarm,
-    /// The command found damage.
+    /// The command found damage, or an executable that is gone.
     Damage,
-    /// The command was interrupted.
+    /// A signal, such as that of Ctrl-C, stopped the command.
     Interrupted,
+    /// The program that the command ran ended with this exit status.
+    OfProgram(u8),
 }
 
 impl CliError {
     /// The runtime's error, if this error contains one.
-    fn of_runtime(&self) -> Option<&runtime::Error> {
+    fn of_runtime(&self) -> Option<&preheat_runtime::Error> {
         match self {
             Self::Runtime(cause) => Some(cause),
             Self::Program { cause, .. } | Self::NotCompiled { cause, .. } => Some(cause),
@@ -218,16 +247,18 @@ impl CliError {
         }
     }
 
-    /// How a command ends that returns this error.
+    /// The status with which a command ends if it returns this error.
     pub fn status(&self) -> Status {
         match self {
             Self::Usage(_)
             | Self::Evidence(EvidenceError::Manifest { .. })
             | Self::Signature(_)
             | Self::Device(DeviceError::UnknownName { .. } | DeviceError::Mlx)
-            | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => {
-                Status::Usage
-            }
+            | Self::Install(
+                InstallError::NotOffered { .. }
+                | InstallError::NoWheel { .. }
+                | InstallError::NotAVersion { .. },
+            ) => Status::Usage,
             Self::Interrupted | Self::Install(InstallError::Cancelled { .. }) => {
                 Status::Interrupted
             }
@@ -238,9 +269,9 @@ impl CliError {
     }
 
     /// Makes a function that adds the program's file to an error of the runtime.
-    pub(super) fn about(path: &std::path::Path) -> impl Fn(runtime::Error) -> Self {
+    pub(super) fn about(path: &std::path::Path) -> impl Fn(preheat_runtime::Error) -> Self {
         move |cause| match cause {
-            runtime::Error::Cancelled => Self::Interrupted,
+            preheat_runtime::Error::Cancelled => Self::Interrupted,
             cause => Self::Program { path: path.to_owned(), cause: Box::new(cause) },
         }
     }
@@ -248,15 +279,17 @@ impl CliError {
     /// What to do about the error, if the error does not say it itself.
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotKept { .. } => Some(
-                "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
-            ),
+            Self::NotKept { .. } => Some(hints::NOT_WRITTEN),
+            Self::Device(error) => hints::device_hint(error),
+            Self::Publish { .. } => Some(hints::NOT_PUBLISHED),
             Self::DemoModel { .. } => Some(
                 "--model names a model that you have already; PREHEAT_DATA_DIR names another place for the demo model",
             ),
             Self::NoTorchLibrary => Some(
-                "in preheat's sources `cargo xtask setup torch` builds it and installs both; PREHEAT_TORCH_BACKEND names one that is built; \
-                 --libtorch-alone downloads libtorch all the same",
+                "`cargo xtask setup torch`, run in preheat's sources, builds the torch library \
+                 and installs it and libtorch; \
+                 PREHEAT_TORCH_BACKEND names a torch library that is already built; \
+                 --libtorch-alone downloads libtorch without it",
             ),
             Self::NoCacheFolder { .. } => Some(
                 "check --cache-dir and PREHEAT_CACHE_DIR; a run or a warmup with the same folder makes the cache",
@@ -266,23 +299,24 @@ impl CliError {
             ),
             Self::NoReference => Some("`preheat plugins install xla-cpu` installs one of them"),
             Self::Strayed { .. } => Some(
-                "--min-psnr sets another bound; --precision fp32 shows what the dtype has to do with it",
+                "--min-psnr sets another limit; --precision fp32 shows whether the dtype causes \
+                 the difference",
             ),
             Self::NotAProgram { .. } => {
                 Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text")
             }
             Self::Tables { cause, .. } => cause.hint(),
-            Self::Pipeline(error) => pipeline_hint(error),
-            Self::Evidence(error) => evidence_hint(error),
-            _ => self.of_runtime().and_then(runtime_hint),
+            Self::Pipeline(error) => hints::pipeline_hint(error),
+            Self::Evidence(error) => hints::evidence_hint(error),
+            _ => self.of_runtime().and_then(hints::runtime_hint),
         }
     }
 
     /// The error as text for a person: what failed, each cause in turn, and what to do about it.
     pub fn describe(&self) -> String {
         let mut text = format!("error: {}", printable_lines(&with_causes(self)));
-        if let Some(runtime::Error::NotWarm(stages)) = self.of_runtime() {
-            for line in super::lookup::explain(stages) {
+        if let Some(preheat_runtime::Error::NotWarm(stages)) = self.of_runtime() {
+            for line in explain(stages) {
                 text.push('\n');
                 text.push_str(&printable(&line));
             }
@@ -321,7 +355,7 @@ fn of_child(status: Option<i32>) -> Status {
     }
 }
 
-/// How a process ended, in words.
+/// How a process ended, as text.
 fn ended(status: Option<i32>) -> String {
     status.map_or_else(
         || "was ended by a signal".to_owned(),
@@ -338,45 +372,11 @@ fn pipeline_status(error: &PipelineError) -> Status {
             Status::Usage
         }
         PipelineError::Request { .. }
+        | PipelineError::NoBatchEstimate { .. }
         | PipelineError::RequestFile { .. }
         | PipelineError::Scheduler(SchedulerError::UnknownName { .. }) => Status::Usage,
         PipelineError::Runtime(error) => runtime_status(error),
         _ => Status::Failed,
-    }
-}
-
-fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
-    match error {
-        PipelineError::Model(ModelError::NoFolder { .. }) => Some(
-            "preheat downloads no models: `hf download stable-diffusion-v1-5/stable-diffusion-v1-5 --local-dir DIR` is one way to get one",
-        ),
-        PipelineError::Weights(
-            WeightsError::OnlyVariants { .. } | WeightsError::NoVariant { .. },
-        ) => Some(
-            "--variant names the variant, the part of a file's name in front of .safetensors: --variant bf16 reads model.bf16.safetensors",
-        ),
-        PipelineError::Scheduler(error) if error.is_of_one_scheduler() => {
-            Some("`--scheduler euler` runs the model with another scheduler than its own")
-        }
-        PipelineError::NoRoom { .. } => {
-            Some("make the batch or the size smaller, or let other programs end")
-        }
-        PipelineError::NotKept(_) => Some(
-            "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
-        ),
-        _ => None,
-    }
-}
-
-fn evidence_hint(error: &EvidenceError) -> Option<&'static str> {
-    match error {
-        EvidenceError::EmptyLog { .. } | EvidenceError::NoLog { .. } => Some(
-            "`preheat run --log-requests FILE` appends each request to a log; docs/evidence.md describes its lines",
-        ),
-        EvidenceError::OtherModels { .. } => {
-            Some("--model names the folder of the model that the log is about")
-        }
-        _ => None,
     }
 }
 
@@ -390,48 +390,12 @@ impl From<EvidenceError> for CliError {
     }
 }
 
-fn runtime_status(error: &runtime::Error) -> Status {
+fn runtime_status(error: &preheat_runtime::Error) -> Status {
     match error {
-        runtime::Error::Shape(_) | runtime::Error::Device(DeviceError::Contradiction { .. }) => {
-            Status::Usage
-        }
-        runtime::Error::NotWarm(_) => Status::NotWarm,
-        runtime::Error::Cancelled => Status::Interrupted,
+        preheat_runtime::Error::Shape(_)
+        | preheat_runtime::Error::Device(DeviceError::Contradiction { .. }) => Status::Usage,
+        preheat_runtime::Error::NotWarm(_) => Status::NotWarm,
+        preheat_runtime::Error::Cancelled => Status::Interrupted,
         _ => Status::Failed,
-    }
-}
-
-/// What to do if somebody else may write to the cache.
-const UNTRUSTED: &str = "--cache-shared shares the cache with the group of its folder, and every member can then run \
-    code as you; --cache-dir names another folder; docs/security.md says what is checked";
-
-/// What to do if the device has too little memory.
-const NO_MEMORY: &str =
-    "let other programs that use the device's memory end, or make the batch or the size smaller";
-
-fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
-    match error {
-        runtime::Error::NotWarm(_) => Some(
-            "`preheat warmup` compiles it now; without --require-warm the run compiles it itself",
-        ),
-        runtime::Error::NotAsWritten { cause, .. } => programs::not_as_written_hint(cause),
-        runtime::Error::Compile { cause, .. }
-            if cause.code() == Some(ErrorCode::ResourceExhausted) =>
-        {
-            Some(NO_MEMORY)
-        }
-        error if error.is_out_of_memory() => Some(NO_MEMORY),
-        runtime::Error::Compile { cause, .. } => programs::compile_hint(&cause.to_string()),
-        runtime::Error::Backend(BackendError::Plugin { .. }) => Some(
-            "`preheat plugins list` shows where each plugin was looked for; `preheat plugins install NAME --force` installs it anew",
-        ),
-        runtime::Error::InputCount { .. } | runtime::Error::InputType { .. } => Some(
-            "`preheat cache list` names the program's graph, and `preheat --json cache show GRAPH` lists every input",
-        ),
-        runtime::Error::Store(StoreError::Untrusted { .. }) => Some(UNTRUSTED),
-        runtime::Error::Store(_) => {
-            Some("--cache-dir or PREHEAT_CACHE_DIR names another cache folder")
-        }
-        _ => None,
     }
 }

@@ -1,14 +1,15 @@
 //! Would a request hit the cache? `preheat lookup` answers without compiling anything, and explains
 //! a miss by the nearest entry.
 
-use preheat_cache::Difference;
-
 use super::args::LookupArgs;
+use super::cache::with_effort;
+use super::context::Context;
+use super::misses::explain;
 use super::output::{document, line, seconds, table};
 use super::program::{program_name, read_program};
-use super::{CliError, Context, Status, run};
-use crate::pipeline::TextToImage;
-use crate::runtime::{Lookup, SnappedSize, StageLookup, Verdict};
+use super::{CliError, Status, run};
+use preheat_diffusion::pipeline::TextToImage;
+use preheat_runtime::{Lookup, SnappedSize, Verdict};
 
 pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, CliError> {
     if args.model.model.is_some() {
@@ -62,7 +63,7 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
     for stage in &answer.stages {
         rows.add_row([
             stage.model_id.clone(),
-            stage.stage.clone(),
+            with_effort(&stage.stage, stage.effort),
             word(stage.verdict).to_owned(),
             stage.matched.map(|matched| matched.to_string()).unwrap_or_default(),
             stage.graph_key.map(|key| key.short()).unwrap_or_default(),
@@ -80,39 +81,17 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
         padded_size: [width, height],
         snapped_from: [own_width, own_height],
         wasted_percent,
+        ..
     }) = answer.snapped
     {
         line(&format!(
-            "served at {width}x{height}, which is warm where {own_width}x{own_height} is not; {wasted_percent} of it is wasted"
+            "served at {width}x{height}, because {own_width}x{own_height} is not warm; {wasted_percent} of the computed area is wasted"
         ))?;
     }
     for text in explain(&answer.stages) {
         line(&text)?;
     }
     Ok(())
-}
-
-/// Why each stage misses: the nearest entry, and one line for each field in which it differs.
-pub(super) fn explain(stages: &[StageLookup]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (stage, nearest) in stages.iter().filter_map(|stage| Some((stage, stage.nearest.as_ref()?)))
-    {
-        let (what, short) =
-            (format!("{}, {}", stage.model_id, stage.stage), nearest.graph_key.short());
-        if nearest.differences.is_empty() {
-            lines.push(format!(
-                "{what}: graph {short} was compiled before, and its executable is gone (removed or damaged)"
-            ));
-            continue;
-        }
-        lines.push(format!("{what}: the nearest entry is graph {short}, which differs in"));
-        let shown =
-            |value: &str| if value.is_empty() { "(none)".to_owned() } else { value.to_owned() };
-        for Difference { field, have, want } in &nearest.differences {
-            lines.push(format!("  {field}: have {}, want {}", shown(have), shown(want)));
-        }
-    }
-    lines
 }
 
 fn word(verdict: Verdict) -> &'static str {

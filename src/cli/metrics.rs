@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use indicatif::HumanBytes;
-use preheat_io::result_file::Existing;
+use serde::Serialize;
 
-use super::RuntimeArgs;
-use super::args::Command;
+use super::CliError;
+use super::context::Context;
 use super::output::{self, line, seconds, table};
-use super::program::Timings;
-use super::{CliError, Context};
-use crate::runtime::{Graph, Metric, Metrics, Runtime, StageReport, Summary};
-use crate::trace::Trace;
+use preheat_runtime::trace::Trace;
+use preheat_runtime::{Graph, Metric, Metrics, Runtime, StageReport, Summary};
 
 /// The figures of an executable that the text output shows, in this order; `--json` has all.
 const FIGURES: [&str; 9] = [
@@ -38,6 +36,17 @@ impl Context {
     }
 }
 
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Timings {
+    pub(super) executables_ready_seconds: f64,
+    /// From the start of the process until the inputs were where the executable reads them; 0 if
+    /// nothing ran.
+    pub(super) weights_ready_seconds: f64,
+    pub(super) first_step_seconds: f64,
+    pub(super) seconds_per_step: f64,
+    pub(super) total_seconds: f64,
+}
+
 /// The metrics of programs for `--json`. The figures of a single program carry no name, because
 /// there is no other program.
 pub(super) fn of_programs(mut metrics: Metrics) -> BTreeMap<String, f64> {
@@ -59,7 +68,7 @@ pub(super) fn print(
     }
     let mut rows = table(&["", "metric", "of", "samples", "total", "p50", "p99"]);
     for ((metric, of), summary) in &metrics.measured {
-        let Summary { samples, total, p50, p99 } = *summary;
+        let Summary { samples, total, p50, p99, .. } = *summary;
         let [total, p50, p99] = [total, p50, p99].map(|value| amount(*metric, value));
         rows.add_row([
             "",
@@ -131,22 +140,6 @@ fn amount(metric: Metric, value: f64) -> String {
         return HumanBytes(bytes).to_string();
     }
     if value < 0.001 { format!("{:.0} us", value * 1e6) } else { seconds(value) }
-}
-
-/// Refuses, before anything is compiled, a trace that could not be written, and a trace of a
-/// command that does nothing to trace.
-pub(super) fn check_trace(args: &RuntimeArgs, command: Option<&Command>) -> Result<(), CliError> {
-    let Some(path) = &args.trace else { return Ok(()) };
-    let does_work =
-        |command| matches!(command, &Command::Run(_) | &Command::Warmup(_) | &Command::Program(_));
-    if !command.is_none_or(does_work) {
-        return Err(CliError::Usage(
-            "--trace records what run, warmup and program do, and no other command".to_owned(),
-        ));
-    }
-    let failed =
-        |cause| CliError::File { doing: "writing the trace to", path: path.clone(), cause };
-    output::check(path, Existing::Replace).map_err(failed)
 }
 
 /// Writes the trace, even if the command failed, because the trace shows what led to the failure.

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::HumanBytes;
 use preheat_io::printable::{is_printable, printable, printable_lines};
 use preheat_io::result_file::{self, Existing};
+use preheat_runtime::StageReport;
 use serde::Serialize;
 
 use super::CliError;
@@ -32,9 +34,14 @@ pub(super) fn leave_standard_output(quiet: bool) {
 
 /// Writes one JSON document to standard output.
 pub(super) fn document(value: &impl Serialize) -> Result<(), CliError> {
+    written(writeln!(io::stdout().lock(), "{}", json_text(value, true)?))
+}
+
+/// A JSON document as text: `pretty`, or on one line.
+pub(super) fn json_text(value: &impl Serialize, pretty: bool) -> Result<String, CliError> {
     let text =
-        serde_json::to_string_pretty(value).map_err(|error| CliError::Output(error.into()))?;
-    written(writeln!(io::stdout().lock(), "{}", escaped_json(&text)))
+        if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    Ok(escaped_json(&text.map_err(|error| CliError::Output(error.into()))?))
 }
 
 /// The same document without characters that control a terminal. Such characters occur only inside
@@ -53,7 +60,8 @@ fn escaped_json(text: &str) -> String {
     escaped
 }
 
-/// Writes `text` and the end of the line for a person; see [`printable_lines`].
+/// Prints a text for a person, and ends the line. [`printable_lines`] first replaces characters
+/// that would control the terminal.
 pub(super) fn line(text: &str) -> Result<(), CliError> {
     let text = printable_lines(text);
     written(match LINES.get() {
@@ -88,6 +96,11 @@ impl Rows {
         self.0.add_row(cells.into_iter().map(|cell| printable(cell.as_ref()).into_owned()));
     }
 
+    /// The table as text; each line ends with a line break.
+    pub(super) fn text(&self) -> String {
+        self.0.to_string().lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
+    }
+
     pub(super) fn print(&self) -> Result<(), CliError> {
         self.0.to_string().lines().try_for_each(line)
     }
@@ -112,7 +125,7 @@ impl Destination {
         result_file::Output::create(path, existing).map(Self::File)
     }
 
-    /// Completes the result: a file appears under its name only now.
+    /// Completes the result: a regular file appears under its name only now.
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::StandardOutput(mut out) => out.flush(),
@@ -157,6 +170,24 @@ pub(super) fn seconds(value: f64) -> String {
         v if v >= 1.0 => format!("{v:.1} s"),
         v => format!("{:.0} ms", v * 1000.0),
     }
+}
+
+/// A number of entries of the cache, as text.
+pub(super) fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
+
+/// A number of objects of the cache, as text.
+pub(super) fn objects(count: u64) -> String {
+    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
+}
+
+/// The peak memory of the compile; empty if nothing was compiled or the system does not report it.
+pub(super) fn peak(report: &StageReport) -> String {
+    if report.compile_peak_bytes == 0 {
+        return String::new();
+    }
+    HumanBytes(report.compile_peak_bytes).to_string()
 }
 
 #[cfg(test)]

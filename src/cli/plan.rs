@@ -1,24 +1,26 @@
-//! Which sizes are worth warming? `preheat plan` chooses those with which the requests of a log
-//! cost least within a budget, and writes them to a manifest for `preheat warmup`.
+//! Which sizes are worth warming? `preheat plan` chooses sizes within a budget so that the users of
+//! a log's requests wait least, and writes the sizes to a manifest for `preheat warmup`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use indicatif::HumanBytes;
 use jiff::Timestamp;
 use preheat_io::printable::printable;
 use preheat_io::result_file::Existing;
 use serde::Serialize;
 
-use super::args::PlanArgs;
+use super::args::EvidenceArgs;
 use super::audit::{per_store, print_bases, print_damaged, snap_percent, survey, yes};
+use super::context::Context;
 use super::output::{self, document, is_standard_output, line, seconds, table};
 use super::size::{Age, Size};
-use super::{CliError, Context, Status};
-use crate::evidence::audit::Bases;
-use crate::evidence::planner::{Budget, Choice, Cost, Server, Spent};
-use crate::evidence::survey::PixelSeconds;
-use crate::evidence::{Manifest, ManifestModel, Rules, Shape, Survey};
-use crate::runtime::Builder;
+use super::{CliError, Status};
+use preheat_diffusion::evidence::audit::Bases;
+use preheat_diffusion::evidence::planner::{Budget, Choice, Cost, Server, Spent};
+use preheat_diffusion::evidence::survey::PixelSeconds;
+use preheat_diffusion::evidence::{Manifest, ManifestModel, Rules, Shape, Survey};
+use preheat_runtime::RuntimeBuilder;
 
 /// The chosen sizes, as the JSON output has them.
 #[derive(Serialize)]
@@ -39,7 +41,7 @@ struct PlanReport {
     requests_per_store: f64,
     budget: Budget,
     spent: Spent,
-    /// Whether every subset of the shapes that could be warmed was tried.
+    /// Whether every possible choice of shapes was tried.
     exact: bool,
     candidates: usize,
     pixel_seconds: PixelSeconds,
@@ -61,6 +63,19 @@ struct ChosenShape {
     stored_bytes: u64,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The most that warming may cost, beyond the sizes that are already warm: compile time, bytes
+    /// on disk or both, such as 2h,20GiB
+    #[arg(long, value_name = "TIME,SIZE", value_parser = budget)]
+    pub(super) budget: Budget,
+    /// The file for the manifest, which lists the chosen sizes; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) evidence: EvidenceArgs,
+}
+
 pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliError> {
     let rules = Rules {
         most_waste_percent: snap_percent(context),
@@ -69,6 +84,7 @@ pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliErro
         budget: args.budget,
     };
     if let Some(path) = &args.output {
+        args.evidence.model.refuse_for_manifest()?;
         check_output(path, args.evidence.model.model.as_deref())?;
     }
     let (log, pipeline, survey) = survey(context, &args.evidence, rules)?;
@@ -205,7 +221,7 @@ fn head(context: &Context, report: &PlanReport, rules: Rules, log: &Path) -> Str
         )
     });
     let padding = match context.args.padding_multiple_px() {
-        Builder::DEFAULT_PADDING_MULTIPLE_PX => String::new(),
+        RuntimeBuilder::DEFAULT_PADDING_MULTIPLE_PX => String::new(),
         multiple => {
             format!(
                 "# Warm and run with --tpu-shape-padding-multiple {multiple}: the sizes are padded to that.\n"
@@ -248,7 +264,8 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
         "{served} requests are served at their own size, {snapped} at a larger one, {cold} stay cold"
     ))?;
     line(&format!(
-        "expected in a store's life of {:.0} requests: {} of waiting, {} once this is warm ({} for compiles, {} of padding)",
+        "expected in a store's life of {:.0} requests: users wait {} as things are, and {} once \
+         these sizes are warm ({} for compiles, {} for padding)",
         report.requests_per_store,
         seconds(report.before.total_seconds()),
         seconds(report.after.total_seconds()),
@@ -258,7 +275,7 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
     let Budget { compile_seconds, stored_bytes } = report.budget;
     let of = |most: Option<String>| most.map_or_else(String::new, |most| format!(" of {most}"));
     line(&format!(
-        "it takes {}{} of compiles, and {}{} on disk",
+        "warming these sizes takes {}{} of compiles, and {}{} on disk",
         seconds(report.spent.compile_seconds),
         of(compile_seconds.map(seconds)),
         HumanBytes(report.spent.stored_bytes),

@@ -1,11 +1,42 @@
 //! Where are the native libraries, and how are they installed? `preheat plugins` answers and
 //! installs them.
 
-use super::args::PluginsCommand;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::context::Context;
 use super::output::{document, line, table};
-use super::{CliError, Context, Status};
-use crate::backend::torch;
-use crate::plugins::{self, Installer, LibtorchSet, Lookup, PluginName, Progress};
+use super::{CliError, Status};
+use preheat_plugins::{
+    Found, InstallProgress, Installer, LibtorchSet, PluginName, PluginSearch, frameworks,
+    version_matches,
+};
+use preheat_runtime::backend::torch;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginsCommand {
+    /// List each plugin, every version that was found, and where it was looked for
+    List,
+    /// Download a plugin's wheel with pip, check it and unpack it
+    Install {
+        /// xla-cpu, tpu or torch. tpu==0.0.50 names another version than the one that preheat was
+        /// tested with, and tpu==0.0.50.* the newest version that begins with 0.0.50. torch is
+        /// libtorch, with CUDA if an NVIDIA card is found; torch-cpu and torch-cuda choose one of
+        /// the two
+        name: String,
+        /// A wheel file that was downloaded before. Its digest is checked if preheat knows it
+        #[arg(long, value_name = "FILE")]
+        wheel: Option<PathBuf>,
+        /// Install again even if it is installed
+        #[arg(long)]
+        force: bool,
+        /// Install libtorch even if preheat's torch library is missing, for example to build that
+        /// library
+        #[arg(long)]
+        libtorch_alone: bool,
+    },
+}
 
 pub(super) fn plugins(context: &Context, command: &PluginsCommand) -> Result<Status, CliError> {
     match command {
@@ -20,29 +51,55 @@ pub(super) fn plugins(context: &Context, command: &PluginsCommand) -> Result<Sta
 }
 
 fn list(context: &Context) -> Result<Status, CliError> {
-    let all = plugins::list(&Lookup::from_process());
+    let search = PluginSearch::from_process();
+    let all = preheat_plugins::list(&search);
     if context.json {
         document(&all)?;
         return Ok(Status::Done);
     }
-    let mut rows = table(&["plugin", "version", "found by", "path"]);
+    let mut rows = table(&["plugin", "version", "used", "found by", "path"]);
     for found in &all {
-        let row = match &found.plugin {
-            Some(plugin) => [
+        let used = found.plugin.as_ref().map(|plugin| &plugin.path);
+        if used.is_none() {
+            let nothing = String::new;
+            let row = [found.name.to_string(), nothing(), nothing(), nothing()];
+            rows.add_row(row.into_iter().chain(["not found".to_owned()]));
+        }
+        for place in found.libraries() {
+            rows.add_row([
                 found.name.to_string(),
-                plugin.version.clone().unwrap_or_default(),
-                plugin.origin.to_string(),
-                plugin.path.display().to_string(),
-            ],
-            None => [found.name.to_string(), String::new(), String::new(), "not found".to_owned()],
-        };
-        rows.add_row(row);
+                place.version.clone().unwrap_or_default(),
+                if used == Some(&place.path) { "yes" } else { "no" }.to_owned(),
+                place.origin.to_string(),
+                place.path.display().to_string(),
+            ]);
+        }
     }
     rows.print()?;
+    for (framework, requirement) in required_libtpus(&search) {
+        let here = all.iter().filter(|found| found.name == PluginName::Tpu);
+        let mut versions = here.flat_map(Found::libraries).filter_map(|one| one.version.as_deref());
+        let is_here = versions.any(|version| version_matches(&requirement, version));
+        let what_to_do = if is_here {
+            "which is here".to_owned()
+        } else {
+            format!("`preheat plugins install tpu=={requirement}` installs it")
+        };
+        line(&format!("{framework} requires libtpu {requirement}: {what_to_do}"))?;
+    }
     for found in all.iter().filter(|found| found.plugin.is_none()) {
         line(&format!("{} was looked for at\n{}", found.name, found.places_in_words()))?;
     }
     Ok(Status::Done)
+}
+
+/// The frameworks in the Python environment that require a version of libtpu, each with that
+/// version.
+fn required_libtpus(search: &PluginSearch<'_>) -> impl Iterator<Item = (String, String)> {
+    frameworks(search.env, &search.site_packages).into_iter().filter_map(|framework| {
+        let name = format!("{} {}", framework.name, framework.version);
+        Some((name, framework.required_libtpu?))
+    })
 }
 
 /// How a library is to be installed.
@@ -75,10 +132,14 @@ fn install(
         }
         _ => {}
     }
+    let (name, version) = match name.split_once("==") {
+        Some((name, version)) => (name, Some(version)),
+        None => (name, None),
+    };
     let name: PluginName = name
         .parse()
         .map_err(|error| CliError::Usage(format!("{error}, and torch for libtorch")))?;
-    let pin = plugins::pin(name)?;
+    let pin = preheat_plugins::pin(name)?;
     let progress = |progress| context.shown.install(&progress);
     let cancelled = || context.cancel.is_cancelled();
     let Wanting { force, .. } = wanting;
@@ -89,9 +150,12 @@ fn install(
         ..Installer::from_process()?
     };
     if let Some(wheel) = wheel {
-        installer.source = plugins::Source::Wheel(wheel.to_owned());
+        installer.source = preheat_plugins::WheelSource::Wheel(wheel.to_owned());
     }
-    let done = installer.install(pin)?;
+    let done = match version {
+        Some(version) => installer.install_version(pin, version)?,
+        None => installer.install(pin)?,
+    };
     context.shown.finish();
     if context.json {
         document(&serde_json::json!({
@@ -107,8 +171,8 @@ fn install(
     Ok(Status::Done)
 }
 
-/// Installs libtorch for the torch library, which calls it. The torch library is built and not
-/// downloaded, and libtorch is of no use without it.
+/// Installs libtorch. preheat calls libtorch only through the torch library, which is built and
+/// never downloaded. Without that library, libtorch is of use only for building it.
 fn install_torch(
     context: &Context,
     set: LibtorchSet,
@@ -120,8 +184,10 @@ fn install_torch(
     }
     let progress = |progress| {
         // Nearly all of libtorch's ten thousand files are headers, too small to show.
-        let is_small =
-            matches!(progress, Progress::Unpack { total_bytes, .. } if total_bytes < 1 << 20);
+        let is_small = match progress {
+            InstallProgress::Unpack { total_bytes, .. } => total_bytes < 1 << 20,
+            _ => false,
+        };
         if !is_small {
             context.shown.install(&progress);
         }
@@ -144,7 +210,7 @@ fn install_torch(
             "path": done.folder.to_string_lossy(),
             "already_installed": done.already_installed,
             "torch_library": found.as_ref().ok().map(|found| found.backend.to_string_lossy()),
-            "install_torch_library_as": plugins::torch_folder(&installer.data_dir).join(torch::backend_file()).to_string_lossy(),
+            "install_torch_library_as": preheat_plugins::torch_folder(&installer.data_dir).join(torch::backend_file()).to_string_lossy(),
         }))?;
         return Ok(Status::Done);
     }

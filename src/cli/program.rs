@@ -15,13 +15,16 @@ use preheat_tensor::Dtype;
 use preheat_tensor::{Tensor, TensorError};
 use serde::Serialize;
 
+use super::advice::all_advised;
 use super::args::{ProgramArgs, ProgramRunArgs, SignatureArgs};
 use super::cache::find;
+use super::context::Context;
+use super::metrics::Timings;
 use super::output::{self, document, line, seconds};
-use super::placement::PlacementReport;
-use super::{CliError, Context, Status, cache, metrics};
-use crate::pipeline::TextToImage;
-use crate::runtime::{DeviceReport, Executable, Graph, Percent, Runtime, StageReport};
+use super::{CliError, Status, cache, metrics};
+use preheat_diffusion::pipeline::{AppliedLora, TextToImage};
+use preheat_runtime::device::placement::PlacementPlan;
+use preheat_runtime::{DeviceReport, Executable, Graph, Percent, Runtime, StageReport, Upgrade};
 
 /// What `run`, `warmup` and `program` print under `--json`.
 #[derive(Debug, Serialize)]
@@ -31,7 +34,7 @@ pub(super) struct RunReport<'a, S> {
     #[serde(flatten)]
     pub(super) size: SizeReport,
     /// The seed of the first picture; each further picture of a batch has the next number. Programs
-    /// have no seed.
+    /// and warmups have no seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seed: Option<u64>,
     pub(super) stages: Vec<S>,
@@ -41,11 +44,17 @@ pub(super) struct RunReport<'a, S> {
     /// The stages that a warmup ahead of time could not compile.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) failed: Vec<FailedStage>,
+    /// The full executables that a tiered warmup completed, and how each ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) upgrades: Vec<Upgrade>,
     /// Where each stage and its weights went, on libtorch's devices.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) placement: Option<PlacementReport>,
+    pub(super) placement: Option<&'a PlacementPlan>,
     pub(super) timings: Timings,
     pub(super) images: Vec<String>,
+    /// The LoRAs that changed the model's weights.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) loras: &'a [AppliedLora],
     pub(super) warnings: Vec<String>,
     /// With `--tpu-debug-metrics`: what was measured, and the plugin's figures for each executable.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +93,7 @@ impl<'a> SignatureReport<'a> {
     }
 }
 
-/// Sizes are [width, height] in pixels; all are null where the signature has no size.
+/// Sizes are [width, height] in pixels; all are null if the signature has no size.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct SizeReport {
     pub(super) requested_size: Option<[u64; 2]>,
@@ -97,17 +106,6 @@ pub(super) struct SizeReport {
     /// How many per cent of the computed area lie outside the request's own padded size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) wasted_percent: Option<Percent>,
-}
-
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Timings {
-    pub(super) executables_ready_seconds: f64,
-    /// From the start of the process until the inputs were where the executable reads them; 0 if
-    /// nothing ran.
-    pub(super) weights_ready_seconds: f64,
-    pub(super) first_step_seconds: f64,
-    pub(super) seconds_per_step: f64,
-    pub(super) total_seconds: f64,
 }
 
 /// A signature with the sizes that it was made from.
@@ -138,7 +136,7 @@ impl SignatureArgs {
         let padded = requested
             .map(|size| normalize_shape(size, context.args.padding_multiple_px()))
             .transpose()
-            .map_err(crate::runtime::Error::from)?;
+            .map_err(preheat_runtime::Error::from)?;
         let dtype = match &own.dtype {
             Some(name) => {
                 name.parse().map_err(|error| CliError::Usage(format!("--dtype: {error}")))?
@@ -166,7 +164,7 @@ impl SignatureArgs {
 }
 
 pub(super) fn compile(context: &Context, args: &ProgramArgs) -> Result<Status, CliError> {
-    let prepared = Prepared::new(context, args)?;
+    let prepared = Prepared::new(context, args, true)?;
     prepared.report(context, Prepared::ready_timings(context), None)?;
     prepared.leave();
     Ok(Status::Done)
@@ -175,7 +173,7 @@ pub(super) fn compile(context: &Context, args: &ProgramArgs) -> Result<Status, C
 pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, CliError> {
     check_files(args)?;
     let about = CliError::about(args.program.subject());
-    let prepared = Prepared::new(context, &args.program)?;
+    let prepared = Prepared::new(context, &args.program, false)?;
     let mut timings = Prepared::ready_timings(context);
     let executable = &prepared.executable;
     executable.check_fits().map_err(&about)?;
@@ -230,7 +228,8 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(context: &Context, args: &ProgramArgs) -> Result<Self, CliError> {
+    /// Obtains the executable. With `warms`, the request counts as a warmup.
+    fn new(context: &Context, args: &ProgramArgs, warms: bool) -> Result<Self, CliError> {
         context.args.refuse_force(args.force_recompile)?;
         let given = match &args.file {
             Some(file) => {
@@ -247,13 +246,15 @@ impl Prepared {
         };
         let request =
             runtime.request(&asked.signature, &graph).force_recompile(args.force_recompile);
-        let executable = request.get().map_err(CliError::about(args.subject()))?;
+        let got = if warms { request.get_for_warmup() } else { request.get() };
+        let executable = got.map_err(CliError::about(args.subject()))?;
         Ok(Self { runtime, asked, executable })
     }
 
     /// Writes the statistics, and leaves the rest to the end of the process: a plugin takes about
     /// 20 ms to free an executable and a client piece by piece.
     fn leave(self) {
+        self.runtime.stop_upgrades();
         self.runtime.flush();
         std::mem::forget(self);
     }
@@ -285,10 +286,12 @@ impl Prepared {
                 stages: vec![stage],
                 requests: Vec::new(),
                 failed: Vec::new(),
+                upgrades: Vec::new(),
                 placement: None,
                 timings,
                 images: Vec::new(),
-                warnings: self.runtime.warnings(),
+                loras: &[],
+                warnings: all_advised(&self.runtime),
                 metrics: metrics.map(metrics::of_programs),
             });
         }
@@ -303,7 +306,8 @@ impl Prepared {
     }
 }
 
-/// A graph of which only the cache has the program, and the latest request that led to it.
+/// The graph whose key begins with `key`, with its program from the cache, and the latest request
+/// that led to it.
 fn recorded(context: &Context, runtime: &Runtime, key: &str) -> Result<(Asked, Graph), CliError> {
     let record = find(&cache::open(context)?, key)?;
     let (signature, graph) = runtime.recorded(&record.graph_key)?;
@@ -331,10 +335,8 @@ pub(super) fn program_name(path: &Path) -> String {
 }
 
 pub(super) fn read_program(path: &Path) -> Result<Program, CliError> {
-    /// The largest possible protobuf message: XLA keeps programs in that format.
-    const MOST_BYTES: u64 = 2 << 30;
     let failed = |cause| CliError::File { doing: "reading", path: path.to_owned(), cause };
-    let bytes = input::small(path, MOST_BYTES).map_err(failed)?;
+    let bytes = input::small(path, Program::MOST_BYTES).map_err(failed)?;
     Program::sniff(bytes).map_err(|cause| CliError::NotAProgram { path: path.to_owned(), cause })
 }
 

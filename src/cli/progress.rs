@@ -1,7 +1,7 @@
 //! How does a person see that long work goes on? On a terminal there is a spinner or a bar for each
 //! piece of work. If standard error goes elsewhere, there is a line for each long piece of work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,9 +11,8 @@ use preheat_io::printable::{printable, printable_lines};
 use preheat_runtime::threads;
 
 use super::output::seconds;
-use crate::plugins;
-use crate::progress::{Event, EventKind, Progress};
-use crate::runtime::Graph;
+use preheat_runtime::Graph;
+use preheat_runtime::progress::{Event, EventKind, Progress};
 
 /// How often a bar is redrawn while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -28,6 +27,8 @@ struct Inner {
     bars: MultiProgress,
     /// The bars, by their subject, such as a stage.
     going_on: Mutex<BTreeMap<String, ProgressBar>>,
+    /// The texts that [`Shown::note_once`] has shown.
+    said: Mutex<BTreeSet<String>>,
 }
 
 impl Shown {
@@ -36,7 +37,13 @@ impl Shown {
         let target =
             if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
-        Self(Arc::new(Inner { quiet, terminal, bars, going_on: Mutex::default() }))
+        Self(Arc::new(Inner {
+            quiet,
+            terminal,
+            bars,
+            going_on: Mutex::default(),
+            said: Mutex::default(),
+        }))
     }
 
     /// Runs `write` with all bars out of the way, so that a log line does not land in the middle of
@@ -62,18 +69,21 @@ impl Shown {
     }
 
     /// Shows how far the download and unpacking of a plugin is.
-    pub(super) fn install(&self, progress: &plugins::Progress) {
+    pub(super) fn install(&self, progress: &preheat_plugins::InstallProgress) {
         match *progress {
-            plugins::Progress::Download { done_bytes, total_bytes } => {
-                self.bytes("downloading", done_bytes, total_bytes);
+            preheat_plugins::InstallProgress::Download { done_bytes, total_bytes: Some(total) } => {
+                self.bytes("downloading", done_bytes, total);
             }
-            plugins::Progress::Verify { done_bytes, total_bytes } => {
+            preheat_plugins::InstallProgress::Download { .. } => {
+                self.long("install", "downloading", None);
+            }
+            preheat_plugins::InstallProgress::Verify { done_bytes, total_bytes } => {
                 self.bytes("checking", done_bytes, total_bytes);
             }
-            plugins::Progress::Unpack { done_bytes, total_bytes, .. } => {
+            preheat_plugins::InstallProgress::Unpack { done_bytes, total_bytes, .. } => {
                 self.bytes("unpacking", done_bytes, total_bytes);
             }
-            plugins::Progress::Waiting => {
+            preheat_plugins::InstallProgress::Waiting => {
                 self.long("install", "waiting for another process that installs it", None);
             }
             _ => {}
@@ -84,6 +94,14 @@ impl Shown {
     pub(super) fn note(&self, text: &str) {
         if !self.0.quiet {
             self.suspend(|| line(text));
+        }
+    }
+
+    /// Shows a text in the same way as [`Self::note`], but shows the same text only once.
+    pub(super) fn note_once(&self, text: &str) {
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.insert(text.to_owned()) {
+            self.note(text);
         }
     }
 
@@ -193,7 +211,7 @@ impl Shown {
         let bar =
             bar.with_message(message.into_owned()).with_elapsed(going_on_for.unwrap_or_default());
         let bar = self.0.bars.add(bar);
-        // Ticks come from a thread, and indicatif does not check whether that can be started.
+        // Ticks come from a thread, and indicatif does not check whether the thread can be started.
         if self.0.terminal && threads::available(1).is_ok() {
             bar.enable_steady_tick(TICK);
         }
@@ -204,7 +222,7 @@ impl Shown {
 }
 
 impl Progress for Shown {
-    fn event(&self, Event { model_id, stage, kind }: Event) {
+    fn event(&self, Event { model_id, stage, kind, .. }: Event) {
         // A program has only one stage, so the stage is not named.
         let what = if stage == Graph::DEFAULT_STAGE || stage.is_empty() {
             model_id
@@ -235,12 +253,12 @@ impl Progress for Shown {
             EventKind::Trying => {
                 self.long(
                     &what,
-                    &format!("trying {what} in a process of its own, since one died over it"),
+                    &format!("trying {what} in a child: an earlier process died loading it"),
                     None,
                 );
             }
-            // These are quick. Without a terminal, a bar cannot be removed, and lines for them
-            // would be noise.
+            // These pieces of work are short. Without a terminal, each of them would leave a line
+            // that cannot be removed.
             EventKind::Loading { .. }
             | EventKind::Weights { .. }
             | EventKind::Step { .. }

@@ -6,10 +6,11 @@ use std::path::Path;
 use jiff::Timestamp;
 use preheat_cache::Source;
 
-use super::{CliError, Context};
-use crate::evidence::{LogWriter, LoggedRequest};
-use crate::pipeline::{Made, Pipeline, PipelineError, TextToImage};
-use crate::runtime::{self, Runtime};
+use super::CliError;
+use super::context::Context;
+use preheat_diffusion::evidence::{LogWriter, LoggedRequest};
+use preheat_diffusion::pipeline::{Made, Pipeline, PipelineError, TextToImage};
+use preheat_runtime::Runtime;
 
 /// An open log, and the time of the request that will be logged.
 pub(super) struct RequestLogging {
@@ -37,11 +38,12 @@ impl RequestLogging {
         let plan = match made {
             Ok(made) => made.plan.clone(),
             // Requests that failed for another reason say nothing about which sizes users want.
-            Err(PipelineError::Runtime(runtime::Error::NotWarm(_))) => match pipeline.plan(request)
-            {
-                Ok(plan) => plan,
-                Err(_) => return,
-            },
+            Err(PipelineError::Runtime(preheat_runtime::Error::NotWarm(_))) => {
+                match pipeline.plan(request) {
+                    Ok(plan) => plan,
+                    Err(_) => return,
+                }
+            }
             Err(_) => return,
         };
         let ([width, height], made) = (plan.sizes.requested, made.as_ref().ok());

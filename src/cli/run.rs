@@ -1,5 +1,6 @@
-//! How does the command line make a picture from a prompt? This module has `preheat run`, and the
-//! opening of a model, which `warmup` and `lookup` share.
+//! How does the command line make a picture from a prompt? This module contains `preheat run`. Some
+//! other commands, such as `warmup`, `lookup` and `audit`, open their model with its function
+//! `open`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,16 +8,18 @@ use preheat_cache::Source;
 use preheat_io::result_file::{self, Existing};
 use preheat_runtime::threads;
 
+use super::advice::{advised, all_advised};
 use super::args::{ModelArgs, RunArgs};
+use super::context::Context;
 use super::demo_model;
+use super::metrics::Timings;
 use super::output::{self, document, is_standard_output, line, seconds, table};
-use super::placement::PlacementReport;
-use super::program::{RunReport, SignatureReport, SizeReport, Timings};
+use super::program::{RunReport, SignatureReport, SizeReport};
 use super::request_log::RequestLogging;
-use super::{CliError, Context, Status, metrics, placement};
-use crate::device::Target;
-use crate::pipeline::{Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
-use crate::runtime::{Metrics, Runtime, SnappedSize, StageReport};
+use super::{CliError, Status, metrics, placement};
+use preheat_diffusion::pipeline::{Lora, Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
+use preheat_runtime::device::Target;
+use preheat_runtime::{Metrics, Runtime, SnappedSize, StageReport};
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
     context.args.refuse_force(args.force_recompile)?;
@@ -44,6 +47,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     let images = save(&made, &args.output)?;
     context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;
+    runtime.stop_upgrades();
     runtime.flush();
     // A plugin is slow to free executables and gigabytes of weights piece by piece; the end of the
     // process frees them at once.
@@ -64,10 +68,13 @@ fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
     if args.negative_prompt.is_some() {
         request.negative_prompt.clone_from(&args.negative_prompt);
     }
+    if !args.lora.is_empty() {
+        request.loras = args.lora.iter().map(|text| Lora::from(text.as_os_str())).collect();
+    }
     request.seed = args.seed.or(request.seed);
     if request.prompt.is_empty() && args.prompt.is_none() {
         return Err(CliError::Usage(
-            "no prompt was given: the request file has none, and neither has --prompt".to_owned(),
+            "no prompt was given: the request file has none, and there is no --prompt".to_owned(),
         ));
     }
     Ok(request)
@@ -82,10 +89,7 @@ pub(super) fn open(
 ) -> Result<(Runtime, Pipeline), CliError> {
     let named = args.model.as_deref().or(of_request);
     let folder = named.map_or_else(demo_model::folder, |folder| Ok(folder.to_owned()))?;
-    let mut builder = context.args.pipeline();
-    if let Some(variant) = &args.variant {
-        builder = builder.variant(variant);
-    }
+    let builder = args.apply(context.args.pipeline());
     let read = || builder.clone().read(&folder);
     let (runtime, model) = std::thread::scope(|scope| {
         let model = threads::start(scope, &read);
@@ -105,7 +109,7 @@ fn check_output(path: &Path) -> Result<(), CliError> {
     if becomes_a_file && path.extension().is_some_and(|ending| !ending.eq_ignore_ascii_case("png"))
     {
         return Err(CliError::Usage(format!(
-            "pictures are PNG files: name the output .png, not {}",
+            "pictures are PNG files: end the output's name in .png, not {}",
             path.display()
         )));
     }
@@ -130,7 +134,7 @@ fn save(made: &Made, output: &Path) -> Result<Vec<PathBuf>, CliError> {
     Ok(paths)
 }
 
-/// `out.png` as `out-3.png`.
+/// The path for one picture of a batch: `out-3.png` for `out.png` and the index 3.
 fn numbered(path: &Path, index: usize) -> PathBuf {
     // The name is handled as bytes and not as text, so that a name that is not UTF-8 is kept.
     let mut name = path.file_stem().unwrap_or_default().to_owned();
@@ -171,6 +175,7 @@ fn report(
     };
     let stages: Vec<&StageReport> = made.stages.iter().collect();
     let metrics = context.metrics(runtime);
+    let loras = made.pictures.first().map_or(&[][..], |picture| &picture.settings.loras);
     if context.json {
         return document(&RunReport {
             device: runtime.device(),
@@ -180,10 +185,15 @@ fn report(
             stages: stages.clone(),
             requests: Vec::new(),
             failed: Vec::new(),
-            placement: made.placement.as_ref().map(PlacementReport::of),
+            upgrades: Vec::new(),
+            placement: made.placement.as_ref(),
             timings,
             images: images.iter().map(|path| path.display().to_string()).collect(),
-            warnings: [runtime.warnings(), made.warnings.clone()].concat(),
+            loras,
+            warnings: all_advised(runtime)
+                .into_iter()
+                .chain(made.warnings.iter().map(advised))
+                .collect(),
             metrics: metrics.as_ref().map(Metrics::flat),
         });
     }
@@ -201,6 +211,9 @@ fn report(
         signature.dtype,
         made.plan.seed
     ))?;
+    for lora in loras {
+        line(&format!("with the LoRA {} at {}", lora.path.display(), lora.weight))?;
+    }
     let mut rows = table(&["", "stage", "how", "match", "graph"]);
     for stage in &made.stages {
         rows.add_row([
@@ -235,14 +248,14 @@ fn cropped(sizes: &Sizes) -> String {
     let [width, height] = sizes.padded;
     match sizes.snapped {
         Some(SnappedSize { snapped_from: [own_width, own_height], wasted_percent, .. }) => format!(
-            " (cropped from {width}x{height}, which is warm where {own_width}x{own_height} is not; {wasted_percent} of it is wasted)"
+            " (cropped from {width}x{height}, because {own_width}x{own_height} is not warm; {wasted_percent} of the computed area is wasted)"
         ),
         None if sizes.requested == sizes.padded => String::new(),
         None => format!(" (cropped from {width}x{height})"),
     }
 }
 
-/// How a stage came to be ready, in a few words.
+/// How a stage became ready, in a few words.
 pub(super) fn how(stage: &StageReport) -> String {
     match stage.source {
         Source::Compiled => format!("compiled in {}", seconds(stage.compile_seconds)),
@@ -257,7 +270,7 @@ pub(super) fn how(stage: &StageReport) -> String {
 impl From<PipelineError> for CliError {
     fn from(error: PipelineError) -> Self {
         match error {
-            PipelineError::Runtime(crate::runtime::Error::Cancelled) => Self::Interrupted,
+            PipelineError::Runtime(preheat_runtime::Error::Cancelled) => Self::Interrupted,
             PipelineError::Runtime(error) => Self::Runtime(error),
             error => Self::Pipeline(Box::new(error)),
         }

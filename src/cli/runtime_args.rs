@@ -1,26 +1,32 @@
 //! Which device, cache, precision and warmup does a command use? These flags decide it. They are
 //! apart from `args.rs` because another program can flatten them into its own command line.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 
-use super::{CliError, Size};
-use crate::device::offload::Offload;
-use crate::device::{self, DeviceName, StageDevices, TpuSwitch};
-use crate::pipeline::{Pipeline, Precision, Precisions};
-use crate::runtime::{Builder, Percent, Runtime};
+use super::advice::advised;
+use super::{CliError, Size, number};
+use preheat_diffusion::pipeline::{Pipeline, Precision, Precisions};
+use preheat_plugins::{LibtpuChoice, PluginSearch, choose_libtpu};
+use preheat_runtime::device::offload::Offload;
+use preheat_runtime::device::{self, DeviceName, StageDevices, TpuSwitch};
+use preheat_runtime::{
+    CompileEffort, EffortChoice, Percent, PublishTo, Publisher, Runtime, RuntimeBuilder,
+};
 
 /// The global flags: which device, which cache, which warmup.
 ///
 /// Another program flattens them into its own parser with `#[command(flatten)]` and calls
-/// [`RuntimeArgs::builder`]. The `--tpu-*` flags act on every XLA device.
+/// [`RuntimeArgs::builder`]. The `--tpu-*` flags act on every XLA device, and most of
+/// them on the devices of libtorch, too.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Runtime")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line's contract")]
 pub struct RuntimeArgs {
     /// auto, tpu, cuda, cuda:N, mps, cpu, xla-cpu or xla-cuda; auto takes the first of tpu, cuda,
-    /// mps and cpu that is available, and xla-cpu where the torch library is not installed
+    /// mps and cpu that is available, and xla-cpu if the torch library is not installed
     #[arg(
         long,
         global = true,
@@ -33,6 +39,17 @@ pub struct RuntimeArgs {
     /// Fail if the device is unavailable, instead of warning and using the CPU
     #[arg(long, global = true)]
     pub strict_device: bool,
+    /// Which libtpu compiles for a TPU: an installed version, such as 0.0.50, the path of a
+    /// libtpu.so, or python for the one in the active Python environment [default: the one in the
+    /// active Python environment; if it has none, the newest that its frameworks accept]
+    #[arg(
+        long,
+        global = true,
+        value_name = "VERSION|PATH|python",
+        env = "PREHEAT_LIBTPU",
+        hide_env_values = true
+    )]
+    pub libtpu: Option<LibtpuChoice>,
     /// The folder of the cache [default: `preheat` in the platform's cache folder]
     #[arg(
         long,
@@ -60,7 +77,7 @@ pub struct RuntimeArgs {
         value_parser = clap::builder::FalseyValueParser::new()
     )]
     pub cache_shared: bool,
-    /// Another cache, which is only read, and only where the main one misses; may be given several
+    /// Another cache, which is only read, and only if the main cache misses; may be given several
     /// times
     #[arg(long, global = true, value_name = "DIR")]
     pub cache_fallback: Vec<PathBuf>,
@@ -70,6 +87,19 @@ pub struct RuntimeArgs {
     /// Never use a TPU
     #[arg(long, global = true)]
     pub tpu_disable: bool,
+    /// How much work the compiler does: fast, balanced, full or tiered. A warm executable of this
+    /// effort or of a higher one is used; only a missing one is compiled with this effort. With
+    /// tiered, a lower effort serves first, and the full one takes over when it has been compiled
+    /// in the background
+    #[arg(
+        long,
+        global = true,
+        value_name = "EFFORT",
+        env = "PREHEAT_COMPILE_EFFORT",
+        default_value_t,
+        hide_env_values = true
+    )]
+    pub compile_effort: EffortChoice,
     /// Warm only by `preheat warmup`, never automatically; a run that has to compile says what it
     /// compiles
     #[arg(long, global = true)]
@@ -79,7 +109,8 @@ pub struct RuntimeArgs {
     pub tpu_warmup_enable: bool,
     /// Automatic warmup: how many times a freshly compiled program is run on zeros before the real
     /// run
-    #[arg(long, global = true, value_name = "N", default_value_t = Builder::DEFAULT_WARMUP_STEPS)]
+    #[arg(long, global = true, value_name = "N", default_value_t = RuntimeBuilder::DEFAULT_WARMUP_STEPS,
+          value_parser = number::whole(0..=u32::MAX))]
     pub tpu_warmup_steps: u32,
     /// Turn automatic warmup off
     #[arg(long, global = true)]
@@ -93,10 +124,11 @@ pub struct RuntimeArgs {
           num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub tpu_shape_padding: bool,
     /// The padding multiple in pixels; it must be a multiple of 8
-    #[arg(long, global = true, value_name = "PX", default_value_t = Builder::DEFAULT_PADDING_MULTIPLE_PX)]
+    #[arg(long, global = true, value_name = "PX", default_value_t = RuntimeBuilder::DEFAULT_PADDING_MULTIPLE_PX,
+          value_parser = number::from(0))]
     pub tpu_shape_padding_multiple: u64,
-    /// The dtype of a model's stages: auto, bf16, fp16 or fp32; auto is bf16 where the device
-    /// computes in it natively
+    /// The dtype of a model's stages: auto, bf16, fp16 or fp32; auto is bf16 if the device computes
+    /// in bf16 natively
     #[arg(long, global = true, value_name = "DTYPE", default_value_t = Precision::Auto)]
     pub precision: Precision,
     /// The dtype of the text encoders [default: --precision]
@@ -116,13 +148,14 @@ pub struct RuntimeArgs {
     /// cost and memory figures
     #[arg(long, global = true)]
     pub tpu_debug_metrics: bool,
-    /// Wait for the device after every N steps. With 0, wait only where a result is read; at most
+    /// Wait for the device after every N steps. With 0, wait only when a result is read; at most
     /// two steps are queued
     #[arg(
         long,
         global = true,
         value_name = "N",
         default_value_t = 0,
+        value_parser = number::whole(0..=u32::MAX),
         allow_negative_numbers = true
     )]
     pub tpu_sync_steps: u32,
@@ -130,9 +163,27 @@ pub struct RuntimeArgs {
     /// output
     #[arg(long, global = true, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-    /// Fail with exit status 3 instead of compiling
-    #[arg(long, global = true)]
-    pub require_warm: bool,
+    /// Keep a file up to date with the cache's statistics, for the textfile collector of
+    /// Prometheus' node exporter, which reads names that end in .prom
+    #[arg(long, global = true, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
+    /// Answer Prometheus at this address, at the path /metrics, while the command runs; a port
+    /// without an address can be reached from this machine only
+    #[arg(long, global = true, value_name = "ADDRESS", value_parser = listen_address)]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Fail with exit status 3 instead of compiling; with `full`, also fail if an executable is
+    /// warm only at a lower effort, whatever --compile-effort says
+    #[arg(
+        long,
+        global = true,
+        value_name = "EFFORT",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "any",
+        hide_possible_values = true
+    )]
+    pub require_warm: Option<RequireWarm>,
     /// If the padded size of a picture is not warm, compute it at the smallest warm size that
     /// covers it and crop it, provided that at most this percentage of the area is wasted (0 to
     /// 100). The same seed then gives another picture than at the picture's own size
@@ -143,16 +194,25 @@ pub struct RuntimeArgs {
     pub torch: TorchArgs,
 }
 
+/// What has to be warm under `--require-warm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RequireWarm {
+    /// What `--compile-effort` accepts.
+    Any,
+    /// An executable of the full effort.
+    Full,
+}
+
 /// The flags that act on libtorch's devices alone.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Devices of libtorch (cuda, mps, cpu)")]
 pub struct TorchArgs {
-    /// Compute in the requested precision even where the device's rule is to use another one, such
-    /// as fp32 on mps, or bf16 or fp16 on cpu
+    /// Compute in the requested precision even if the device's own rule overrules it, as it does
+    /// with fp32 on mps, and with bf16 and fp16 on cpu
     #[arg(long, global = true)]
     pub force_precision: bool,
-    /// Which weights leave the device: auto, none (all stay there), model (they come stage by
-    /// stage) or sequential (they come op by op)
+    /// Which weights leave the device: auto, none (all stay there), model (those of a stage are
+    /// there while it is needed) or sequential (those of an op are there while it runs)
     #[arg(long, global = true, value_name = "HOW", default_value_t = Offload::Auto)]
     pub offload: Offload,
     /// How much of the device's free memory `--offload auto` and `--batch auto` leave unused, such
@@ -170,31 +230,65 @@ pub struct TorchArgs {
 impl RuntimeArgs {
     /// Refuses `--force-recompile` together with `--require-warm`, which forbids compiles.
     pub(super) fn refuse_force(&self, force_recompile: bool) -> Result<(), CliError> {
-        if !(self.require_warm && force_recompile) {
+        if !(self.require_warm.is_some() && force_recompile) {
             return Ok(());
         }
         Err(CliError::Usage(
-            "--force-recompile compiles everything anew, and --require-warm lets nothing be compiled: leave one of them out".to_owned(),
+            "--force-recompile compiles everything anew, but --require-warm forbids compiling: \
+             leave one of them out"
+                .to_owned(),
         ))
     }
 
     /// Refuses a warmup with `--require-warm`, which forbids compiles.
     pub(super) fn refuse_warmup(&self) -> Result<(), CliError> {
-        if !self.require_warm {
+        if self.require_warm.is_none() {
             return Ok(());
         }
         Err(CliError::Usage(
-            "a warmup is there to compile, and --require-warm lets nothing be compiled: `preheat lookup` tells whether everything is warm"
+            "a warmup compiles, but --require-warm forbids compiling: `preheat lookup` tells \
+             whether everything is warm"
                 .to_owned(),
         ))
     }
 
-    /// A [`Builder`] set up as the flags say, except for [`Self::trace`]: the program that writes
-    /// the trace file passes its trace to [`Builder::trace`].
+    /// Begins to publish the statistics of the cache where [`Self::metrics_file`] and
+    /// [`Self::metrics_listen`] say, until the returned value is dropped. `None` if neither is set.
     ///
     /// # Errors
-    /// If no device has the name that [`Self::device`] gives.
-    pub fn builder(&self) -> Result<Builder, CliError> {
+    /// If the cache cannot be opened, the file cannot be written, or the address is taken.
+    pub fn publish(&self) -> Result<Option<Publisher>, CliError> {
+        let (file, listen) = (self.metrics_file.clone(), self.metrics_listen);
+        if file.is_none() && listen.is_none() {
+            return Ok(None);
+        }
+        let cache = self.builder()?.open_cache()?;
+        let to = match (&file, &listen) {
+            (Some(file), None) => file.display().to_string(),
+            (None, Some(address)) => address.to_string(),
+            _ => "the metrics file and address".to_owned(),
+        };
+        let publisher = Publisher::start(cache, PublishTo { file, listen })
+            .map_err(|cause| CliError::Publish { to, cause })?;
+        if let Some(address) = publisher.address() {
+            tracing::info!("metrics are served at http://{address}/metrics");
+            if !address.ip().is_loopback() {
+                tracing::warn!(
+                    "everyone who reaches {address} can read the names of models and sizes: \
+                     127.0.0.1 serves this machine alone"
+                );
+            }
+        }
+        Ok(Some(publisher))
+    }
+
+    /// A [`RuntimeBuilder`] set up as the flags say, except for [`Self::trace`]: the program that
+    /// writes the trace file passes its trace to [`RuntimeBuilder::trace`].
+    ///
+    /// # Errors
+    /// If no device has the name that [`Self::device`] gives, or the libtpu that [`Self::libtpu`]
+    /// gives is not here.
+    pub fn builder(&self) -> Result<RuntimeBuilder, CliError> {
         let tpu = match (self.tpu_enable, self.tpu_disable) {
             (true, _) => TpuSwitch::Enabled,
             (_, true) => TpuSwitch::Disabled,
@@ -202,7 +296,7 @@ impl RuntimeArgs {
         };
         let device: DeviceName = self.device.parse()?;
         let mut builder = Runtime::builder()
-            .device(device::Request { device, strict: self.strict_device, tpu })
+            .device(device::DeviceRequest { device, strict: self.strict_device, tpu })
             .stage_devices(StageDevices {
                 text_encoder: self.torch.text_encoder_device,
                 vae: self.torch.vae_device,
@@ -211,17 +305,32 @@ impl RuntimeArgs {
             .cache_shared(self.cache_shared)
             .cache_max_bytes(self.cache_max_size.bytes())
             .use_cache(self.tpu_compilation_cache)
-            .require_warm(self.require_warm)
+            .require_warm(self.require_warm.is_some())
             .manual_warmup(self.manual_warmup())
+            .compile_effort(self.effort())
             .sync_steps(usize::try_from(self.tpu_sync_steps).unwrap_or(usize::MAX))
-            .metrics(self.tpu_debug_metrics);
+            .metrics(self.tpu_debug_metrics)
+            .on_warning(|warning| tracing::warn!("{}", advised(warning)));
         if let Some(dir) = self.named_cache_dir() {
             builder = builder.cache_dir(dir);
+        }
+        if self.libtpu.is_some() && (device == DeviceName::Tpu || self.tpu_enable) {
+            let chosen = choose_libtpu(self.libtpu.as_ref(), &PluginSearch::from_process())?;
+            builder =
+                chosen.into_iter().fold(builder, |builder, libtpu| builder.plugin(libtpu.path));
         }
         for dir in &self.cache_fallback {
             builder = builder.cache_fallback(dir);
         }
         Ok(builder)
+    }
+
+    /// The effort that is asked for.
+    fn effort(&self) -> EffortChoice {
+        match self.require_warm {
+            Some(RequireWarm::Full) => CompileEffort::Full.into(),
+            _ => self.compile_effort,
+        }
     }
 
     /// The cache's folder, if a flag or the environment names one.
@@ -230,7 +339,7 @@ impl RuntimeArgs {
     }
 
     /// A builder of a pipeline, set up as the flags say.
-    pub fn pipeline(&self) -> crate::pipeline::Builder {
+    pub fn pipeline(&self) -> preheat_diffusion::pipeline::PipelineBuilder {
         let mut builder = Pipeline::builder()
             .offload(self.torch.offload)
             .padding_multiple_px(self.padding_multiple_px())
@@ -301,4 +410,12 @@ impl RuntimeArgs {
     pub fn manual_warmup(&self) -> bool {
         self.tpu_manual_warmup || self.tpu_warmup_enable
     }
+}
+
+/// Reads an IP address with a port, such as `127.0.0.1:9464`. A port alone means 127.0.0.1.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let port = || text.parse().ok().map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)));
+    text.parse().ok().or_else(port).ok_or_else(|| {
+        "give an IP address with a port, such as 127.0.0.1:9464, or a port alone".to_owned()
+    })
 }

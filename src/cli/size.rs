@@ -1,11 +1,11 @@
 //! How are sizes and ages written on the command line? As a number and a unit, such as `500MB`,
-//! `10GiB` or `30d`.
+//! `10GiB` or `30d`. A size without a unit is in bytes.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A number of bytes: `4096`, `500MB` (thousands), `10GiB` or `10G` (1024s).
+/// A number of bytes: `4096`, `500MB` (in powers of 1000), `10GiB` or `10G` (in powers of 1024).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(u64);
 
@@ -36,8 +36,9 @@ impl FromStr for Size {
                 _ => None,
             }
         };
-        let bytes =
-            quantity(text, unit).ok_or("a size is a number with a unit, such as 500MB or 10GiB")?;
+        let bytes = quantity(text, unit).ok_or(
+            "a size is a number with a unit, such as 500MB or 10GiB, or a number of bytes",
+        )?;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -71,12 +72,12 @@ impl FromStr for Age {
             _ => None,
         };
         let seconds = quantity(text, unit).ok_or(WORDS)?;
-        // The limit is a thousand years: no time in a record is further back.
+        // The limit is about a thousand years: no time in a record is further back.
         Duration::try_from_secs_f64(seconds.min(3.2e10)).map(Self).map_err(|_| WORDS.to_owned())
     }
 }
 
-/// The number in front of a unit, times what the unit stands for.
+/// The number in front of a unit, times the value of the unit.
 fn quantity(text: &str, unit: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     let text = text.trim();
     let digits = text.find(|at: char| !at.is_ascii_digit() && at != '.').unwrap_or(text.len());

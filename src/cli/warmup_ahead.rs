@@ -4,13 +4,16 @@
 use preheat_cache::Source;
 
 use super::args::WarmupArgs;
-use super::output::{line, seconds, table};
+use super::cache::with_effort;
+use super::context::Context;
+use super::errors::with_causes;
+use super::output::{line, peak, seconds, table};
 use super::program::{FailedStage, program_name, read_program};
-use super::warmup::{print_metrics, print_reports, print_requests, requests};
-use super::{CliError, Context, Status, run};
-use crate::device::Target;
-use crate::pipeline::{Precompile, Precompiled, precompile_programs};
-use crate::runtime::{self, Graph, Runtime, StageReport};
+use super::warmup_here::{print_metrics, print_reports, print_requests, requests};
+use super::{CliError, Status, run};
+use preheat_diffusion::pipeline::{Precompile, Precompiled, precompile_programs};
+use preheat_runtime::device::Target;
+use preheat_runtime::{Graph, Runtime, StageReport};
 
 pub(super) fn of_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
     args.signature.picture.refuse_automatic_batch()?;
@@ -24,7 +27,7 @@ pub(super) fn of_model(context: &Context, args: &WarmupArgs) -> Result<Status, C
     let failed: Vec<FailedStage> = done.iter().flat_map(failures).collect();
     if context.json {
         let plans = done.iter().map(|one| (&one.plan, one.stages.clone())).collect();
-        print_requests(context, &runtime, plans, failed)?;
+        print_requests(context, &runtime, plans, failed, Vec::new())?;
     } else {
         print(&runtime, pipeline.model_id(), &done)?;
         print_failures(&failed)?;
@@ -66,7 +69,7 @@ pub(super) fn of_programs(
                     stage: Graph::DEFAULT_STAGE.to_owned(),
                     padded_size: asked.size.padded_size,
                     batch_size: asked.signature.batch_size,
-                    reason: in_words(&error),
+                    reason: with_causes(&error),
                 });
                 errors.push(error);
             }
@@ -75,7 +78,7 @@ pub(super) fn of_programs(
     runtime.flush();
     context.shown.finish();
     if context.json {
-        print_reports(context, &runtime, first, &reports, failed)?;
+        print_reports(context, &runtime, first, &reports, failed, Vec::new())?;
     } else {
         let mut rows = table(&["program", "graph", "how", "peak memory"]);
         for report in &reports {
@@ -101,7 +104,7 @@ fn failures(one: &Precompiled) -> impl Iterator<Item = FailedStage> + '_ {
         stage: stage.clone(),
         padded_size: Some(one.plan.sizes.padded),
         batch_size: one.plan.signature.batch_size,
-        reason: in_words(error),
+        reason: with_causes(error),
     })
 }
 
@@ -116,15 +119,9 @@ fn print_failures(failed: &[FailedStage]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// An error with its causes, in one line.
-fn in_words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 /// How the command ends. The first of several errors is reported, because they most often have the
 /// same cause.
-fn ended(errors: Vec<runtime::Error>, of: usize) -> Result<Status, CliError> {
+fn ended(errors: Vec<preheat_runtime::Error>, of: usize) -> Result<Status, CliError> {
     let failed = errors.len();
     match errors.into_iter().next() {
         None => Ok(Status::Done),
@@ -139,7 +136,8 @@ fn print(runtime: &Runtime, model_id: &str, done: &[Precompiled]) -> Result<(), 
         let (size, batch) =
             (format!("{width}x{height}"), one.plan.signature.batch_size.to_string());
         for report in &one.stages {
-            let (stage, graph) = (report.stage.clone(), report.graph_key.short());
+            let stage = with_effort(&report.stage, Some(report.effort));
+            let graph = report.graph_key.short();
             rows.add_row([
                 size.clone(),
                 batch.clone(),
@@ -171,14 +169,6 @@ fn how_it_came(report: &StageReport) -> String {
         Source::Memory | Source::Disk => "already there".to_owned(),
         Source::Fallback => "already there, in a fallback".to_owned(),
     }
-}
-
-/// The peak memory of the compile; empty if nothing was compiled or the system does not report it.
-pub(super) fn peak(report: &StageReport) -> String {
-    if report.compile_peak_bytes == 0 {
-        return String::new();
-    }
-    indicatif::HumanBytes(report.compile_peak_bytes).to_string()
 }
 
 /// How many graphs were compiled for the target, how long that took, and how many the cache had.

@@ -8,16 +8,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::{BatchSize, ModelArgs, WarmupArgs};
+use super::context::Context;
 use super::errors::with_causes;
 use super::output::{document, line};
-use super::warmup::warm_one;
-use super::{CliError, Context, Status};
-use crate::device::Target;
-use crate::evidence::{Manifest, ManifestModel};
-use crate::pipeline::{Precision, TextToImage};
+use super::warmup_one::warm_one;
+use super::{CliError, Status};
+use preheat_diffusion::evidence::{Manifest, ManifestModel};
+use preheat_diffusion::pipeline::{Precision, TextToImage};
+use preheat_runtime::device::Target;
 
-/// The JSON of each warmup, in the order of the manifest. A warmup that failed has at least the
-/// description of what was asked for, and an `error`.
+/// The JSON of each warmup, in the order of the manifest. The JSON of a failed warmup has an
+/// `error`, and at least a description of the request.
 #[derive(Serialize)]
 struct Tables {
     tables: Vec<Value>,
@@ -37,7 +38,7 @@ pub(super) fn of_manifest(
     let documents = Arc::new(Mutex::new(Vec::new()));
     let (mut tables, mut of, mut errors) = (Vec::new(), 0, Vec::new());
     for model in &manifest.models {
-        let context = with_precisions(context, model, &documents);
+        let context = with_settings(context, model, &documents);
         for one in warmups(model, args) {
             of += 1;
             if !context.json {
@@ -74,7 +75,7 @@ pub(super) fn of_manifest(
     }
 }
 
-/// The description of what a failed warmup was asked to warm.
+/// The description of the request of a failed warmup.
 fn asked(model: &ManifestModel, one: &WarmupArgs) -> Value {
     json!({
         "model": model.folder,
@@ -107,7 +108,11 @@ fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
     for target in targets {
         for (guided, negative_prompt) in model.kinds() {
             let mut one = WarmupArgs {
-                model: ModelArgs { model: model.folder.clone(), variant: model.variant.clone() },
+                model: ModelArgs {
+                    model: model.folder.clone(),
+                    variant: model.variant.clone(),
+                    ..ModelArgs::default()
+                },
                 resolutions: model.sizes.clone(),
                 aot: target.cloned(),
                 jobs: args.jobs,
@@ -125,9 +130,9 @@ fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
     all
 }
 
-/// The context of a warmup: the precisions that the table gives replace those of the flags, and the
+/// The context of a warmup: the settings that the table gives replace those of the flags, and the
 /// JSON is collected for one document at the end.
-fn with_precisions(
+fn with_settings(
     context: &Context,
     model: &ManifestModel,
     documents: &Arc<Mutex<Vec<Value>>>,
@@ -141,6 +146,7 @@ fn with_precisions(
     flags.denoiser_precision = own.denoiser.or(flags.denoiser_precision);
     flags.vae_precision = own.vae.or(flags.vae_precision);
     flags.tpu_autocast_bf16 &= own.autocast;
+    flags.compile_effort = model.compile_effort.unwrap_or(flags.compile_effort);
     context
 }
 

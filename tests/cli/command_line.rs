@@ -1,5 +1,5 @@
-//! Does the command line do what it says? Its JSON, signals, statistics and flags, through the
-//! binary over the test plugin.
+//! Does the command line do what it says? The tests check its JSON, signals, statistics and flags,
+//! with the binary over the test plugin.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -16,7 +16,7 @@ use support::{Lab, Ran};
 
 const SIZE: &str = "--model-id m --width 1000 --height 1000 --cfg-scale 7.5 --scheduler euler --steps 20 --dtype bf16";
 
-/// A lab with a program in it.
+/// A test environment (`Lab`) with a program in it.
 fn lab() -> (Lab, PathBuf) {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
@@ -44,8 +44,8 @@ fn stats(lab: &Lab) -> Value {
 
 const RUN: &str =
     "device signature requested_size padded_size crop_origin stages timings images warnings";
-const STAGE: &str =
-    "model_id stage graph_key source match compile_seconds compile_peak_bytes load_seconds";
+const STAGE: &str = "model_id stage graph_key source match compile_seconds compile_peak_bytes \
+                     load_seconds wait_seconds effort";
 
 #[test]
 fn json_of_a_program_run_has_the_names_of_the_contract() {
@@ -126,7 +126,7 @@ fn json_of_a_lookup_has_the_names_of_the_contract() {
     assert_names(&empty, "verdict stages");
     assert_names(
         &empty["stages"][0],
-        "model_id stage verdict match graph_key expected_compile_seconds nearest",
+        "model_id stage verdict match graph_key expected_compile_seconds effort nearest",
     );
     assert_eq!(
         (&empty["verdict"], &empty["stages"][0]["verdict"]),
@@ -137,16 +137,19 @@ fn json_of_a_lookup_has_the_names_of_the_contract() {
     assert_eq!(hit["verdict"], "hit");
     assert_names(
         &hit["stages"][0],
-        "model_id stage verdict match graph_key expected_compile_seconds nearest",
+        "model_id stage verdict match graph_key expected_compile_seconds effort nearest",
     );
     let partial = lookup().arg("--program").arg(&square).run().ended(3).json();
     assert_eq!(partial["verdict"], "partial");
     let miss = &partial["stages"][1];
-    assert_names(miss, "model_id stage verdict match graph_key expected_compile_seconds nearest");
+    assert_names(
+        miss,
+        "model_id stage verdict match graph_key expected_compile_seconds effort nearest",
+    );
     assert_names(&miss["nearest"], "graph_key differences");
     assert_names(&miss["nearest"]["differences"][0], "field have want");
     assert_eq!(miss["nearest"]["graph_key"], hit["stages"][0]["graph_key"]);
-    // The look-up goes by the signature alone, without the program.
+    // Without the program, the look-up uses only the signature.
     let by_name =
         lab.preheat(&lab.sim()).words("--json lookup --model-id double").run().done().json();
     assert_eq!(
@@ -161,7 +164,9 @@ fn json_of_a_lookup_has_the_names_of_the_contract() {
 fn json_of_the_cache_has_the_names_of_the_contract() {
     let (lab, program) = lab();
     let expected = "entries cached_signatures stored_bytes uncompressed_bytes hits misses compiles failed_compiles \
-        single_flight_waits compile_seconds compile_seconds_saved load_seconds evictions quarantined by_device since";
+        single_flight_waits compile_seconds compile_seconds_saved load_seconds evictions \
+        quarantined by_device requests \
+        warming since";
     std::fs::create_dir(lab.cache()).unwrap();
     assert_names(&stats(&lab), expected);
     lab.preheat(&lab.sim()).words("program compile").arg(&program).run().done();
@@ -175,7 +180,8 @@ fn json_of_the_cache_has_the_names_of_the_contract() {
     let list = lab.bare().words("--json cache list").run().done().silent().json();
     assert_names(
         &list[0],
-        "graph_key stage model_id signature_digests target dtype stored_bytes compile_seconds created last_used hits pinned",
+        "graph_key stage model_id signature_digests target dtype effort stored_bytes \
+         compile_seconds created last_used hits pinned",
     );
     assert_eq!((&list[0]["target"], &list[0]["pinned"]), (&"xla-cpu".into(), &false.into()));
 }
@@ -270,7 +276,7 @@ fn the_cache_commands_do_what_they_say() {
     let cache = |words: &str| lab.bare().words("cache").words(words).run();
     std::fs::create_dir(lab.cache()).unwrap();
     assert!(cache("list").done().stdout.contains("empty"));
-    assert_eq!(std::fs::read_dir(lab.cache()).unwrap().count(), 0, "asking makes nothing");
+    assert_eq!(std::fs::read_dir(lab.cache()).unwrap().count(), 0, "`list` makes no file");
     let square = lab.file("square.mlir", SQUARE);
     for program in [&program, &square] {
         lab.preheat(&lab.sim()).words("program compile").arg(program).words(SIZE).run().done();
@@ -299,12 +305,12 @@ fn the_cache_commands_do_what_they_say() {
         let record = lab.bare().words("--json cache show").arg(key).run().done().json();
         assert_eq!((&record["graph_key"], &record["version"]), (&key.into(), &1.into()));
     }
-    assert!(cache("stats").done().stdout.contains("compiled graphs"));
-    assert_eq!(stats(&lab)["compiles"], 2);
+    assert!(cache("stats").done().stdout.contains("entries"));
+    assert_eq!(stats(&lab)["warming"]["compiles"], 2);
     cache("zero-stats").done();
     let zeroed = stats(&lab);
     assert_eq!(
-        (&zeroed["compiles"], &zeroed["misses"], &zeroed["entries"]),
+        (&zeroed["warming"]["compiles"], &zeroed["misses"], &zeroed["entries"]),
         (&0.into(), &0.into(), &2.into())
     );
     let cleared = lab.bare().words("--json cache clear --yes").run().done().json();
@@ -533,7 +539,7 @@ fn manual_warmup_is_silent_once_warm() {
     assert_eq!((lab.compiles(), lab.executes()), (1, 2));
 }
 
-/// jemalloc uses the options that src/main.rs sets, as its own statistics show.
+/// The statistics that jemalloc prints show that it uses the options that src/main.rs sets.
 #[test]
 fn the_allocator_has_the_options_of_the_binary() {
     let said =
@@ -608,10 +614,11 @@ fn auto_takes_the_tpu_where_there_is_one_and_says_why() {
         run.words("program compile").arg(&program).run().done().json()
     };
     assert_eq!(run("")["device"]["selected"], "tpu");
-    assert_eq!(run("--tpu-enable")["device"]["reason"], "--tpu-enable");
+    assert_eq!(run("--tpu-enable")["device"]["reason"], "a TPU is required");
     let disabled = run("--tpu-disable");
     assert_eq!(disabled["device"]["selected"], "xla-cpu");
-    assert!(disabled["device"]["reason"].as_str().unwrap().contains("--tpu-disable"), "{disabled}");
+    let reason = disabled["device"]["reason"].as_str().unwrap();
+    assert!(reason.contains("the use of TPUs is switched off"), "{disabled}");
 }
 
 #[test]
@@ -623,7 +630,11 @@ fn quiet_says_nothing_and_verbose_says_why_it_missed() {
     };
     run("--quiet", &program).silent();
     let said = run("--verbose", &square).says(&["miss", "program", "compiling"]);
-    assert!(!said.stderr.contains('\u{1b}'), "colours where nobody sees them: {}", said.stderr);
+    assert!(
+        !said.stderr.contains('\u{1b}'),
+        "colours in output that is not a terminal: {}",
+        said.stderr
+    );
     assert!(run("--verbose --color always", &square).stderr.contains('\u{1b}'));
     lab.bare().arg("--help").run().done().silent();
     assert!(lab.bare().arg("--version").run().done().stdout.starts_with("preheat "));

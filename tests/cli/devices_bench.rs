@@ -1,5 +1,6 @@
-//! Do `preheat devices bench` and `devices tune` measure what they say? On XLA's devices, through
-//! the binary over the test plugin. The tests on libtorch's devices are in `tests/torch_runs/`.
+//! Do `preheat devices bench` and `devices tune` measure what they say? The tests measure XLA's
+//! devices, with the binary over the test plugin. The tests on libtorch's devices are in
+//! `tests/torch_runs/`.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -12,10 +13,10 @@ use pjrt_sim::{Event, Place, Sim, When};
 use serde_json::{Value, json};
 use support::demo::{demo_model, denoiser_runs};
 use support::lab::until;
+use support::schema::assert_matches;
 use support::{Lab, Preheat, Ran, xla_cpu_plugin};
 
-/// `preheat` on the demo model, on a machine without libtorch. The subcommand is the last of the
-/// words.
+/// `preheat` with these words on the demo model, as on a machine without libtorch.
 fn command(lab: &Lab, sim: &Sim, words: &str) -> Preheat {
     lab.quick(sim)
         .env("PREHEAT_TORCH_BACKEND", "/nowhere")
@@ -24,7 +25,7 @@ fn command(lab: &Lab, sim: &Sim, words: &str) -> Preheat {
         .arg(demo_model())
 }
 
-/// `preheat --json devices bench` with two steps and these words.
+/// Runs `preheat --json devices bench` with two steps, and with `words` as further arguments.
 fn bench(lab: &Lab, sim: &Sim, words: &str) -> Ran {
     command(lab, sim, "--json devices bench")
         .words("--scheduler euler --steps 2")
@@ -54,6 +55,7 @@ fn a_device_twice_agrees_with_itself_and_compiles_once() {
         lab.counting(|| bench(&lab, &lab.sim(), "--devices xla-cpu,xla-cpu").done());
     assert_eq!(compiles, 3, "the demo model has three stages");
     let document = ran.json();
+    assert_matches("devices_bench", &document);
     assert_eq!(
         (&document["model_id"], &document["requested_size"]),
         (&"demo-model".into(), &json!([64, 64]))
@@ -99,9 +101,9 @@ fn a_device_that_strays_past_the_bound_is_an_error_with_the_figures() {
     let words = "--devices xla-cpu --precision bf16";
     let ran = bench(&lab, &lab.sim(), &format!("{words} --min-psnr 90")).ended(1);
     let ran = ran.says(&[
-        "too far from xla-cpu in float32",
-        "xla-cpu has ",
-        "90 dB are the least",
+        "differ too much from the picture of xla-cpu in float32",
+        "the PSNR of xla-cpu is ",
+        "at least 90 dB are required",
         "hint: --min-psnr",
     ]);
     let document = ran.json();
@@ -115,7 +117,7 @@ fn a_device_that_strays_past_the_bound_is_an_error_with_the_figures() {
     assert!(agreement["largest_difference"].as_f64().unwrap() > 1e-4, "{agreement}");
     assert!(ran.stderr.contains(&format!("{decibels:.1} dB")), "{}", ran.stderr);
 
-    // By the limit for bfloat16 the picture is near enough. Everything is warm by now, including
+    // The picture is near enough for the limit of bfloat16. Everything is warm by now, including
     // the reference.
     let table = command(&lab, &lab.no_compiles(), "devices bench --scheduler euler --steps 2")
         .words(words)
@@ -170,7 +172,7 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         ("--devices xla-cpu,xla-cuda", 1, "device `xla-cuda` cannot be used"),
         ("--devices xla-cpu,cpu", 1, "device `cpu` runs through libtorch, which cannot be used"),
         ("--devices xla-cpu --min-psnr -3", 2, "--min-psnr"),
-        ("--devices xla-cpu --min-psnr NaN", 2, "not a number of decibels"),
+        ("--devices xla-cpu --min-psnr NaN", 2, "give a number of decibels, 0 or more"),
         ("--devices xla-cpu --batch auto", 2, "--batch auto"),
         ("--devices xla-cpu --batch 1,2", 2, "--batch takes one number"),
         ("--devices xla-cpu --trace t.json", 2, "--trace"),
@@ -214,7 +216,8 @@ fn a_device_that_fails_keeps_no_other_from_being_measured() {
         .env("PREHEAT_TORCH_BACKEND", "/nowhere");
     let words = "--json devices bench --devices tpu,xla-cpu --scheduler euler --steps 2 --model";
     let ran = broken.words(words).arg(demo_model()).run().ended(1);
-    let ran = ran.says(&["device `tpu` could not be measured: its process ended with status 1"]);
+    let ran =
+        ran.says(&["device `tpu` could not be measured: the child process ended with status 1"]);
     let document = ran.json();
     assert_eq!(
         (&rows(&document)[0]["device"], &rows(&document)[0]["measured"]),
@@ -280,7 +283,7 @@ fn an_interrupted_bench_prints_nothing_and_leaves_no_process() {
         assert_eq!(
             std::fs::read_dir(lab.path("temporary")).unwrap().count(),
             0,
-            "its folder is left"
+            "the temporary folder of the measuring process is left"
         );
     }
 }
@@ -299,10 +302,10 @@ fn a_bench_that_is_killed_takes_the_measuring_process_along() {
     going_on.signal("KILL");
     assert_eq!(going_on.wait().status, None);
     until("the end of the measuring process", || !is_running(child));
-    assert_eq!(std::fs::read_dir(lab.path("temporary")).unwrap().count(), 0, "its folder is left");
+    assert_eq!(std::fs::read_dir(lab.path("temporary")).unwrap().count(), 0, "a folder is left");
 }
 
-/// Whether a process exists and is no zombie.
+/// Whether a process exists and is not a zombie.
 #[cfg(unix)]
 fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
@@ -314,6 +317,7 @@ fn tuning_runs_each_batch_and_advises_the_fastest() {
     let lab = Lab::new();
     let words = "--json devices tune --most 2 --scheduler euler --steps 50";
     let document = command(&lab, &lab.sim(), words).run().done().json();
+    assert_matches("devices_tune", &document);
     assert_eq!((&document["model_id"], &document["steps"]), (&"demo-model".into(), &50.into()));
     let [device] = &rows(&document)[..] else { panic!("{document}") };
     assert_eq!(
@@ -336,16 +340,16 @@ fn tuning_runs_each_batch_and_advises_the_fastest() {
         rate(a).total_cmp(&rate(b))
     });
     assert_eq!(device["best"]["batch"], best.unwrap()["batch"]);
-    // Each batch runs one step on zeros and five steps of the request, whatever its number of
-    // steps.
+    // Each batch runs one step on zeros and five steps of the request, although the request has
+    // fifty steps.
     assert_eq!((denoiser_runs(&lab.log()), lab.compiles()), (2 * (1 + 5), 3 + 1));
 }
 
 #[test]
 fn a_batch_that_runs_out_of_memory_ends_the_climb() {
     let lab = Lab::new();
-    // A single picture takes three executions on zeros, two prompts, five steps and a decoding.
-    // After these the device has no memory left.
+    // A single picture takes eleven executions: three on zeros, two for prompts, five steps and a
+    // decoding. From the twelfth on, the device has no memory left.
     let full = |log: &str| {
         let sim = Sim::new(xla_cpu_plugin()).log(lab.path(log));
         sim.out_of_memory(Place::Execute, When::From(3 + 2 + 5 + 1 + 1))

@@ -1,4 +1,4 @@
-//! Are request logs, audits and plans right? Through the binary over the test plugin, and over ten
+//! Are request logs, audits and plans right? The tests use the binary over the test plugin, and ten
 //! thousand made-up requests.
 
 #![cfg(feature = "cli")]
@@ -14,16 +14,20 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use pjrt_sim::Event;
-use preheat::evidence::costs::guess;
-use preheat::evidence::planner::{Budget, Candidate, Cost, GraphCost, Problem, Wanted, joins};
-use preheat::evidence::{LogWriter, LoggedRequest, Manifest, ManifestModel, RequestLog, Shape};
+use preheat_diffusion::evidence::costs::guess;
+use preheat_diffusion::evidence::planner::{
+    Budget, Candidate, Cost, GraphCost, Problem, Wanted, joins,
+};
+use preheat_diffusion::evidence::{
+    LogWriter, LoggedRequest, Manifest, ManifestModel, RequestLog, Shape,
+};
 use serde_json::{Value, json};
 use support::demo::{copy_folder, demo_model};
 use support::lab::library;
 use support::random_model::{self, Weights};
 use support::{Lab, Preheat, Ran};
 
-/// A lab in whose cache the demo model is warm at 64x64, guided.
+/// A test environment (`Lab`) in whose cache the demo model is warm at 64x64 with guidance.
 fn warm_lab() -> Lab {
     static WARM: OnceLock<PathBuf> = OnceLock::new();
     let warm = WARM.get_or_init(|| {
@@ -40,7 +44,7 @@ fn warm_lab() -> Lab {
     lab
 }
 
-/// `preheat` with these words on the demo model, where nothing can be compiled.
+/// `preheat` with these words on the demo model. Every compile fails.
 fn command(lab: &Lab, words: &str) -> Preheat {
     lab.quick(&lab.no_compiles()).words(words).arg("--model").arg(demo_model())
 }
@@ -63,7 +67,7 @@ fn a_run_appends_its_request_without_its_prompts() {
             "run --log-requests log.jsonl --steps 2 --prompt seven --negative-prompt blurry --width 60 --height 64",
         )
     };
-    // Both runs go on at once, so that both append to one file.
+    // Both runs append to the same file at the same time.
     let (one, other) =
         (run().arg("--output").arg("1.png").start(), run().arg("--output").arg("2.png").start());
     one.wait().done();
@@ -93,7 +97,7 @@ fn a_run_appends_its_request_without_its_prompts() {
     }
     let refused = &log.requests[2].1;
     assert_eq!((refused.warm, refused.seconds, refused.batch_size), (Some(false), None, 2));
-    // All three requests are judged by the store that served them.
+    // The audit uses the store that served the requests: it can serve two of the three.
     let audited = audit(&lab, "", &lab.path("log.jsonl")).ended(3).json();
     assert_eq!(
         (&audited["requests"], &audited["hits"], &audited["pixel_seconds"]["from_log"]),
@@ -216,8 +220,8 @@ fn an_audit_of_three_thousand_sizes_builds_no_graph() {
         .map(|index| json!({"width": 64 * (1 + index % 55), "height": 64 * (1 + index / 55)}))
         .collect();
     let log = lab.file("sizes.jsonl", lines(&sizes));
-    // The requests need one text encoder, and a denoiser and a decoder for each size. Level 1 knows
-    // those of the first size, and nobody has the others.
+    // The requests need one text encoder, and a denoiser and a decoder for each size. Level 1 finds
+    // the graphs of the first size; the other graphs were never compiled.
     let ran =
         audit(&lab, "-vv", &log).ended(3).says(&["looked up requests=3000 graphs=6001 built=0"]);
     let audited = ran.json();
@@ -357,7 +361,8 @@ impl Service {
     }
 
     /// The least cost that any of these lists of sizes reaches within the budget. Each size is
-    /// warmed for the most frequent kinds of requests, and the number of kinds is the best one.
+    /// warmed for the most frequent kinds of requests. Every number of kinds is tried, and the best
+    /// result counts.
     fn best_of_lists(&self, lists: &[Vec<[u64; 2]>]) -> f64 {
         let mut kinds: BTreeMap<Shape, u64> = BTreeMap::new();
         for wanted in &self.problem.wanted {
@@ -393,7 +398,7 @@ impl Service {
         sizes.into_iter().map(|(size, _)| size).collect()
     }
 
-    /// The most frequent shapes, as many as fit.
+    /// How many of the most frequent shapes fit, at most `most`, and the cost of a plan with them.
     fn most_wanted(&self, most: usize) -> (usize, f64) {
         let mut wanted: Vec<&Wanted> = self.problem.wanted.iter().collect();
         wanted.sort_by_key(|wanted| std::cmp::Reverse(wanted.requests));
@@ -459,7 +464,7 @@ fn a_plan_for_ten_thousand_requests_beats_every_fixed_list_of_as_many_sizes() {
             sizes.len()
         );
         assert!(plan < most && plan < preset && plan < wanted && plan < nothing);
-        let Cost { compile_wait_seconds, padding_seconds } = choice.cost;
+        let Cost { compile_wait_seconds, padding_seconds, .. } = choice.cost;
         assert!(compile_wait_seconds >= 0.0 && padding_seconds >= 0.0);
     }
 }
@@ -494,12 +499,13 @@ fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     assert_eq!(compiles, 0, "a second warmup compiles nothing");
     let audited = audit(&lab, "--requests-per-store 200", &log).ended(3).json();
     assert_eq!((&audited["requests"], &audited["damaged_lines"]), (&10_000.into(), &json!([])));
-    assert_eq!(audited["hits"], plan["served"], "the plan foretold it");
+    assert_eq!(audited["hits"], plan["served"], "the plan predicted it");
     // A second plan counts warm sizes as free, and serves at least as many requests.
     let again = command(&lab, words).arg("--requests").arg(&log).run().done().json();
     assert!(number(&again["served"]) >= number(&plan["served"]));
 
-    // For comparison: as many sizes from the list for Stable Diffusion 1.5, one picture at a time.
+    // For comparison, another store is warmed for the same number of sizes from the list for Stable
+    // Diffusion 1.5, with one picture per request.
     let other = Lab::new();
     let sizes: BTreeSet<_> =
         planned.iter().map(|request| (request.width, request.height)).collect();
@@ -545,7 +551,7 @@ fn a_manifest_is_warmed_for_hardware_that_is_not_here() {
     assert_eq!(lab.compiles(), 3);
     let audited = audit().done().json();
     assert_eq!((&audited["verdict"], &audited["bases"]["measured"]), (&"hit".into(), &3.into()));
-    // For the device that is here nothing is warm.
+    // Nothing is warm for the device of this machine.
     command(&lab, "audit --requests log.jsonl").run().ended(3);
     assert_eq!(lab.compiles(), 3);
 }
@@ -561,7 +567,7 @@ fn a_manifest_that_is_wrong_is_told_before_anything_is_compiled() {
     let warmup = |words: &str| lab.quick(&lab.sim()).words("warmup --manifest").words(words).run();
     warmup("wrong.toml")
         .ended(2)
-        .says(&["error: wrong.toml, line 3: batches: 0 is none of what is allowed: numbers of"]);
+        .says(&["error: wrong.toml, line 3: batches: 0 is not allowed: give numbers of"]);
     warmup("none.toml")
         .ended(1)
         .says(&["error: reading the manifest none.toml failed: No such file"]);
@@ -602,7 +608,7 @@ fn a_cache_that_is_only_read_is_evidence_too() {
     let fallback = format!("--cache-dir elsewhere --cache-fallback {}", lab.cache().display());
     for words in ["--cache-read-only", &fallback] {
         assert_eq!(audit(&lab, words, &own).done().json()["verdict"], "hit");
-        // The times that the store measured are known, too.
+        // The compile times that the store recorded are used, too.
         let audited = audit(&lab, words, &larger).ended(3).json();
         assert_eq!(audited["bases"], json!({"measured": 2, "alike": 1, "guessed": 0}), "{words}");
         // 56x64 is cold. 64x64 would serve it, although no request asks for that size.

@@ -1,5 +1,5 @@
-//! What does a flag mean that is given twice, or whose value is free text, a missing device or a
-//! missing folder? Through the binary.
+//! What does a flag mean if it is given twice, or if its value is free text, a missing device or a
+//! missing folder? The tests use the binary.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -23,8 +23,59 @@ fn commands(of: &Command, words: &[String], found: &mut Vec<(Vec<String>, Comman
     }
 }
 
-/// Gives two different values to each option. The first value is valid for the parser, so that only
-/// its use could refuse it.
+/// If a value is not a number, Rust's own error messages do not say what is expected. So no option
+/// may show them.
+#[test]
+fn no_option_speaks_of_digits_that_are_invalid() {
+    let mut root = Cli::command();
+    root.build();
+    let mut all = Vec::new();
+    commands(&root, &[], &mut all);
+    let mut numbers = 0;
+    for (words, command) in all {
+        let values = command.get_arguments().filter_map(|argument| argument.get_long());
+        for (name, value) in values.flat_map(|name| {
+            ["many", "", "99999999999999999999999999"].map(|value| (name.to_owned(), value))
+        }) {
+            let line = ["preheat".to_owned()].into_iter().chain(words.clone());
+            let line = line.chain([format!("--{name}={value}")]);
+            let Err(error) = root.clone().try_get_matches_from(line) else { continue };
+            let said = error.to_string();
+            numbers += usize::from(said.contains("give a "));
+            for own in
+                ["invalid digit", "invalid float", "too large to fit", "cannot parse", "is not in "]
+            {
+                assert!(!said.contains(own), "{words:?} --{name}={value}: {said}");
+            }
+        }
+    }
+    assert!(numbers > 20, "{numbers}");
+}
+
+#[test]
+fn help_is_a_command_too() {
+    let preheat = |words: &str| Lab::new().bare().words(words).run();
+    let help = preheat("help").done();
+    assert!(help.stdout.contains("Usage: preheat") && help.stdout.contains("warmup"));
+    let run = preheat("help run").done();
+    assert!(run.stdout.contains("--negative-prompt"), "{}", run.stdout);
+    let stats = preheat("help cache stats").done();
+    assert!(stats.stdout.contains("Usage: preheat cache stats"), "{}", stats.stdout);
+    preheat("help nonsense").ended(2).says(&["nonsense"]);
+}
+
+#[test]
+fn a_command_below_another_one_is_pointed_to() {
+    let preheat = |words: &str| Lab::new().bare().words(words).run();
+    preheat("stats").ended(2).says(&["tip: `preheat cache stats` is there"]);
+    preheat("--json stat").ended(2).says(&["tip: `preheat cache stats` is there"]);
+    preheat("install tpu").ended(2).says(&["tip: `preheat plugins install` is there"]);
+    preheat("wramup").ended(2).says(&["'warmup'"]);
+}
+
+/// Gives each option twice, and asserts that the parser does not reject the repetition. Then gives
+/// some options different values, and asserts that the last value counts. Some of the earlier
+/// values would make the command fail if they were used.
 #[test]
 fn of_an_option_that_is_given_twice_the_last_one_counts_and_lists_stay_lists() {
     let mut root = Cli::command();
@@ -102,7 +153,7 @@ fn a_preset_belongs_to_a_model_that_is_named() {
     let lab = Lab::new();
     for preset in ["sd15", "sdxl"] {
         let warmup = lab.preheat(&lab.no_compiles()).words("warmup --preset").arg(preset);
-        warmup.run().ended(2).says(&["--model <DIR>"]);
+        warmup.run().ended(2).says(&["--model <DIR|FILE>"]);
     }
     assert_eq!(lab.compiles(), 0);
 }
@@ -141,8 +192,8 @@ fn a_cache_folder_that_is_not_there_is_said() {
     ] {
         ask.run().ended(3).says(&["there is no cache at ./cahce: the folder is not there"]);
     }
-    assert!(!lab.path("cahce").exists(), "who asks makes no folder");
-    // The default folder, which nobody named, is made when the first object is stored.
+    assert!(!lab.path("cahce").exists(), "a command that only reads makes no folder");
+    // It is no error that the default folder, which nobody named, does not exist yet.
     let home = lab.bare().env_remove("PREHEAT_CACHE_DIR").env("XDG_CACHE_HOME", lab.path("home"));
     home.words("--json cache stats").run().done().silent();
 }
@@ -168,7 +219,7 @@ fn a_device_that_is_not_there_is_a_warning_and_the_cpu_unless_it_has_to_be_there
         ran.says(&[&warning, "(--strict-device makes this an error)"]);
         run(&format!("--device {device} --strict-device")).ended(1).says(&["error: device `"]);
     }
-    run("--tpu-disable --device tpu").done().says(&["--tpu-disable rules it out"]);
+    run("--tpu-disable --device tpu").done().says(&["the use of TPUs is switched off"]);
     run("--tpu-enable").ended(1).says(&["device `tpu` cannot be used"]);
     run("--tpu-enable --tpu-disable").ended(2);
 }
@@ -201,7 +252,7 @@ fn libtorch_is_not_downloaded_for_a_library_that_is_not_there() {
     for name in ["torch", "torch-cpu"] {
         let ran = bare().words("plugins install").arg(name).run().ended(1);
         ran.says(&[
-            "the torch library, which calls it and is not there; nothing was downloaded",
+            "through its own torch library, which is not installed, so libtorch was not downloaded",
             "cargo xtask setup torch",
         ]);
     }

@@ -1,5 +1,6 @@
-//! Does preheat notice damage to files that it unpacked or installed? Also: a Python that would run
-//! files of the current folder, and limits on threads. Through the binary.
+//! Does preheat notice damage to files that it unpacked or installed? The tests also cover files
+//! that Python would run from the current folder, caches without write permission, and limits on
+//! threads. They use the binary.
 
 #![cfg(all(feature = "cli", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -49,7 +50,8 @@ fn a_demo_model_that_was_damaged_is_unpacked_again() {
     lookup().silent();
 }
 
-/// A data folder that holds the installed plugin, as an install by this release leaves it.
+/// Makes a data folder with the plugin, as an install by this release leaves it. Returns the folder
+/// and the path of the plugin's library.
 fn with_a_plugin(lab: &Lab) -> (PathBuf, PathBuf) {
     let installed = xla_cpu_plugin().parent().unwrap().to_owned();
     let folder = lab.path("data/plugins/xla-cpu").join(installed.file_name().unwrap());
@@ -77,7 +79,7 @@ fn a_plugin_that_was_damaged_since_it_was_installed_is_not_loaded() {
         run.env_remove("VIRTUAL_ENV").env("PATH", "").words("program run").arg(&program).run()
     };
     run().done();
-    // A copied or touched file has the same content, which is read once.
+    // If only the time of a file differs, its content is read once, and found to be the same.
     let modified = || fs::metadata(&library).unwrap().modified().unwrap();
     let installed = modified();
     let touch = || {
@@ -86,7 +88,7 @@ fn a_plugin_that_was_damaged_since_it_was_installed_is_not_loaded() {
     };
     touch();
     run().done();
-    assert_eq!(modified(), installed, "the time is set back, so that it is not read again");
+    assert_eq!(modified(), installed, "the time is set back, so that the file is not read again");
     // One byte is changed.
     let mut content = fs::read(&library).unwrap();
     let middle = content.len() / 2;
@@ -134,11 +136,11 @@ fn a_folder_named_pip_is_not_taken_for_pip() {
     let install = lab.bare().env("PREHEAT_DATA_DIR", lab.path("data")).env("PIP_NO_INDEX", "1");
     let install = install.env("PYTHONPATH", lab.path("")).words("plugins install xla-cpu");
     install.run().ended(1).says(&["pip"]);
-    assert!(!lab.path("foreign").exists(), "what lies in the current folder ran");
+    assert!(!lab.path("foreign").exists(), "a file of the current folder was run");
 }
 
-/// `preheat` as a user for whom limits and rights hold, and who may read everything. root becomes
-/// another user for this.
+/// Runs `preheat` as a user who may read everything, but to whom limits and write permissions
+/// apply. They do not apply to root, so if root runs this test, `preheat` runs as another user.
 fn as_a_user(run: Preheat) -> Preheat {
     let id = Command::new("id").arg("-u").output().unwrap();
     if id.stdout != b"0\n" {
@@ -155,7 +157,7 @@ fn a_cache_that_may_not_be_written_is_used() {
     let program = lab.file("double.mlir", DOUBLE);
     lab.bare().words("program compile").arg(&program).run().done();
     Command::new("chmod").args(["-R", "a-w"]).arg(lab.cache()).status().unwrap();
-    // The folder where the marks of loads go instead.
+    // The marks of loads are written to this folder instead.
     let temporary = lab.path("temporary");
     fs::create_dir(&temporary).unwrap();
     fs::set_permissions(&temporary, fs::Permissions::from_mode(0o777)).unwrap();
@@ -168,7 +170,7 @@ fn a_cache_that_may_not_be_written_is_used() {
     assert!(!ran.stderr.contains("going on without"), "{}", ran.stderr);
     assert_eq!(ran.json()["stages"][0]["source"], "disk");
     as_a_user(run().arg("--cache-read-only")).run().done().silent();
-    let marks = fs::read_dir(&temporary).unwrap().next().expect("it marks loads").unwrap();
+    let marks = fs::read_dir(&temporary).unwrap().next().expect("loads are marked there").unwrap();
     assert!(marks.file_name().to_str().unwrap().starts_with("preheat-marks-"), "{marks:?}");
     assert_eq!(fs::read_dir(marks.path().join("loading")).unwrap().count(), 0);
     Command::new("chmod").args(["-R", "u+w"]).arg(lab.cache()).status().unwrap();

@@ -1,6 +1,6 @@
-//! What happens with the files that a command names? Results follow links, and go into devices and
-//! pipes. Inputs that are not regular files are refused at once. A name reaches the terminal only
-//! as text.
+//! What happens with the files that a command names? Results are written through links, and into
+//! devices and pipes. Named pipes and devices are refused as inputs at once. Names cannot control
+//! the terminal.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -22,11 +22,11 @@ use support::lab::DOUBLE;
 use support::tensors::{read_f32, write_f32};
 use support::{Lab, Preheat, Ran};
 
-/// This is larger than any file that is read here, and than the free memory of any machine that
-/// runs this test.
+/// More than the size of any file that these tests read, and more than the free memory of any
+/// machine that runs them.
 const SPARSE_BYTES: u64 = 1 << 40;
 
-/// A lab with a program and its inputs in it.
+/// A test environment (`Lab`) with a program and its inputs in it.
 fn lab() -> Lab {
     let lab = Lab::new();
     lab.file("double.mlir", DOUBLE);
@@ -38,8 +38,8 @@ fn double(lab: &Lab, words: &str) -> Preheat {
     lab.preheat(&lab.sim()).words(words).words("program run double.mlir --inputs in")
 }
 
-/// Runs the command to its end, which must come soon: a command that waits for a pipe waits for
-/// ever.
+/// Runs the command, and fails if it takes longer than two minutes: a command that waits for a pipe
+/// would never end.
 #[track_caller]
 fn at_once(preheat: Preheat) -> Ran {
     let mut started = preheat.start();
@@ -47,7 +47,7 @@ fn at_once(preheat: Preheat) -> Ran {
     while started.is_running() {
         if began.elapsed() > Duration::from_mins(2) {
             started.signal("KILL");
-            panic!("it hangs");
+            panic!("the command hangs");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -128,7 +128,7 @@ fn a_pipe_that_nobody_reads_is_refused_before_the_work() {
         ran.says(&["pipe", "no program reads from", "start its reader first"]);
         assert!(began.elapsed() < Duration::from_secs(20), "{words}: {:?}", began.elapsed());
     }
-    assert_eq!(lab.compiles(), compiles, "nothing was made in vain");
+    assert_eq!(lab.compiles(), compiles, "no work was done for an output that nobody reads");
     // A reader that opens the pipe a moment later gets the whole file, once.
     let going_on = double(&lab, "").words("--output pipe").start();
     let reader = std::thread::spawn({
@@ -159,7 +159,7 @@ fn a_hyphen_is_standard_output_and_what_a_person_is_told_goes_elsewhere() {
     let ran = lab.bare().words("run --prompt seven --log-requests -").run().ended(2);
     ran.says(&["--log-requests"]);
     assert!(!lab.path("-").exists());
-    // Text that was written to the open file before is still there.
+    // Text that was in the file before it was opened for standard error is still there.
     let log = lab.path("log.txt");
     fs::write(&log, "before\n").unwrap();
     let mut append = double(&lab, "-q").words("--trace /dev/stderr");
@@ -201,7 +201,7 @@ fn an_export_replaces_no_file_unasked_and_goes_through_pipes() {
     lab.bare().words("cache export --force thesis.txt").run().done();
     assert_ne!(fs::read(&kept).unwrap(), b"years of work");
     let (archive, said) = piped(lab.bare().words("cache export -"));
-    assert!(said.contains("1 compiled graphs in -"), "{said}");
+    assert!(said.contains("1 object in -"), "{said}");
     assert_eq!(archive.len(), usize::try_from(fs::metadata(&kept).unwrap().len()).unwrap());
     let ran = lab.bare().words("--json cache export -").run().ended(2);
     ran.says(&["--json both want standard output"]);
@@ -218,7 +218,7 @@ fn an_export_replaces_no_file_unasked_and_goes_through_pipes() {
         .unwrap();
     shell.stdin.take().unwrap().write_all(&archive).unwrap();
     let output = shell.wait_with_output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stdout).contains("1 compiled graphs added"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 object added"));
     let mut left = names(&lab.path(""));
     left.retain(|name| name.contains("thesis"));
     assert_eq!(left, ["thesis.txt"]);
@@ -242,11 +242,11 @@ fn a_manifest_goes_to_standard_output() {
     plan("-q").arg("--model").arg(odd).run().ended(2).says(&["a manifest is UTF-8 text"]);
 }
 
-/// Things that are not regular files, each with the words that an error has for it, and a file that
-/// is larger than any of its kind.
+/// Three kinds of files that are not acceptable as inputs. The first two are not regular files, and
+/// errors name them with these words. The third is a sparse file that is larger than any input.
 const NO_FILES: [&str; 3] = ["named pipe", "device", "sparse"];
 
-/// Puts one of them in the place of `path`.
+/// Replaces the file at `path` by one of the kinds in [`NO_FILES`].
 fn put(no_file: &str, path: &Path) {
     let _ = fs::remove_file(path);
     match no_file {
@@ -272,8 +272,8 @@ fn inputs_that_are_no_files_are_refused_at_once_by_name() {
         "plugins install xla-cpu --force --wheel",
     ] {
         for no_file in NO_FILES {
-            // A log is read to its end, line by line. A wheel or a plugin is read for its checksum.
-            // Neither is kept in memory.
+            // These commands may read a file of any length, because they do not keep it in memory.
+            // They read logs and exports in pieces, and wheels and plugins for their checksums.
             let streaming = ["audit", "plan", "plugins", "cache"];
             let is_streamed = streaming.iter().any(|command| words.starts_with(command));
             if no_file == "sparse" && is_streamed {
@@ -337,7 +337,8 @@ fn a_request_is_read_from_an_open_pipe_and_a_mark_before_json_is_none_of_it() {
         child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     };
-    // Everything was read: the only failure left is that the request is not warm.
+    // The request and the configuration were read: the only failure left is that the request is not
+    // warm.
     let output = run("\u{feff}{\"prompt\": \"seven\"}");
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     fs::write(&config, text.replace('{', "{\n<<<<<<< HEAD\n")).unwrap();
@@ -412,7 +413,7 @@ fn paths_that_are_no_text_are_shown_and_cost_no_result() {
     assert_eq!(ran.json()["signature"]["model_id"], "double-\u{fffd}");
     let info = preheat("--json cache info").run().done().json();
     assert!(info["dir"].as_str().unwrap().ends_with("cache-\u{fffd}"), "{info}");
-    // A finding prints a path, too.
+    // The findings of `cache verify` contain paths, too.
     let object = support::lab::files_under(&folder.join("objects-v1")).remove(0);
     fs::write(object, "damaged").unwrap();
     let found = preheat("--json cache verify").run().ended(4).json();

@@ -1,5 +1,5 @@
-//! Is a plugin used that somebody else could change? Yes, with a warning, because the user named it
-//! on purpose.
+//! Is a plugin used if somebody else could change it? Yes, with a warning, because the user named
+//! it on purpose.
 
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -16,7 +16,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A run over a plugin at this path.
+/// Runs a program with the plugin at this path.
 fn over(lab: &Lab, plugin: &Path) -> Ran {
     let run = lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", plugin);
     run.words("--json program run").arg(lab.file("double.mlir", DOUBLE)).run().done()
@@ -44,7 +44,7 @@ fn a_plugin_that_others_may_write_is_warned_of() {
     set_mode(&plugin, 0o755);
     set_mode(&folder, 0o777);
     assert_warned(over(&lab, &plugin), &folder);
-    // For a link, both its target's folder and its own folder count.
+    // For a link, preheat checks the folder of its target and the folder of the link itself.
     let link = lab.path("link.so");
     symlink(&plugin, &link).unwrap();
     assert_warned(over(&lab, &link), &folder);

@@ -1,5 +1,5 @@
-//! Do programs that JAX exported give the results that JAX computed? Through the binary and the
-//! real XLA:CPU.
+//! Do programs that JAX exported give the results that JAX computed? The tests use the binary and
+//! the real XLA:CPU.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -35,7 +35,6 @@ struct Allowed {
 struct Pair {
     name: String,
     same_program: bool,
-    equal_bytes: bool,
     files: [String; 2],
 }
 
@@ -142,7 +141,7 @@ fn the_manifest_is_whole() {
     for wanted in wanted.split(' ') {
         assert!(
             topics.iter().any(|topic| topic.contains(wanted)),
-            "no topic {wanted} in {topics:?}"
+            "the topic {wanted} is missing in {topics:?}"
         );
     }
 }
@@ -174,16 +173,15 @@ fn a_second_process_gives_the_same_bytes_and_compiles_nothing() {
         if same {
             Ok(())
         } else {
-            Err(format!("{}: other bytes than when it was compiled", case.file))
+            Err(format!("{}: the bytes differ from those of the first process", case.file))
         }
     });
     assert_eq!(lab.compiles(), cases.len(), "the second processes compiled");
     assert_eq!(lab.log().deserializes(), cases.len());
 }
 
-/// Parts of text and HLO that change no code are removed before hashing. Bytecode is hashed as it
-/// is (`cache/src/program.rs`), so equal programs with other source locations differ. That costs a
-/// needless compile, and never causes a wrong hit.
+/// Two forms of one program have the same key. Programs whose executables can differ have different
+/// keys.
 #[test]
 fn keys_of_pairs_are_equal_where_the_program_is_the_same() {
     let pairs: Vec<Pair> =
@@ -199,9 +197,8 @@ fn keys_of_pairs_are_equal_where_the_program_is_the_same() {
     assert_eq!(stages.len(), 2 * pairs.len());
     let key = |index: usize| stages[index]["graph_key"].as_str().unwrap();
     for (index, pair) in pairs.iter().enumerate() {
-        let is_bytecode = pair.files[0].ends_with(".mlirbc");
-        let expected = pair.same_program && (pair.equal_bytes || !is_bytecode);
-        assert_eq!(key(2 * index) == key(2 * index + 1), expected, "{}", pair.name);
+        let is_same = key(2 * index) == key(2 * index + 1);
+        assert_eq!(is_same, pair.same_program, "{}", pair.name);
     }
 }
 
@@ -226,7 +223,8 @@ fn of_devices(name: &str) -> PathBuf {
     folder().join("devices").join(name)
 }
 
-/// Asserts that nothing was compiled, stored or run, and returns the output.
+/// Asserts that the command fails without a result, a compile or a stored object, and returns its
+/// output.
 #[track_caller]
 fn refused(lab: &Lab, words: &str, file: &std::path::Path) -> support::Ran {
     let before = lab.compiles();
@@ -307,7 +305,7 @@ fn what_a_program_declares_or_names_counts_however_it_is_written() {
     ]);
     let odd = program("mhlo.num_replicas = 0 : i32", both);
     refused(&lab, "program run", &odd).says(&["`mhlo.num_replicas` must be a whole number from 1"]);
-    // A collective over the only device does nothing, and runs.
+    // A collective over a single device has no effect, so such a program runs.
     let one = program(
         "mhlo.num_replicas = 1 : i32, mhlo.num_partitions = 1 : i32",
         "0> : tensor<1x1xi64",

@@ -1,5 +1,6 @@
 //! Do signals end the command? A signal that was ignored when the binary started stays ignored.
-//! Every other one ends the binary soon, whatever the plugin does.
+//! Otherwise SIGHUP, SIGINT and SIGTERM end the binary within two seconds, even if the plugin
+//! hangs.
 
 #![cfg(all(feature = "cli", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -72,7 +73,7 @@ fn end_hanging(place: Place, signal: &str) -> Duration {
     let hang = lab.sim().hang(place, When::Each);
     let mut going_on = lab.preheat(&hang).words("program run").arg(&program).start();
     if place == Place::Execute {
-        // The plugin logs an execution only when it has ended, so the test waits for the object.
+        // The run stores the object before its first execution, so the test waits for the object.
         until("the step", || lab.objects().len() == 1);
         std::thread::sleep(Duration::from_millis(200));
     } else {
@@ -109,8 +110,8 @@ fn a_second_signal_ends_it_at_once() {
     assert!(was_at_once);
 }
 
-/// A mark that stays says that a process died over an executable. Somebody who presses Ctrl-C twice
-/// did not mean that.
+/// A mark that remains says that a process died while it loaded or first ran an executable. So no
+/// mark may remain if somebody presses Ctrl-C twice.
 #[test]
 fn two_signals_leave_no_mark_of_a_load() {
     let lab = Lab::new();
@@ -138,7 +139,6 @@ fn end_unread() -> Duration {
     let program = lab.file("double.mlir", DOUBLE);
     let hang = lab.sim().hang(Place::Compile, When::Each);
     let (mut reader, writer) = std::io::pipe().unwrap();
-    // This fills the pipe.
     let filled = Command::new("timeout")
         .args(["1", "cat", "/dev/zero"])
         .stdout(writer.try_clone().unwrap())
@@ -154,7 +154,10 @@ fn end_unread() -> Duration {
     drop(run);
     let mut said = Vec::new();
     reader.read_to_end(&mut said).unwrap();
-    assert!(said.iter().all(|byte| *byte == 0), "it could write after all");
+    assert!(
+        said.iter().all(|byte| *byte == 0),
+        "the process could write to standard error, so the pipe was not full"
+    );
     took
 }
 

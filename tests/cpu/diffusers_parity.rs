@@ -1,8 +1,8 @@
-//! preheat on the real XLA:CPU against what diffusers 0.42.1 computes with the same weights:
-//! tests/fixtures/README.md.
+//! Does preheat on the real XLA:CPU compute what diffusers 0.42.1 computes with the same weights?
+//! tests/fixtures/README.md describes the weights and the results.
 //!
-//! `cargo test --test cpu diffusers_parity -- --nocapture | grep ^parity` prints how far apart they
-//! are.
+//! `cargo test --test cpu diffusers_parity -- --nocapture | grep ^parity` prints how far apart the
+//! results are.
 
 #![cfg(feature = "pipeline")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -65,7 +65,7 @@ fn these_are_all_the_models_and_what_is_left_out_exists() {
     }
 }
 
-/// The table of tests/fixtures/README.md.
+/// Checks that the weights are as the table in tests/fixtures/README.md says.
 #[test]
 fn weights_follow_the_rule() {
     let check =
@@ -92,7 +92,7 @@ fn the_graphs_read_every_weight_that_diffusers_has() {
     for name in MODELS {
         let temp = tempfile::tempdir().unwrap();
         let folder = random_model::write_small(name, temp.path()).unwrap();
-        let model = preheat::models::ModelFolder::open(&folder).unwrap();
+        let model = preheat_diffusion::models::ModelFolder::open(&folder).unwrap();
         let text = support::repository(&format!("tests/fixtures/models/{name}/weights.json"));
         let text = std::fs::read_to_string(text).unwrap();
         let there: BTreeMap<String, BTreeMap<String, Vec<u64>>> =
@@ -105,7 +105,7 @@ fn the_graphs_read_every_weight_that_diffusers_has() {
                 .iter()
                 .map(|weight| (weight.name.clone(), weight.kind.dims.clone()));
             let mut there = there[component.name()].clone();
-            // The VAE's encoder is no part of making pictures.
+            // Making pictures does not use the VAE's encoder.
             there.retain(|name, _| {
                 !name.starts_with("encoder.") && !name.starts_with("quant_conv.")
             });

@@ -1,9 +1,9 @@
-//! The library over the real XLA:CPU plugin, in this process: ops, layouts, whole networks,
-//! slimmed executables.
+//! Does the library work over the real XLA:CPU plugin, in the process of the test? The tests are
+//! about ops, layouts, whole networks and slimmed executables.
 //!
-//! All of them are one program, since linking takes longer than most of them run. A test that
-//! changes what belongs to the whole process (its environment, its folder, its signals, its
-//! limits) does so in a child process.
+//! All these tests are one program, because linking takes longer than most of them run. A test that
+//! changes the environment, current folder, signals or limits of the whole process does so in a
+//! child process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stdout, reason = "the figures are quoted in the documentation")]
@@ -20,6 +20,7 @@ mod parity {
 mod support;
 
 mod diffusers_parity;
+mod lora_parity;
 mod ops;
 mod pjrt_cpu;
 mod pjrt_layout;

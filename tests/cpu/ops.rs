@@ -1,4 +1,4 @@
-//! Every op on the real XLA:CPU, against its plainest form in f64.
+//! Does each op compute on the real XLA:CPU what the reference in `op_suite` computes in f64?
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -12,32 +12,32 @@ use std::sync::LazyLock;
 use op_suite::agree::{bytes, compare};
 use op_suite::cases::{Case, cases, given};
 use op_suite::reference::{Array, evaluate};
-use preheat::graph::{Op, Type, Verified};
-use preheat::lower::{Target, stablehlo};
-use preheat::pjrt::{Buffer, Client, ExecuteOptions, Plugin, Program, options};
+use preheat_ir::graph::{Op, Verified};
+use preheat_ir::lower::{LoweringTarget, stablehlo};
+use preheat_pjrt::{Buffer, Client, ExecuteOptions, PjrtProgram, Plugin, options};
+use preheat_tensor::TensorType;
 
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     let plugin = Plugin::open(&support::xla_cpu_plugin()).unwrap();
     Client::create(&plugin, &[]).unwrap()
 });
 
-fn buffer(kind: &Type, values: &Array) -> Buffer {
-    let dims: Vec<i64> = values.dims.iter().map(|&dim| i64::try_from(dim).unwrap()).collect();
+fn buffer(kind: &TensorType, values: &Array) -> Buffer {
     let device = &CLIENT.addressable_devices().unwrap()[0];
-    CLIENT.buffer_from_host(device, kind.dtype, &dims, &bytes(kind, &values.data)).unwrap()
+    CLIENT.buffer_from_host(device, kind.dtype, &kind.dims, &bytes(kind, &values.data)).unwrap()
 }
 
-/// The first output of `function`, lowered for `target` and run. It is f32.
+/// The first output of `function`, which must be f32, after it was lowered for `target` and run.
 fn run(
     function: &Verified,
-    target: Target,
+    target: LoweringTarget,
     inputs: &[Array],
     weights: &[Array],
 ) -> Result<Vec<f64>, String> {
     let lowered = stablehlo(function, target);
-    let program = Program::mlir(lowered.text.as_bytes());
+    let program = PjrtProgram::mlir(lowered.text.as_bytes());
     let executable = CLIENT
-        .compile(program, &options::encode(1, 1, None, &[], empty()).unwrap())
+        .compile(program, &options::encode(&options::BuildOptions::default(), empty()).unwrap())
         .map_err(|error| format!("{}: {error}\n{}", function.name(), lowered.text))?;
     let mut buffers: Vec<Buffer> = function
         .inputs()
@@ -61,8 +61,8 @@ fn run(
         .collect())
 }
 
-/// Runs cases in two threads, and panics with all that went wrong.
-fn check(target: Target, cases: &[Case]) {
+/// Runs cases in two threads, and panics with a list of all errors.
+fn check(target: LoweringTarget, cases: &[Case]) {
     let check = |case: &Case| {
         let (inputs, weights) = given(&case.function);
         let want = evaluate(&case.function, &inputs, &weights);
@@ -80,7 +80,7 @@ fn check(target: Target, cases: &[Case]) {
 
 #[test]
 fn every_op_computes_what_it_says() {
-    check(Target::Cpu, &cases());
+    check(LoweringTarget::Cpu, &cases());
 }
 
 #[test]
@@ -89,10 +89,10 @@ fn the_form_for_accelerators_computes_the_same() {
         |case: &Case| case.function.nodes().iter().any(|node| matches!(node.op, Op::Attention(_)));
     let cases: Vec<Case> = cases().into_iter().filter(attends).collect();
     assert!(cases.len() > 5);
-    check(Target::Accelerator, &cases);
+    check(LoweringTarget::Accelerator, &cases);
 }
 
-/// The cases leave no op out.
+/// Checks that each op is in some case.
 #[test]
 fn every_op_has_a_case() {
     let cases = cases();

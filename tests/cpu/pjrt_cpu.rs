@@ -1,4 +1,4 @@
-//! The safe API over the real xla-cpu plugin.
+//! Does the safe API work over the real xla-cpu plugin?
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -9,18 +9,18 @@ use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
 use preheat::TensorType;
-use preheat::pjrt::hlo::ProgramShape;
-use preheat::pjrt::options::{self, OptionOverride, Partitioner};
-use preheat::pjrt::{
+use preheat_pjrt::hlo::ProgramShape;
+use preheat_pjrt::options::{self, OptionOverride, Partitioner};
+use preheat_pjrt::{
     Buffer, Client, ErrorCode, ExecutableAbiVersion, ExecuteOptions, HostTransfer,
-    LoadedExecutable, PjrtError, Plugin, Program, Topology, Value, compile_ahead,
+    LoadedExecutable, PjrtError, PjrtProgram, PjrtTopology, PjrtValue, Plugin, compile_ahead,
 };
-use preheat::tensor::{AlignedBytes, ArrayError, Dtype};
+use preheat_tensor::{AlignedBytes, ArrayError, Dtype};
 use prost::Message;
 
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     let plugin = Plugin::open(&support::xla_cpu_plugin()).unwrap();
-    Client::create(&plugin, &[("cpu_device_count", Value::Int(2))]).unwrap()
+    Client::create(&plugin, &[("cpu_device_count", PjrtValue::Int(2))]).unwrap()
 });
 
 const ADD: &str = "func.func @main(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>) -> tensor<2x3xf32> {
@@ -29,11 +29,11 @@ const ADD: &str = "func.func @main(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>) -> 
 }";
 
 fn options() -> Vec<u8> {
-    options::encode(1, 1, None, &[], empty()).unwrap()
+    options::encode(&options::BuildOptions::default(), empty()).unwrap()
 }
 
 fn compile(text: &str) -> LoadedExecutable {
-    CLIENT.compile(Program::mlir(text.as_bytes()), &options()).unwrap()
+    CLIENT.compile(PjrtProgram::mlir(text.as_bytes()), &options()).unwrap()
 }
 
 fn bytes(values: &[f32]) -> Vec<u8> {
@@ -44,24 +44,24 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
 }
 
-fn put(dimensions: &[i64], values: &[f32]) -> Buffer {
+fn put(dims: &[u64], values: &[f32]) -> Buffer {
     let device = &CLIENT.addressable_devices().unwrap()[0];
-    CLIENT.buffer_from_host(device, Dtype::Float32, dimensions, &bytes(values)).unwrap()
+    CLIENT.buffer_from_host(device, Dtype::Float32, dims, &bytes(values)).unwrap()
 }
 
 fn run(executable: &LoadedExecutable, arguments: &[&Buffer]) -> Vec<Buffer> {
     executable.execute(arguments, ExecuteOptions::default()).unwrap()
 }
 
-fn tensor(dtype: Dtype, dimensions: &[i64]) -> TensorType {
-    TensorType { dtype, dimensions: dimensions.to_vec() }
+fn tensor(dtype: Dtype, dims: &[u64]) -> TensorType {
+    TensorType::new(dtype, dims)
 }
 
 #[test]
 fn the_plugin_and_its_client_describe_themselves() {
     let plugin = CLIENT.plugin();
     assert_eq!(plugin.api_version().major, 0);
-    let Some(Value::IntList(stablehlo)) =
+    let Some(PjrtValue::IntList(stablehlo)) =
         plugin.attributes().unwrap().remove("stablehlo_current_version")
     else {
         panic!("no StableHLO version")
@@ -77,7 +77,7 @@ fn the_plugin_and_its_client_describe_themselves() {
     assert_eq!(CLIENT.platform_version().unwrap(), "cpu");
     assert_eq!(CLIENT.process_index().unwrap(), 0);
     let devices = CLIENT.addressable_devices().unwrap();
-    assert_eq!(devices.len(), 2, "cpu_device_count is heard");
+    assert_eq!(devices.len(), 2, "the plugin obeys cpu_device_count");
     assert_eq!(CLIENT.devices().unwrap().len(), 2);
     assert_eq!(CLIENT.default_device_assignment(1, 2).unwrap(), [0, 1]);
     for device in &devices {
@@ -108,14 +108,14 @@ fn a_client_has_a_topology_and_the_plugin_makes_none_by_name() {
     assert!(!topology.serialize().unwrap().is_empty());
     topology.attributes().unwrap();
 
-    let error = |name| Topology::create(CLIENT.plugin(), name, &[]).err().unwrap();
+    let error = |name| PjrtTopology::create(CLIENT.plugin(), name, &[]).err().unwrap();
     assert!(matches!(error(""), PjrtError::EmptyTopologyName));
     assert_eq!(error("v5e:1x1").code(), Some(ErrorCode::Unimplemented));
-    let ahead = compile_ahead(&topology, Program::mlir(ADD.as_bytes()), &options(), None);
+    let ahead = compile_ahead(&topology, PjrtProgram::mlir(ADD.as_bytes()), &options(), None);
     assert_eq!(
         ahead.err().unwrap().code(),
         Some(ErrorCode::NotFound),
-        "it has no compiler without a client"
+        "the plugin has no compiler without a client"
     );
 }
 
@@ -136,14 +136,14 @@ fn a_program_is_compiled_run_serialised_and_loaded_again() {
         let memory = about.compiled_memory_stats().unwrap().unwrap();
         assert_eq!((memory.argument_bytes, memory.output_bytes), (48, 24));
         let cost = about.cost_analysis().unwrap().unwrap();
-        assert_eq!(cost.get("flops"), Some(&Value::Float(6.)), "{cost:?}");
+        assert_eq!(cost.get("flops"), Some(&PjrtValue::Float(6.)), "{cost:?}");
         about.generated_code_bytes().unwrap();
         about.fingerprint().unwrap();
         assert!(!about.name().unwrap().is_empty());
 
         let sum = run(executable, &[&x, &y]).remove(0);
         assert_eq!(sum.dtype().unwrap(), Dtype::Float32);
-        assert_eq!(sum.dimensions().unwrap(), [2, 3]);
+        assert_eq!(sum.dims().unwrap(), [2, 3]);
         assert_eq!(sum.on_device_bytes().unwrap(), 24);
         assert_eq!(sum.device().unwrap().id(), x.device().unwrap().id());
         assert_eq!(floats(&sum.to_host().unwrap()), [10., 11., 12., 13., 14., 15.]);
@@ -164,14 +164,15 @@ fn an_executable_outlives_every_other_handle_to_its_client() {
     let client = Client::create(&plugin, &[]).unwrap();
     let device = client.addressable_devices().unwrap().remove(0);
     let x = client.buffer_from_host(&device, Dtype::Float32, &[2, 3], &bytes(&[1.; 6])).unwrap();
-    let executable = client.compile(Program::mlir(ADD.as_bytes()), &options()).unwrap();
+    let executable = client.compile(PjrtProgram::mlir(ADD.as_bytes()), &options()).unwrap();
     drop((device, client, plugin));
     let sum = executable.execute(&[&x, &x], ExecuteOptions::default()).unwrap().remove(0);
     drop((executable, x));
     assert_eq!(floats(&sum.to_host().unwrap()), [2.; 6]);
 }
 
-/// XLA:CPU has nothing to give up before the last handle is gone, and says so by staying as it was.
+/// XLA:CPU frees nothing before the last handle is dropped. So the test checks only that `delete`
+/// and a later `is_deleted` give no error.
 #[test]
 fn deleting_an_executable_is_taken_without_an_error() {
     let executable = compile(ADD);
@@ -180,7 +181,7 @@ fn deleting_an_executable_is_taken_without_an_error() {
     executable.is_deleted().unwrap();
 }
 
-/// `x` becomes the result's memory.
+/// A program whose result reuses the memory of its argument `x`.
 const DONATE: &str =
     "func.func @main(%x: tensor<64xf32> {tf.aliasing_output = 0 : i32}, %y: tensor<64xf32>) -> tensor<64xf32> {
   %sum = stablehlo.add %x, %y : tensor<64xf32>
@@ -217,7 +218,7 @@ fn an_argument_that_is_kept_is_not_donated() {
     assert_eq!(floats(&sum.to_host().unwrap()), [2.; 64]);
 }
 
-/// Waits for the plugin to let go of what it was lent.
+/// Waits until the plugin has dropped its reference to `owner`, which was lent to it.
 fn released<T>(owner: &std::sync::Weak<T>) -> bool {
     (0..500).any(|_| {
         std::thread::sleep(Duration::from_millis(10));
@@ -331,11 +332,11 @@ fn arrays_of_no_elements_and_of_every_width_go_there_and_back() {
         };
         for dimensions in [&[][..], &[3], &[0], &[2, 0, 3]] {
             let size = dtype.array_bytes(dimensions).unwrap();
-            // Zeroes and ones: all that a truth value may hold.
+            // The bytes are only zeroes and ones, because a Boolean can have no other value.
             let data: Vec<u8> = (0..size).map(|i| u8::from(i % width == 0)).collect();
             let there = CLIENT.buffer_from_host(device, dtype, dimensions, &data).unwrap();
             assert_eq!(
-                (there.dtype().unwrap(), there.dimensions().unwrap()),
+                (there.dtype().unwrap(), there.dims().unwrap()),
                 (dtype, dimensions.to_vec())
             );
             assert_eq!(there.to_host().unwrap(), data, "{dtype} {dimensions:?}");
@@ -357,12 +358,14 @@ fn the_host_sees_row_major_whatever_the_layout_on_the_device() {
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
-    let made = |dimensions: &[i64], data: &[u8]| {
-        CLIENT.buffer_from_host(device, Dtype::Float32, dimensions, data)
-    };
+    let made =
+        |dims: &[u64], data: &[u8]| CLIENT.buffer_from_host(device, Dtype::Float32, dims, data);
     let error = made(&[2, 3], &[0; 20]).unwrap_err();
-    assert_eq!(error.to_string(), "float32 data of dimensions [2, 3] has 24 bytes, not 20");
-    assert!(matches!(made(&[-1], &[]), Err(PjrtError::Array(ArrayError::Dimensions { .. }))));
+    assert_eq!(error.to_string(), "float32[2, 3] has 24 bytes, not 20");
+    assert!(matches!(
+        made(&[u64::MAX, 2], &[]),
+        Err(PjrtError::Array(ArrayError::Dimensions { .. }))
+    ));
     assert!(matches!(
         put(&[2], &[1., 2.]).to_host_into(&mut [0; 7]),
         Err(PjrtError::WrongSize { actual: 7, .. })
@@ -395,20 +398,21 @@ fn what_does_not_fit_is_refused_by_name() {
 fn bad_programs_bytes_and_options_are_errors() {
     let compile = |program| CLIENT.compile(program, &options()).err().unwrap();
     for program in [
-        Program::mlir(b"no program"),
-        Program::mlir(b""),
-        Program::mlir(b"ML\xefRtruncated"),
-        Program::mlir(&BYTECODE[..BYTECODE.len() / 2]),
-        Program::hlo(b"no program"),
-        Program::hlo(ADD.as_bytes()),
-        Program::mlir(
+        PjrtProgram::mlir(b"no program"),
+        PjrtProgram::mlir(b""),
+        PjrtProgram::mlir(b"ML\xefRtruncated"),
+        PjrtProgram::mlir(&BYTECODE[..BYTECODE.len() / 2]),
+        PjrtProgram::hlo(b"no program"),
+        PjrtProgram::hlo(ADD.as_bytes()),
+        PjrtProgram::mlir(
             b"func.func @main(%x: tensor<2xf32>) -> tensor<3xf32> { return %x : tensor<2xf32> }",
         ),
     ] {
         let error = compile(program);
         assert!(error.code().is_some(), "{error}");
     }
-    let PjrtError::Call { function, message, .. } = compile(Program::mlir(b"no program")) else {
+    let PjrtError::Call { function, message, .. } = compile(PjrtProgram::mlir(b"no program"))
+    else {
         panic!()
     };
     assert_eq!(function, "PJRT_Client_Compile");
@@ -421,27 +425,29 @@ fn bad_programs_bytes_and_options_are_errors() {
     }
 
     for options in [&[][..], b"\xff\xff\xff"] {
-        let refused = CLIENT.compile(Program::mlir(ADD.as_bytes()), options);
+        let refused = CLIENT.compile(PjrtProgram::mlir(ADD.as_bytes()), options);
         assert!(matches!(refused.err(), Some(PjrtError::BadOptions { .. })));
         let refused = CLIENT.deserialize_and_load(&serialized, Some(options));
         assert!(matches!(refused.err(), Some(PjrtError::BadOptions { .. })));
     }
 }
 
-/// xla-cpu minds the size; libtpu reads up to a zero byte, which the C form therefore ends with
-/// (see its own test).
+/// xla-cpu reads only as many bytes as the size says. libtpu reads up to a zero byte, so its
+/// program is passed with a zero byte at the end (crates/pjrt/src/program.rs adds it).
 #[test]
 fn what_lies_behind_a_program_is_not_read() {
     let longer = format!("{ADD}\nand more that is no program");
-    let program = Program::mlir(&longer.as_bytes()[..ADD.len()]);
+    let program = PjrtProgram::mlir(&longer.as_bytes()[..ADD.len()]);
     CLIENT.compile(program, &options()).unwrap();
 }
 
 #[test]
 fn options_reach_the_compiler() {
     let with = |name, value| {
-        let options = options::encode(1, 1, None, &[], [(name, value)].into_iter()).unwrap();
-        CLIENT.compile(Program::mlir(ADD.as_bytes()), &options)
+        let options =
+            options::encode(&options::BuildOptions::default(), [(name, value)].into_iter())
+                .unwrap();
+        CLIENT.compile(PjrtProgram::mlir(ADD.as_bytes()), &options)
     };
     let error = with("xla_no_such_flag", OptionOverride::Bool(true)).err().unwrap();
     assert!(error.to_string().contains("xla_no_such_flag"), "{error}");
@@ -465,8 +471,9 @@ fn an_override_changes_what_the_compiler_makes() {
     }";
     let flops = |disabled: &str| {
         let passes = [("xla_disable_hlo_passes", OptionOverride::Text(disabled.into()))];
-        let options = options::encode(1, 1, None, &[], passes.into_iter()).unwrap();
-        let compiled = CLIENT.compile(Program::mlir(text.as_bytes()), &options).unwrap();
+        let options =
+            options::encode(&options::BuildOptions::default(), passes.into_iter()).unwrap();
+        let compiled = CLIENT.compile(PjrtProgram::mlir(text.as_bytes()), &options).unwrap();
         let code = compiled.executable().optimized_program().unwrap().code;
         String::from_utf8_lossy(&code).matches("negate").count()
     };
@@ -477,8 +484,12 @@ fn an_override_changes_what_the_compiler_makes() {
 fn the_device_assignment_decides_where_it_runs() {
     let devices = CLIENT.addressable_devices().unwrap();
     let second = u64::try_from(devices[1].id()).unwrap();
-    let options = options::encode(1, 1, None, &[second], empty()).unwrap();
-    let executable = CLIENT.compile(Program::mlir(ADD.as_bytes()), &options).unwrap();
+    let options = options::encode(
+        &options::BuildOptions { device_assignment: &[second], ..options::BuildOptions::default() },
+        empty(),
+    )
+    .unwrap();
+    let executable = CLIENT.compile(PjrtProgram::mlir(ADD.as_bytes()), &options).unwrap();
     assert_eq!(executable.addressable_devices().unwrap()[0].id(), devices[1].id());
     let x =
         CLIENT.buffer_from_host(&devices[1], Dtype::Float32, &[2, 3], &bytes(&[2.; 6])).unwrap();
@@ -488,8 +499,17 @@ fn the_device_assignment_decides_where_it_runs() {
     let moved = CLIENT.deserialize_and_load(&serialized, Some(&options)).unwrap();
     assert_eq!(moved.addressable_devices().unwrap()[0].id(), devices[1].id());
 
-    let both = options::encode(1, 2, Some(Partitioner::Gspmd), &[0, second], empty()).unwrap();
-    let executable = CLIENT.compile(Program::mlir(ADD.as_bytes()), &both).unwrap();
+    let both = options::encode(
+        &options::BuildOptions {
+            num_partitions: 2,
+            partitioner: Some(Partitioner::Gspmd),
+            device_assignment: &[0, second],
+            ..options::BuildOptions::default()
+        },
+        empty(),
+    )
+    .unwrap();
+    let executable = CLIENT.compile(PjrtProgram::mlir(ADD.as_bytes()), &both).unwrap();
     assert_eq!(executable.executable().num_partitions().unwrap(), 2);
     let refused = executable.execute(&[&x, &x], ExecuteOptions::default());
     assert!(matches!(refused, Err(PjrtError::SeveralDevices { devices: 2 })));
@@ -515,12 +535,12 @@ fn parameters_and_results_are_read_back_from_any_form_of_program() {
     let scalar = || tensor(Dtype::Float32, &[]);
     let two_results =
         ProgramShape { parameters: vec![f32_2x3(), f32_2x3()], results: vec![f32_2x3(), scalar()] };
-    let bytecode = CLIENT.compile(Program::mlir(BYTECODE), &options()).unwrap();
+    let bytecode = CLIENT.compile(PjrtProgram::mlir(BYTECODE), &options()).unwrap();
     check(&bytecode, &two_results);
     let x = put(&[2, 3], &[1.; 6]);
     assert_eq!(floats(&run(&bytecode, &[&x, &x])[1].to_host().unwrap()), [12.]);
 
-    let hlo = CLIENT.compile(Program::hlo(&hlo_module()), &options()).unwrap();
+    let hlo = CLIENT.compile(PjrtProgram::hlo(&hlo_module()), &options()).unwrap();
     let f32_2 = || tensor(Dtype::Float32, &[2]);
     check(&hlo, &ProgramShape { parameters: vec![f32_2()], results: vec![f32_2(), f32_2()] });
     assert_eq!(floats(&run(&hlo, &[&put(&[2], &[1., 2.])])[1].to_host().unwrap()), [2., 4.]);
@@ -544,10 +564,10 @@ fn parameters_and_results_are_read_back_from_any_form_of_program() {
     assert!(run(&nothing, &[]).is_empty());
 }
 
-/// `(x + y, sum(2 x))` of `2x3xf32` as `jax.export` writes it: StableHLO bytecode.
+/// `(x + y, sum(2 x))` for `2x3xf32`, as `jax.export` writes it: StableHLO bytecode.
 const BYTECODE: &[u8] = include_bytes!("pjrt_cpu/two_results.mlirbc");
 
-/// `(x, x + x)` of `2xf32` as a serialised `HloModuleProto`.
+/// `(x, x + x)` for `2xf32`, as a serialised `HloModuleProto`.
 fn hlo_module() -> Vec<u8> {
     let array = hlo::Shape { dtype: 11, dimensions: vec![2], ..Default::default() };
     let tuple = hlo::Shape {
@@ -589,7 +609,7 @@ fn hlo_module() -> Vec<u8> {
     module.encode_to_vec()
 }
 
-/// Enough of `hlo.proto` to write a module.
+/// The parts of `hlo.proto` that are needed to write a module.
 mod hlo {
     #[derive(Clone, PartialEq, prost::Message)]
     pub struct Module {

@@ -1,5 +1,5 @@
-//! The layouts of `pjrt::sys` against those that a C compiler gives the header that ships beside
-//! the xla-cpu plugin.
+//! Does `pjrt::sys` lay out its types as a C compiler lays out the types of the header that ships
+//! beside the xla-cpu plugin?
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 use crate::support;
@@ -8,10 +8,11 @@ use std::fmt::Write as _;
 use std::mem::size_of;
 use std::process::Command;
 
-use preheat::pjrt::sys;
-use preheat::pjrt::sys::Args as _;
+use preheat_pjrt::sys;
+use preheat_pjrt::sys::Args as _;
 
-/// C's unnamed unions have no offset of their own: their first member has the same.
+/// In C, `offsetof` cannot name an unnamed union. So this returns the name of the union's first
+/// member, which has the same offset.
 fn member_in_c<'a>(c_struct: &str, field: &'a str) -> &'a str {
     match (c_struct, field) {
         ("PJRT_NamedValue", "value") => "string_value",
@@ -20,7 +21,7 @@ fn member_in_c<'a>(c_struct: &str, field: &'a str) -> &'a str {
     }
 }
 
-/// `what = number`, one a line, as Rust has it.
+/// One line `expression = number` for each size, offset and value, with the numbers of `sys`.
 fn rust_side() -> String {
     let mut lines = String::new();
     let mut line = |what: String, number: usize| writeln!(lines, "{what} = {number}").unwrap();
@@ -56,7 +57,8 @@ fn rust_side() -> String {
     lines
 }
 
-/// The unions' sizes: two members each are enough to know that no wider one was forgotten.
+/// If a wider member of a union were missing in `sys`, the struct around the union would have
+/// another size.
 #[test]
 fn every_size_offset_and_value_is_that_of_the_header() {
     let rust = rust_side();
@@ -86,7 +88,8 @@ fn every_size_offset_and_value_is_that_of_the_header() {
     assert_eq!(rust.lines().count(), c_side.lines().count());
 }
 
-/// Names that the header declares and `sys` does not: none may be missing, used today or not.
+/// Checks that `sys` declares every name that the header declares, even if no code uses the name
+/// yet.
 #[test]
 fn no_struct_enum_or_function_of_the_header_is_missing() {
     let header = std::fs::read_to_string(support::header_dir().join("pjrt_c_api.h")).unwrap();

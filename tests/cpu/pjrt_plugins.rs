@@ -1,5 +1,5 @@
-//! Files that are no plugin, and plugins that are not as they should be: small ones, compiled from
-//! C with the real header.
+//! Which errors does preheat give for files that are not plugins, and for plugins that break the
+//! rules? These plugins are small, and are compiled from C with the real header.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -7,10 +7,10 @@ use crate::support;
 
 use std::path::{Path, PathBuf};
 
-use preheat::pjrt::{ApiVersion, Client, ErrorCode, PjrtError, Plugin, Topology, options};
+use preheat_pjrt::{ApiVersion, Client, ErrorCode, PjrtError, PjrtTopology, Plugin, options};
 
-/// A plugin with errors, an initialisation that counts its calls, and what `more` puts into its
-/// table.
+/// A plugin with functions that return errors, an initialisation that counts its calls, and a table
+/// that `more` changes.
 fn plugin(dir: &Path, name: &str, more: &str) -> PathBuf {
     let path = dir.join(format!("{name}.so"));
     let source = format!(
@@ -49,8 +49,8 @@ fn plugin(dir: &Path, name: &str, more: &str) -> PathBuf {
 /// Calls a function without arguments that the test plugin exports.
 #[expect(unsafe_code, reason = "the plugin above exports functions of this type by these names")]
 fn ask(path: &Path, function: &str) -> i32 {
-    // SAFETY: the library is the test plugin, loaded already; the functions take nothing and return
-    // an int.
+    // SAFETY: the library is the test plugin, which is already loaded; the functions take nothing
+    // and return an int.
     unsafe {
         let library = libloading::Library::new(path).unwrap();
         let count: libloading::Symbol<unsafe extern "C" fn() -> i32> =
@@ -71,7 +71,7 @@ fn no_file() {
     let dir = tempfile::tempdir().unwrap();
     let error = open_error(&dir.path().join("absent.so"));
     assert!(matches!(error, PjrtError::PluginNotFound { .. }));
-    assert!(error.to_string().contains("preheat plugins install"), "{error}");
+    assert!(error.to_string().contains("check the path"), "{error}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_table_too_short_to_report_errors() {
 #[test]
 fn a_table_that_ends_early_is_never_read_beyond() {
     let dir = tempfile::tempdir().unwrap();
-    // What lies beyond the end would be called if it were read.
+    // The function in `beyond` would be called if the table were read beyond its end.
     let beyond = "api.PJRT_Client_Create = fail;
         api.struct_size = offsetof(PJRT_Api, PJRT_Client_Create); return &api;";
     let short = Plugin::open(&plugin(dir.path(), "short", beyond)).unwrap();
@@ -165,7 +165,7 @@ fn a_table_that_ends_early_is_never_read_beyond() {
 fn a_function_that_is_null_is_missing_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = Plugin::open(&plugin(dir.path(), "bare", "return &api;")).unwrap();
-    let error = Topology::create(&plugin, "v5e:1x1", &[]).err().unwrap();
+    let error = PjrtTopology::create(&plugin, "v5e:1x1", &[]).err().unwrap();
     assert!(matches!(
         error,
         PjrtError::MissingFunction { function: "PJRT_TopologyDescription_Create", .. }
@@ -235,13 +235,13 @@ fn handles_may_cross_threads() {
     fn check<T: Send + Sync>() {}
     check::<Plugin>();
     check::<Client>();
-    check::<preheat::pjrt::Device>();
-    check::<preheat::pjrt::Buffer>();
-    check::<preheat::pjrt::Event>();
-    check::<preheat::pjrt::Executable>();
-    check::<preheat::pjrt::LoadedExecutable>();
-    check::<preheat::pjrt::SerializedExecutable>();
-    check::<Topology>();
+    check::<preheat_pjrt::Device>();
+    check::<preheat_pjrt::Buffer>();
+    check::<preheat_pjrt::PjrtEvent>();
+    check::<preheat_pjrt::PjrtExecutable>();
+    check::<preheat_pjrt::LoadedExecutable>();
+    check::<preheat_pjrt::SerializedExecutable>();
+    check::<PjrtTopology>();
     check::<PjrtError>();
     check::<options::OptionOverride>();
 }

@@ -1,14 +1,15 @@
-//! Slimmed executables over the real xla-cpu plugin: for every program the outputs are those of the
-//! whole executable, byte for byte.
+//! Do slimmed executables on the real xla-cpu plugin give the same outputs as the whole
+//! executables, byte for byte?
 //!
-//! This is what puts a plugin build into the table of `crates/runtime/src/backend/slim/mod.rs`:
-//! `docs/slim.md` says how.
+//! A plugin build may be added to the table in `crates/runtime/src/backend/slim/mod.rs` only if
+//! these tests pass on it: `docs/slim.md` says how.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 use crate::support;
 
-// The rewriter is no part of the library's interface, so it is compiled into this test once more.
+// The rewriter is not a part of the library's public interface, so it is compiled again into this
+// test.
 #[path = "../../crates/runtime/src/backend/slim/mod.rs"]
 mod rewriter;
 
@@ -17,10 +18,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use preheat::TensorType;
-use preheat::pjrt::options::{self, OptionOverride};
-use preheat::pjrt::{Buffer, Client, ExecuteOptions, LoadedExecutable, Plugin, Program, Value};
-use preheat::tensor::Dtype;
 use preheat_cache::PluginBuild;
+use preheat_pjrt::options::{self, OptionOverride};
+use preheat_pjrt::{
+    Buffer, Client, ExecuteOptions, LoadedExecutable, PjrtProgram, PjrtValue, Plugin,
+};
+use preheat_tensor::Dtype;
 use safetensors::SafeTensors;
 
 use rewriter::slim;
@@ -30,17 +33,19 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     Client::create(&plugin, &[]).unwrap()
 });
 
-fn compile(program: Program<'_>) -> LoadedExecutable {
-    CLIENT.compile(program, &options::encode(1, 1, None, &[], empty()).unwrap()).unwrap()
+fn compile(program: PjrtProgram<'_>) -> LoadedExecutable {
+    CLIENT
+        .compile(program, &options::encode(&options::BuildOptions::default(), empty()).unwrap())
+        .unwrap()
 }
 
-/// What one execution did, as far as anyone outside can tell.
+/// Everything that a caller can observe of one execution.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     outputs: Vec<Vec<u8>>,
-    /// Whether each argument was taken.
+    /// For each argument, whether the execution took over its memory.
     taken: Vec<bool>,
-    /// For each output, the argument whose memory it has.
+    /// For each output, the argument whose memory it reuses.
     in_place_of: Vec<Option<usize>>,
 }
 
@@ -49,7 +54,7 @@ fn run(executable: &LoadedExecutable, arguments: &[Vec<u8>]) -> Outcome {
     let types = executable.executable().program_shape().unwrap().parameters;
     assert_eq!(types.len(), arguments.len());
     let put = |(bytes, kind): (&Vec<u8>, &TensorType)| {
-        CLIENT.buffer_from_host(device, kind.dtype, &kind.dimensions, bytes).unwrap()
+        CLIENT.buffer_from_host(device, kind.dtype, &kind.dims, bytes).unwrap()
     };
     let inputs: Vec<Buffer> = arguments.iter().zip(&types).map(put).collect();
     let addresses: Vec<usize> = inputs.iter().map(|input| input.address().unwrap()).collect();
@@ -67,7 +72,8 @@ fn run(executable: &LoadedExecutable, arguments: &[Vec<u8>]) -> Outcome {
     }
 }
 
-/// Slims, loads both, runs each twice; gives the outcome and the lengths before and after.
+/// Slims an executable, loads it whole and slimmed, and checks that every run has the same outcome.
+/// Returns the outcome, and the lengths in bytes of the whole and of the slimmed executable.
 fn check(
     name: &str,
     compiled: &LoadedExecutable,
@@ -78,10 +84,11 @@ fn check(
     assert_eq!(
         slim(&slimmed).as_deref(),
         Ok(&slimmed[..]),
-        "{name}: there is nothing more to take out"
+        "{name}: slimming twice changes nothing more"
     );
-    // Small programs keep all bodies, so that XLA counts enough operations in them; here they lose
-    // those too.
+    // XLA counts the operations in the bodies of fusions. `slim` keeps enough of these bodies that
+    // XLA does not find a large executable cheap, so it keeps all bodies of a small one.
+    // `slimmest` is the executable without the bodies.
     let slimmest = rewriter::rewrite(&whole, 0).unwrap();
     assert!(slimmed.len() <= whole.len(), "{name}");
 
@@ -95,8 +102,8 @@ fn check(
         for _ in 0..2 {
             assert!(run(&loaded, arguments) == outcome, "{name}: another outcome when slimmed");
         }
-        // What it tells of itself is the same where it is about running, and never ends the
-        // process.
+        // A slimmed executable reports the same facts about its execution as the whole one. A query
+        // for another fact may fail, but never ends the process.
         let about = loaded.executable();
         assert_eq!(about.program_shape().unwrap(), expected.program_shape().unwrap(), "{name}");
         assert_eq!(about.outputs().unwrap(), expected.outputs().unwrap(), "{name}");
@@ -112,7 +119,8 @@ fn check(
             "{name}"
         );
         let _ = (about.fingerprint(), about.optimized_program(), about.serialize().map(|_| ()));
-        // XLA:CPU runs what it thinks cheap in the caller's thread: it must think the same of both.
+        // XLA:CPU runs cheap executables in the caller's thread, so it must find either both
+        // executables cheap or neither.
         assert!(
             bytes == &slimmest || is_cheap(about) == is_cheap(expected),
             "{name}: {:?}",
@@ -122,14 +130,14 @@ fn check(
     (outcome, whole.len(), slimmed.len())
 }
 
-fn is_cheap(executable: &preheat::pjrt::Executable) -> bool {
+fn is_cheap(executable: &preheat_pjrt::PjrtExecutable) -> bool {
     match executable.cost_analysis().unwrap().unwrap().get("flops") {
-        Some(Value::Float(flops)) => *flops < 1000.0,
+        Some(PjrtValue::Float(flops)) => *flops < 1000.0,
         _ => true,
     }
 }
 
-/// Bytes that are the same in every run: floats in [-1, 1), small integers, truth values.
+/// Bytes that are the same in every run: floats in [-1, 1), small integers, Booleans.
 fn arguments(executable: &LoadedExecutable) -> Vec<Vec<u8>> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = move || {
@@ -140,14 +148,15 @@ fn arguments(executable: &LoadedExecutable) -> Vec<Vec<u8>> {
     };
     let types = executable.executable().program_shape().unwrap().parameters;
     let mut one = |kind: &TensorType| -> Vec<u8> {
-        let size = kind.dtype.array_bytes(&kind.dimensions).unwrap();
+        let size = kind.dtype.array_bytes(&kind.dims).unwrap();
         match kind.dtype {
             Dtype::Float32 => (0..size / 4)
                 .flat_map(|_| {
                     #[expect(clippy::cast_precision_loss, reason = "24 bits")]
                     let unit = (next() >> 40) as f32 / (1_u32 << 23) as f32 - 1.0;
-                    // A weight's scale goes by the number of values that are summed with it.
-                    let fan = kind.dimensions.iter().rev().skip(1).product::<i64>().clamp(1, 4096);
+                    // The scale of a weight depends on the number of values that are summed with
+                    // it.
+                    let fan = kind.dims.iter().rev().skip(1).product::<u64>().clamp(1, 4096);
                     #[expect(clippy::cast_precision_loss, reason = "at most 4096")]
                     (unit / (fan as f32).sqrt()).to_le_bytes()
                 })
@@ -162,11 +171,11 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn program<'a>(path: &Path, bytes: &'a [u8]) -> Program<'a> {
+fn program<'a>(path: &Path, bytes: &'a [u8]) -> PjrtProgram<'a> {
     if path.extension().is_some_and(|extension| extension == "pb") {
-        Program::hlo(bytes)
+        PjrtProgram::hlo(bytes)
     } else {
-        Program::mlir(bytes)
+        PjrtProgram::mlir(bytes)
     }
 }
 
@@ -200,7 +209,7 @@ fn every_fixture_gives_the_same_bytes() {
                 assert!(outcome.taken[number], "{file}: argument {number} is not donated");
                 assert!(
                     outcome.in_place_of.contains(&Some(number)),
-                    "{file}: {number}'s memory is not used again"
+                    "{file}: the memory of argument {number} is not reused"
                 );
             }
             (files, before, after) = (files + 1, before + whole, after + slimmed);
@@ -218,7 +227,7 @@ fn every_example_gives_the_same_bytes() {
         if path.extension().is_none_or(|extension| extension != "mlir") {
             continue;
         }
-        let compiled = compile(Program::mlir(&std::fs::read(&path).unwrap()));
+        let compiled = compile(PjrtProgram::mlir(&std::fs::read(&path).unwrap()));
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let (_, whole, slimmed) = check(&name, &compiled, &arguments(&compiled));
         println!("{name}: {whole} bytes, slimmed {slimmed}");
@@ -227,11 +236,11 @@ fn every_example_gives_the_same_bytes() {
     assert!(seen >= 4);
 }
 
-/// For a program that donates nothing: `PREHEAT_SLIM_PROGRAM=FILE.mlir cargo test --test cpu
-/// a_program_of_ones_own -- --ignored --nocapture`.
+/// Checks a program of your own that donates nothing: `PREHEAT_SLIM_PROGRAM=FILE.mlir cargo test
+/// --test cpu a_program_of_ones_own -- --ignored --nocapture`.
 ///
-/// With `PREHEAT_SLIM_FOLDER` both executables are written there, for `benches/peers/floor.c` to
-/// load.
+/// With `PREHEAT_SLIM_FOLDER`, both executables are written to that folder, so that
+/// `benches/peers/floor.c` can load them.
 #[test]
 #[ignore = "for programs that are too large to run every time; named by PREHEAT_SLIM_PROGRAM"]
 fn a_program_of_ones_own_gives_the_same_bytes() {
@@ -253,7 +262,7 @@ fn a_program_of_ones_own_gives_the_same_bytes() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
     let shape = loaded[0].executable().program_shape().unwrap();
     let put = |(bytes, kind): (Vec<u8>, &TensorType)| {
-        CLIENT.buffer_from_host(device, kind.dtype, &kind.dimensions, &bytes).unwrap()
+        CLIENT.buffer_from_host(device, kind.dtype, &kind.dims, &bytes).unwrap()
     };
     let inputs: Vec<Buffer> =
         arguments(&loaded[0]).into_iter().zip(&shape.parameters).map(put).collect();
@@ -265,7 +274,7 @@ fn a_program_of_ones_own_gives_the_same_bytes() {
         outcomes.push(outputs.iter().map(|output| output.to_host().unwrap()).collect());
         println!("{}: {:.3} s", ["whole", "slimmed"][turn % 2], began.elapsed().as_secs_f64());
     }
-    assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "another outcome");
+    assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "the outcomes differ");
     for (kind, bytes) in
         shape.results.iter().zip(&outcomes[0]).filter(|(kind, _)| kind.dtype == Dtype::Float32)
     {
@@ -283,7 +292,7 @@ fn a_program_of_ones_own_gives_the_same_bytes() {
     }
 }
 
-/// Text of a constant whose values no compiler can make up.
+/// The text of a constant whose values a compiler cannot compute from a short expression.
 fn dense(count: u32) -> String {
     let values: Vec<String> =
         (0..count).map(|i| format!("{}.5", i.wrapping_mul(2_654_435_761) >> 20)).collect();
@@ -343,14 +352,14 @@ fn what_fusions_hold_beside_arithmetic_still_runs() {
         ("loop", in_place),
         ("donated", donated_in_place),
     ] {
-        let compiled = compile(Program::mlir(text.as_bytes()));
+        let compiled = compile(PjrtProgram::mlir(text.as_bytes()));
         let (outcome, ..) = check(name, &compiled, &arguments(&compiled));
         assert_eq!(outcome.taken.contains(&true), name == "donated", "{name}");
     }
 }
 
-/// Fusions that YNNPACK runs are built from the module as they are loaded: they keep their bodies,
-/// or the whole is kept.
+/// YNNPACK runs some fusions. The plugin builds these from the module while it loads an executable,
+/// so `slim` must keep their bodies, or refuse the executable.
 #[test]
 fn compiler_options_that_make_other_fusions_are_no_danger() {
     let text = std::fs::read(folder("examples/programs/attention_block.mlir")).unwrap();
@@ -364,16 +373,17 @@ fn compiler_options_that_make_other_fusions_are_no_danger() {
         vec![on("xla_cpu_use_thunk_runtime")],
         vec![on("xla_cpu_use_fusion_emitters")],
         vec![on("xla_cpu_enable_fast_math")],
-        // With elementwise fusions as well, this build's own executable ends the process, slimmed
-        // or not.
+        // Elementwise fusions are left out: with them, this plugin build's own executable ends the
+        // process, slimmed or not.
         vec![kinds("LIBRARY_FUSION_TYPE_DOT")],
         vec![kinds("LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT")],
         vec![xnn("LIBRARY_FUSION_TYPE_DOT")],
         vec![on("xla_cpu_use_xnnpack")],
     ] {
         let what = format!("{overrides:?}");
-        let options = options::encode(1, 1, None, &[], overrides.into_iter()).unwrap();
-        let compiled = match CLIENT.compile(Program::mlir(&text), &options) {
+        let options =
+            options::encode(&options::BuildOptions::default(), overrides.into_iter()).unwrap();
+        let compiled = match CLIENT.compile(PjrtProgram::mlir(&text), &options) {
             Ok(compiled) => compiled,
             // Another build may not have the option.
             Err(error) => {
@@ -400,7 +410,7 @@ fn compiler_options_that_make_other_fusions_are_no_danger() {
 fn nothing_that_is_cut_or_changed_panics() {
     let path = folder("examples/programs/euler_step.mlir");
     let mut payloads = vec![
-        compile(Program::mlir(&std::fs::read(path).unwrap()))
+        compile(PjrtProgram::mlir(&std::fs::read(path).unwrap()))
             .executable()
             .serialize()
             .unwrap()
@@ -408,7 +418,7 @@ fn nothing_that_is_cut_or_changed_panics() {
     ];
     let path = folder("tests/programs/scan_recurrence.mlir");
     payloads.push(
-        compile(Program::mlir(&std::fs::read(path).unwrap()))
+        compile(PjrtProgram::mlir(&std::fs::read(path).unwrap()))
             .executable()
             .serialize()
             .unwrap()

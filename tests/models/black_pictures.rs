@@ -1,5 +1,5 @@
-//! Pictures that a VAE's dtype is too small for: noticed, decoded again, and said; and those that
-//! are meant to be dark.
+//! Does preheat notice that the range of a dtype was too small for a VAE? It decodes such a picture
+//! again in float32, and warns. There is no warning for a picture that is meant to be dark.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -16,7 +16,8 @@ use support::{Lab, Preheat};
 const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
-/// The demo model, with each value of some weights of a checkpoint replaced.
+/// Copies the demo model, and changes each value of the weights with the names `weights` in one of
+/// its checkpoints.
 fn changed(
     lab: &Lab,
     name: &str,
@@ -47,13 +48,13 @@ fn changed(
     folder
 }
 
-/// A VAE whose first convolution gives numbers beyond 65504: float16 has none there, and float32
-/// has.
+/// A VAE whose first convolution gives numbers beyond 65504, which float32 can hold and float16
+/// cannot.
 fn overflowing(lab: &Lab) -> PathBuf {
     changed(lab, "overflowing", VAE, &["decoder.conv_in.weight"], |value| value.signum() * 60_000.0)
 }
 
-/// `preheat run` of two steps of a model, with quick compiles.
+/// `preheat run` with two steps of a model, compiled quickly.
 fn run(run: Preheat, model: &PathBuf, words: &str) -> Preheat {
     let run =
         run.env("XLA_FLAGS", "--xla_backend_optimization_level=0").words("--json").words(words);
@@ -101,12 +102,14 @@ fn a_picture_that_does_not_fit_float16_is_decoded_again_in_float32() {
     let warnings = warnings(&narrow);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
-        warnings[0].contains("decoded again in float32; --vae-precision fp32 does so at once"),
+        warnings[0].contains(
+            "decoded again in float32 (--vae-precision fp32 decodes in float32 from the start)"
+        ),
         "{warnings:?}"
     );
     assert_eq!(Picture::read(&lab.path("out.png")).rgb, wanted.rgb);
 
-    // Of a batch each picture is named.
+    // In a batch, each such picture is named.
     let batch = run(lab.bare(), &model, "--vae-precision fp16").words("--batch 2").run().done();
     batch.says(&["picture 1 of 2 held", "picture 2 of 2 held"]);
     assert!(Picture::read(&lab.path("out-0.png")).psnr(&wanted) > 40.0);
@@ -154,7 +157,7 @@ fn of_latents_that_are_no_numbers_that_is_said_and_nothing_is_decoded_again() {
 
 #[test]
 fn a_picture_that_is_meant_to_be_dark_is_left_alone() {
-    // The last convolution gives one number everywhere: -1 is black, -0.99 the darkest grey.
+    // The last convolution gives the same number everywhere: -1 is black, -0.99 the darkest grey.
     for (name, value, again) in
         [("black", -1.0, AND_AGAIN.as_slice()), ("grey", -0.99, AS_USUAL.as_slice())]
     {
@@ -164,7 +167,7 @@ fn a_picture_that_is_meant_to_be_dark_is_left_alone() {
         let ran = run(lab.preheat(&lab.sim()), &model, "--vae-precision fp16").run().done().json();
         assert_eq!((stages(&ran), warnings(&ran)), (again.to_vec(), Vec::new()), "{name}");
         assert_eq!(is_black(&Picture::read(&lab.path("out.png"))), name == "black");
-        // In float32 there is nothing to try.
+        // In float32, decoding again could change nothing, so it is not tried.
         let ran = run(lab.preheat(&lab.sim()), &model, "--vae-precision fp32").run().done().json();
         assert_eq!((stages(&ran), warnings(&ran)), (AS_USUAL.to_vec(), Vec::new()), "{name}");
     }

@@ -1,9 +1,9 @@
-//! Models, from a prompt to a picture: through the binary and through the library, over the test
-//! plugin in front of XLA:CPU.
+//! Do models make the right pictures from prompts? The tests use the binary and the library, over
+//! the test plugin in front of XLA:CPU.
 //!
-//! All of them are one program, since linking takes longer than most of them run. A test that
-//! changes what belongs to the whole process (its environment, its folder, its signals, its
-//! limits) does so in a child process.
+//! All these tests are one program, because linking takes longer than most of them run. A test that
+//! changes the environment, current folder, signals or limits of the whole process does so in a
+//! child process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -11,9 +11,12 @@
 mod support;
 
 mod black_pictures;
+mod controls;
+mod lora;
 mod memory;
 mod models_bad_input;
 mod models_cli;
 mod pipeline_reuse;
+mod single_file;
 mod snap;
 mod steps;

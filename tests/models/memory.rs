@@ -1,5 +1,5 @@
-//! Out of memory, as the test plugin plays it: what is dropped, what is kept, and what is said
-//! where nothing helps.
+//! What happens if a device runs out of memory? The test plugin pretends that it does. The tests
+//! check what is dropped, what is kept, and what the error says if nothing helps.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -9,20 +9,20 @@ use crate::support;
 use std::path::{Path, PathBuf};
 
 use pjrt_sim::{Count, Entry, Event, Outcome, Place, Sim, When};
-use preheat::device::{DeviceName, Request};
-use preheat::models::ModelFolder;
-use preheat::pipeline::{Pipeline, TextToImage};
-use preheat::runtime::{Builder, Dropped, Error};
 use preheat::{
     Dtype, Executable, Program, Runtime, Signature, Source, Tensor, create_execution_signature,
 };
+use preheat_diffusion::models::ModelFolder;
+use preheat_diffusion::pipeline::{Pipeline, TextToImage};
+use preheat_runtime::device::{DeviceName, DeviceRequest};
+use preheat_runtime::{Dropped, Error, RuntimeBuilder};
 use support::demo::{Picture, demo_model};
 use support::lab::{DOUBLE, library};
 use support::random_model::{self, Shape, Weights};
 use support::{Lab, in_child};
 
-fn builder(lab: &Lab) -> Builder {
-    let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
+fn builder(lab: &Lab) -> RuntimeBuilder {
+    let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
     Runtime::builder().device(request).plugin(library()).cache_dir(lab.cache())
 }
 
@@ -31,12 +31,12 @@ fn signature() -> Signature {
         .unwrap()
 }
 
-/// Doubles so many numbers: a program of its own for every length.
+/// A program that doubles `length` numbers. Programs for different lengths are different programs.
 fn program(length: usize) -> Program {
     Program::sniff(DOUBLE.replace("4xf32", &format!("{length}xf32")).as_bytes()).unwrap()
 }
 
-/// A runtime over a cache that has the programs of these lengths.
+/// A new runtime, on a cache in which the programs of these lengths are warm.
 fn over_warm_programs(lab: &Lab, lengths: &[usize]) -> Runtime {
     let first = builder(lab).build().unwrap();
     for &length in lengths {
@@ -52,7 +52,7 @@ fn get(runtime: &Runtime, length: usize) -> Result<Executable, Error> {
 
 #[track_caller]
 fn doubles(executable: &Executable, length: usize) {
-    let ones = Tensor::from_f32(&[i64::try_from(length).unwrap()], &vec![1.0; length]).unwrap();
+    let ones = Tensor::from_f32(&[length as u64], &vec![1.0; length]).unwrap();
     assert_eq!(executable.run_to_host(&[ones]).unwrap()[0].to_f32().unwrap(), vec![2.0; length]);
 }
 
@@ -60,7 +60,7 @@ fn unloads(log: &[Entry]) -> usize {
     log.iter().filter(|entry| matches!(entry.event, Event::Unload { .. })).count()
 }
 
-/// Bytes that went to the device.
+/// The number of bytes that went to the device.
 fn uploaded(log: &[Entry]) -> usize {
     let uploads = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| {
         match entry.event {
@@ -90,7 +90,7 @@ fn a_load_without_room_takes_the_place_of_an_executable_that_nobody_holds() {
             assert_eq!(unloads(&lab.log()) - before, 1);
             doubles(&third, 7);
             doubles(&held, 5);
-            // The one that was held is still in memory, the other one is not.
+            // The executable that was held is still in memory, and the other one is not.
             assert_eq!(get(&runtime, 5).unwrap().report().source, Source::Memory);
             assert_eq!(get(&runtime, 6).unwrap().report().source, Source::Disk);
             assert_eq!((lab.compiles(), runtime.warnings()), (3, Vec::new()));
@@ -123,8 +123,8 @@ fn where_everything_is_in_use_the_error_has_the_figures() {
         ] {
             assert!(said.contains(part), "no {part:?} in: {said}");
         }
-        // An executable that nobody holds any more makes no room either, where nothing does; but it
-        // is tried.
+        // Dropping an executable that nobody holds does not make enough room here either, but it is
+        // tried.
         drop(held);
         let Error::OutOfMemory(error) = get(&runtime, 6).unwrap_err() else {
             panic!("another error")
@@ -178,7 +178,7 @@ fn freeing_memory_leaves_what_is_in_use() {
     });
 }
 
-/// A small model in a folder of this name, with values of its own.
+/// Writes a small model into the folder `name`. Models with different names have different weights.
 fn model(lab: &Lab, name: &'static str) -> PathBuf {
     let folder = lab.path(name);
     let weights = Weights { dtype: Dtype::Float32, variation: name };
@@ -186,7 +186,7 @@ fn model(lab: &Lab, name: &'static str) -> PathBuf {
     folder
 }
 
-/// Bytes of all weights of a model, in float32.
+/// The bytes that all weights of a model take in float32.
 fn weight_bytes(folder: &Path) -> usize {
     let model = ModelFolder::open(folder).unwrap();
     let graphs = random_model::graphs(&model).unwrap();
@@ -223,9 +223,9 @@ fn what_a_model_has_on_the_device_goes_and_comes_back() {
         assert_eq!(sources, [Source::Compiled; 3]);
         assert!(bytes > weights, "{bytes} of {weights}");
         let (others_picture, sources, bytes) = run(&other);
-        assert_eq!(sources, [Source::Memory; 3], "the shape is the same");
+        assert_eq!(sources, [Source::Memory; 3], "both models have the same shape");
         assert!(bytes > weights && others_picture != picture);
-        assert!(run(&one).2 < weights / 10, "the weights are there");
+        assert!(run(&one).2 < weights / 10, "the weights are still on the device");
 
         // Nothing is in use between two runs.
         let freed = usize::try_from(runtime.free_memory()).unwrap();
@@ -234,8 +234,8 @@ fn what_a_model_has_on_the_device_goes_and_comes_back() {
         assert_eq!((again, sources), (picture.clone(), vec![Source::Disk; 3]));
         assert!(bytes > weights);
 
-        // One model goes, and the weights of the other stay; executables that both run are loaded
-        // again.
+        // One model is unloaded, and the weights of the other stay. The executables, which both
+        // models share, are loaded again.
         run(&other);
         let before = unloads(&lab.log());
         let freed = usize::try_from(one.unload()).unwrap();
@@ -252,21 +252,25 @@ fn what_a_model_has_on_the_device_goes_and_comes_back() {
 
 #[test]
 fn a_stage_without_room_on_the_way_is_run_again_in_the_place_of_others() {
-    // The first thing that is read back are the latents.
+    // The latents are the first thing that is read back from the device.
     let sim = |lab: &Lab| lab.sim().out_of_memory(Place::DeviceToHost, When::Nth(1));
     in_child("a_stage_without_room_on_the_way_is_run_again_in_the_place_of_others", sim, |lab| {
         let runtime = builder(lab).build().unwrap();
         let folder = model(lab, "one");
         let pipeline = Pipeline::builder().warmup_steps(0).open(&runtime, &folder).unwrap();
         let first = pipeline.run(&request()).unwrap();
-        assert_eq!(lab.count(Place::DeviceToHost), 3, "latents, the same again, the picture");
+        assert_eq!(
+            lab.count(Place::DeviceToHost),
+            3,
+            "the latents, the latents again, and the picture"
+        );
         let before = lab.log().len();
         let second = pipeline.run(&request()).unwrap();
         assert_eq!(first.pictures, second.pictures);
         let bytes = uploaded(&lab.log()[before..]);
         assert!(
             bytes > 1000 && bytes < weight_bytes(&folder),
-            "one stage's weights are brought again: {bytes}"
+            "the weights of one stage go to the device again: {bytes}"
         );
     });
 }
@@ -302,13 +306,13 @@ fn a_model_that_does_not_fit_as_a_whole_runs_one_stage_after_the_other() {
         _ => 0,
     };
     let code: u64 = lab.log().iter().map(serialised).sum();
-    // All executables, and what the denoiser takes to run. The weights of the others, 1.2 MB, have
-    // no room beside that.
+    // The limit has room for all executables and for what the denoiser takes to run, but not for
+    // the weights of the other stages as well, which take 1.2 MB.
     let limit = code + denoiser + 50_000;
     let small = whole.clone().memory_limit(limit);
     run(&lab, &small, "-v --require-warm").run().done().says(&["dropped what is not in use"]);
     assert_eq!(Picture::read(&lab.path("out.png")), picture);
-    // The denoiser alone is too large for a device that has less than it needs.
+    // If a device has less memory than the denoiser alone needs, the run fails.
     let smaller = whole.clone().memory_limit(denoiser);
     let ran = run(&lab, &smaller, "--require-warm").run().ended(1);
     ran.says(&[
@@ -316,7 +320,7 @@ fn a_model_that_does_not_fit_as_a_whole_runs_one_stage_after_the_other() {
         "it would not fit",
         "hint: ",
     ]);
-    // Where nothing helps, all that can go is dropped, and said to have been.
+    // If nothing helps, everything that can be dropped is dropped, and the error says so.
     let full = whole.out_of_memory(Place::Execute, When::Each);
     let ran = run(&lab, &full, "--require-warm").run().ended(1);
     ran.says(&[

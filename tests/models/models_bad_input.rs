@@ -1,5 +1,6 @@
-//! Models that are damaged, and requests that no model could serve: what is wrong is named, with
-//! what to do about it, before anything is compiled; nothing panics, nothing is left half written.
+//! What happens if a model is damaged, or if no model could serve a request? The error names what
+//! is wrong and what to do, before anything is compiled. Nothing panics, and nothing is left half
+//! written.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -20,7 +21,7 @@ use support::{Lab, Ran};
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
-/// A lab with a small model in it, and a folder for pictures.
+/// A test environment (`Lab`) with a small model in it, and a folder for pictures.
 struct Bad {
     lab: Lab,
     model: PathBuf,
@@ -31,7 +32,7 @@ impl Bad {
         static WHOLE: OnceLock<PathBuf> = OnceLock::new();
         let whole = WHOLE.get_or_init(|| {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models-bad-input");
-            // What another run of these tests left.
+            // Remove what an earlier run of these tests left.
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).unwrap();
             random_model::write_small("mixed", &folder).unwrap()
@@ -43,7 +44,7 @@ impl Bad {
         Self { lab, model }
     }
 
-    /// A model in which `damage` was done, given its folder.
+    /// A model that `damage` changed; `damage` gets the model's folder.
     fn damaged(damage: impl FnOnce(&Path)) -> Self {
         let bad = Self::new();
         damage(&bad.model);
@@ -57,18 +58,24 @@ impl Bad {
         run.words(words).arg("--model").arg(folder).run()
     }
 
-    /// Asserts that nothing was compiled or written by a run that failed.
+    /// Asserts that a failed run compiled nothing and wrote nothing.
     #[track_caller]
     fn left_nothing(&self, ran: &Ran) {
-        assert_eq!(ran.stdout, "", "a result of what failed");
+        assert_eq!(ran.stdout, "", "a failed run prints no result");
         assert!(ran.stderr.lines().any(|line| line.starts_with("error: ")), "{}", ran.stderr);
-        assert_eq!(self.lab.compiles(), 0, "it was compiled before it was refused: {}", ran.stderr);
+        assert_eq!(
+            self.lab.compiles(),
+            0,
+            "something was compiled before the run was refused: {}",
+            ran.stderr
+        );
         assert_eq!(files_under(&self.lab.path("pictures")), Vec::<PathBuf>::new());
         assert_eq!(self.lab.objects(), Vec::<PathBuf>::new());
         self.lab.assert_nothing_half_written();
     }
 
-    /// Asserts that a run with `words` is refused with `status`, and says each of `said`.
+    /// Asserts that a run with `words` ends with `status`, and that its error contains each text of
+    /// `said`.
     #[track_caller]
     fn refuses(&self, words: &str, status: i32, said: &[&str]) {
         let ran = self.run_at(&self.model, words).ended(status).says(said);
@@ -76,8 +83,8 @@ impl Bad {
     }
 }
 
-/// Asserts that a model in which `damage` was done is refused, by `run` and by `warmup`, and that
-/// each of `said` is said.
+/// Asserts that `run` and `warmup` refuse a model that `damage` changed, and that the error
+/// contains each text of `said`.
 #[track_caller]
 fn refused(damage: impl FnOnce(&Path), said: &[&str]) {
     let bad = Bad::damaged(damage);
@@ -100,10 +107,10 @@ fn edit(file: &Path, change: impl FnOnce(&mut Value)) {
     fs::write(file, serde_json::to_string_pretty(&value).unwrap()).unwrap();
 }
 
-/// A tensor of a file: name, dtype, shape and values.
+/// A tensor in a file: name, dtype, shape and bytes of its values.
 type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
 
-/// The tensors of a file.
+/// The tensors in a file.
 fn tensors(file: &Path) -> Vec<Stored> {
     let bytes = fs::read(file).unwrap();
     let read = SafeTensors::deserialize(&bytes).unwrap();
@@ -126,7 +133,7 @@ fn write_tensors(file: &Path, tensors: &[Stored]) {
     serialize_to_file(tensors.iter().map(view).collect::<Vec<_>>(), None, file).unwrap();
 }
 
-/// Writes the tensors of the UNet anew, changed.
+/// Writes the tensors of the UNet again, after `change` was applied to them.
 fn change_unet(model: &Path, change: impl FnOnce(&mut Vec<Stored>)) {
     let file = model.join(UNET);
     let mut all = tensors(&file);
@@ -140,7 +147,7 @@ fn find<'a>(tensors: &'a mut [Stored], name: &str) -> &'a mut Stored {
 
 #[test]
 fn the_model_that_is_damaged_here_is_whole_before() {
-    // The other tests prove something only if this does.
+    // The other tests prove something only if this test passes.
     let bad = Bad::new();
     let lookup =
         bad.lab.quick(&bad.lab.sim()).words("--json lookup --model").arg(&bad.model).run().ended(3);
@@ -157,24 +164,19 @@ fn folders_that_are_no_model() {
     refuses(&bad.lab.path("nowhere"), &["there is no model folder", "nowhere"]);
     refuses(
         &bad.lab.file("notes.txt", "x"),
-        &["notes.txt is a file", "a folder with a model_index.json"],
+        &["notes.txt is not an intact safetensors file", "it has 1 bytes"],
     );
     let single = bad.lab.path("sd.safetensors");
     fs::copy(bad.model.join(UNET), &single).unwrap();
     refuses(
         &single,
-        &[
-            "sd.safetensors is a file",
-            "a checkpoint in a single file",
-            "from_single_file",
-            "save_pretrained",
-        ],
+        &["sd.safetensors is a UNet alone, with the names of diffusers", "the folder `unet`"],
     );
     let folder = bad.lab.path("folder");
     fs::create_dir(&folder).unwrap();
     refuses(&folder, &["folder is no diffusers model folder", "no model_index.json"]);
     fs::copy(&single, folder.join("sd.safetensors")).unwrap();
-    refuses(&folder, &["no model_index.json", "sd.safetensors", "from_single_file"]);
+    refuses(&folder, &["no model_index.json", "sd.safetensors: name that file"]);
     refuses(
         &bad.model.join("unet"),
         &["unet is no diffusers", "one component of a model: name the folder around it"],
@@ -191,7 +193,7 @@ fn folders_that_are_no_model() {
     let xl = bad.lab.path("xl.safetensors");
     let tensor = "conditioner.embedders.1.model.ln_final.weight";
     write_tensors(&xl, &[(tensor.to_owned(), Dtype::F32, vec![1], vec![0; 4])]);
-    refuses(&xl, &["`StableDiffusionXLPipeline.from_single_file(...)`"]);
+    refuses(&xl, &["is no model that preheat knows", "none of its 1 tensors", tensor]);
 }
 
 #[test]
@@ -289,8 +291,7 @@ fn models_that_are_not_built() {
     );
 }
 
-/// Asserts that a model in which `change` was made can be looked up with these words: it is not
-/// refused.
+/// Asserts that a model that `change` modified is accepted by `lookup` with these words.
 #[track_caller]
 fn taken(change: impl FnOnce(&Path), words: &str) {
     let bad = Bad::damaged(change);
@@ -310,33 +311,34 @@ fn models_that_run_as_in_diffusers() {
     let edited = |file: &str, field: &str, value: Value, words: &str| {
         taken(|model| edit(&model.join(file), |config| config[field] = value), words);
     };
-    // The index's class counts.
+    // The class in model_index.json counts, not the one in the component's file.
     edited(scheduler, "_class_name", json!("LMSDiscreteScheduler"), "");
     edited(scheduler, "_class_name", json!(null), "");
     edited("unet/config.json", "_class_name", json!("FlaxUNet2DConditionModel"), "");
     edited("vae/config.json", "_class_name", json!(null), "");
-    // A short name decides.
+    // A scheduler's short name on the command line overrides the model's scheduler.
     edited(scheduler, "algorithm_type", json!("sde-dpmsolver++"), "--scheduler dpm++_2m");
     edited(scheduler, "use_beta_sigmas", json!(true), "--scheduler euler");
     edited(index, "scheduler", json!(["diffusers", "UniPCMultistepScheduler"]), "--scheduler pndm");
     edited(scheduler, "variance_type", json!("fixed_small"), "");
     edited(index, "scheduler", json!(["diffusers", "PNDMScheduler"]), "");
-    // A model of all of it: heads that do not divide the channels, and an encoder with positions
-    // for longer prompts.
+    // This model has attention heads that do not divide the channels, and a text encoder with
+    // positions for longer prompts.
     let whole = |model: &Path| {
         fs::remove_dir_all(model).unwrap();
         random_model::write(Shape::Small("by_index"), model, Weights::default(), |_, _, _| {})
             .unwrap();
     };
     taken(whole, "");
-    // Two blocks and one more: the embeddings are what remains.
+    // The text encoder has two blocks. A clip skip of 3 leaves only the embeddings.
     taken(|_| (), "--clip-skip 3");
     Bad::new().refuses(
         "--clip-skip 4",
         2,
-        &["clip_skip is 4: this model's text encoder can skip 3 at most"],
+        &["clip_skip is 4: this model's text encoder can skip at most 3 layers"],
     );
-    // A config from before 0.9.0 did not mean a size under 64 latents.
+    // In a configuration from before diffusers 0.9.0, a `sample_size` below 64 is a mistake, and 64
+    // is used instead: 512x512 px.
     let old = |model: &Path| {
         edit(&model.join("unet/config.json"), |unet| unet["_diffusers_version"] = "0.8.0".into());
     };
@@ -381,7 +383,7 @@ fn configs_of_graphs_that_are_too_large_are_refused_before_they_are_built() {
         for words in ["run --prompt seven --output pictures/out.png --model", "lookup --model"] {
             let ran = bad.lab.quick(&bad.lab.sim()).words(words).arg(&bad.model).run().ended(1);
             bad.left_nothing(&ran);
-            // A list of any length is no reason for a message of that length.
+            // Even if a list in the file is very long, the message about it is short.
             assert!(ran.stderr.len() < 1000, "{} bytes", ran.stderr.len());
             ran.says(&[file, &format!("`{field}` is "), "supported is "]);
         }
@@ -412,7 +414,10 @@ fn weights_that_are_not_the_models() {
             (stored.1, stored.3) = (Dtype::I8, vec![1; 4]);
         });
     };
-    refused(integers, &[UNET, "`conv_out.bias` is I8", "take a checkpoint in F32, F16 or BF16"]);
+    refused(
+        integers,
+        &[UNET, "`conv_out.bias` is I8", "take a checkpoint in F32, F16, BF16 or float8"],
+    );
 }
 
 #[test]
@@ -431,10 +436,10 @@ fn weights_that_are_damaged() {
     refused(content(|bytes| bytes.truncate(1000)), &[UNET, "cut short", "fully downloaded"]);
     refused(content(|bytes| bytes.truncate(5)), &[UNET, "fully downloaded"]);
     refused(content(Vec::clear), &[UNET, "fully downloaded"]);
-    refused(content(|bytes| bytes[8..].fill(b'x')), &[UNET, "no intact safetensors file"]);
+    refused(content(|bytes| bytes[8..].fill(b'x')), &[UNET, "not an intact safetensors file"]);
     refused(
         content(|bytes| *bytes = b"<html>Not Found</html>".repeat(100)),
-        &[UNET, "no intact safetensors file"],
+        &[UNET, "not an intact safetensors file"],
     );
     for length in [u64::MAX, 1 << 60, 1 << 40, 1 << 31] {
         let huge = |model: &Path| {
@@ -452,7 +457,7 @@ fn weights_that_are_damaged() {
     );
 }
 
-/// Two shards and an index of them, in place of the file.
+/// Replaces the file of the UNet's weights by two shards and an index of them.
 fn shard(model: &Path) -> [PathBuf; 2] {
     let all = tensors(&model.join(UNET));
     fs::remove_file(model.join(UNET)).unwrap();
@@ -579,8 +584,9 @@ fn requests_that_no_model_could_serve() {
     bad.refuses(
         "--steps 1001",
         1,
-        &["scheduler_config.json", "1001 steps are not possible", "1 to 1000"],
+        &["scheduler_config.json", "1001 steps are not possible", "dpm++_2m takes 1 to 1000"],
     );
+    bad.refuses("--scheduler pndm --steps 1001", 1, &["pndm takes 1 to 999"]);
     let none = bad
         .lab
         .quick(&bad.lab.sim())
@@ -601,7 +607,7 @@ fn requests_of_warmup_and_lookup_that_make_no_sense() {
     };
     for command in ["warmup", "lookup"] {
         let said = with(&format!("{command} --dtype bf16"))
-            .says(&["--dtype is told of programs", "--precision"]);
+            .says(&["--dtype is for programs", "--precision"]);
         bad.left_nothing(&said);
         bad.left_nothing(
             &with(&format!("{command} --program {}", program.display()))
@@ -663,7 +669,7 @@ fn a_batch_that_does_not_fit_is_refused_with_figures() {
         .words("warmup --batch 60000 --resolutions 64x64,512x512 --model");
     let warmup = warmup.arg(&bad.model).run().ended(1).says(&["60000 x", "does not fit"]);
     bad.left_nothing(&warmup);
-    // A device that says how much it has.
+    // This device reports how much memory it has.
     let sim = bad.lab.sim().pose("v5e:1x1").memory_limit(1 << 20);
     let run = bad
         .lab
@@ -693,7 +699,7 @@ fn outputs_that_cannot_be_written() {
     to("nowhere/out.png").says(&["there is no folder"]);
     to("pictures").says(&["is a directory"]);
     to("other/").says(&["is a directory"]);
-    // Nobody can make files there, not even root.
+    // Nobody can create files in /proc, not even root.
     to("/proc/out.png");
     to("model/model_index.json/out.png").says(&["Not a directory"]);
 }

@@ -1,4 +1,4 @@
-//! Models on the command line: `run`, `warmup` and `lookup` of the demo model, through the binary
+//! Do `run`, `warmup` and `lookup` do what they say? They run on the demo model, through the binary
 //! over the test plugin.
 
 #![cfg(feature = "cli")]
@@ -17,17 +17,16 @@ use support::demo::{Picture, copy_folder, demo_model, denoiser_runs};
 use support::lab::{files_under, until};
 use support::{Lab, Preheat, Ran, random_model};
 
-/// What most runs ask for: two steps, and two calls of the denoiser.
+/// The flags of most runs: two steps, which are two calls of the denoiser.
 const SEVEN: &str = "--prompt seven --scheduler euler --steps 2 --seed 7 --output out.png";
 const STAGES: [&str; 3] = ["text_encoder", "denoiser", "vae_decoder"];
 
-/// `preheat` with these words, of which the last is the subcommand or stands behind it, on the demo
-/// model.
+/// `preheat` with these words on the demo model. The words end with the subcommand and its flags.
 fn command(lab: &Lab, sim: &Sim, words: &str) -> Preheat {
     lab.quick(sim).words(words).arg("--model").arg(demo_model())
 }
 
-/// `preheat --json run` of [`SEVEN`], with these words in front of it.
+/// `preheat --json run` with [`SEVEN`] and these words.
 fn run(lab: &Lab, sim: &Sim, words: &str) -> Ran {
     command(lab, sim, "--json run").words(SEVEN).words(words).run()
 }
@@ -36,7 +35,8 @@ fn picture(lab: &Lab, name: &str) -> Picture {
     Picture::read(&lab.path(name))
 }
 
-/// A lab in whose cache the demo model is warm at 64x64, guided and unguided.
+/// A test environment (`Lab`) in whose cache the demo model is warm at 64x64 px, with and without
+/// guidance.
 fn warm_lab() -> Lab {
     static WARM: OnceLock<PathBuf> = OnceLock::new();
     let warm = WARM.get_or_init(|| {
@@ -60,7 +60,7 @@ fn warm_lab() -> Lab {
             (1, ["disk", "compiled", "disk"].map(Value::from).into())
         );
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models-cli-warm");
-        // What another run of these tests left.
+        // Remove what an earlier run of these tests left.
         let _ = std::fs::remove_dir_all(&folder);
         copy_folder(&lab.cache(), &folder);
         folder
@@ -75,7 +75,7 @@ fn stages(document: &Value, field: &str) -> Vec<Value> {
     document["stages"].as_array().unwrap().iter().map(|stage| stage[field].clone()).collect()
 }
 
-/// Asserts how each stage of a run came to be ready, and how all of them matched.
+/// Asserts where each stage of a run got its executable from, and how all of them matched.
 #[track_caller]
 fn assert_ready(document: &Value, source: &[&str; 3], matched: &str) {
     assert_eq!(stages(document, "source"), source);
@@ -90,14 +90,14 @@ fn assert_names(value: &Value, wanted: &str) {
 
 const RUN: &str =
     "device signature requested_size padded_size crop_origin seed stages timings images warnings";
-const STAGE: &str =
-    "model_id stage graph_key source match compile_seconds compile_peak_bytes load_seconds";
+const STAGE: &str = "model_id stage graph_key source match compile_seconds compile_peak_bytes \
+                     load_seconds wait_seconds effort";
 
 #[test]
 fn a_run_tells_what_the_contract_says_and_compiles_once() {
     let lab = Lab::new();
     let cold = run(&lab, &lab.sim(), "");
-    // Where nobody watches, a line for each thing that takes long, and nothing else.
+    // If the output is not a terminal, there is one line for each long task, and nothing else.
     let said: BTreeSet<&str> = cold.stderr.lines().collect();
     let compiling = STAGES.map(|stage| format!("compiling demo-model, {stage}"));
     assert_eq!((said.len(), cold.stderr.lines().count()), (3, 3), "{}", cold.stderr);
@@ -148,10 +148,13 @@ fn a_run_tells_what_the_contract_says_and_compiles_once() {
     let first = std::fs::read(lab.path("out.png")).unwrap();
     std::fs::remove_file(lab.path("out.png")).unwrap();
 
-    // The same again, and then all that changes no graph.
+    // The same run is repeated. Then everything changes that does not shape a graph.
     let again = run(&lab, &lab.no_compiles(), "").done().silent().json();
     assert_ready(&again, &["disk"; 3], "exact");
-    assert!(first == std::fs::read(lab.path("out.png")).unwrap(), "one seed, two pictures");
+    assert!(
+        first == std::fs::read(lab.path("out.png")).unwrap(),
+        "the same seed must make the same picture"
+    );
     let other = "--prompt one --negative-prompt blurry --cfg-scale 3 --steps 3 --scheduler ddim";
     let run = command(&lab, &lab.no_compiles(), "--json --require-warm run").words(other);
     let other = run.run().done().silent().json();
@@ -227,7 +230,7 @@ fn without_padding_a_size_is_computed_as_it_is() {
 #[test]
 fn a_batch_is_what_its_seeds_make_alone() {
     let lab = warm_lab();
-    // The seeds go over the end of u64.
+    // The seeds wrap around at the end of u64.
     let seeds = [u64::MAX - 1, u64::MAX, 0];
     let words = "--json run --prompt seven --scheduler euler --steps 2";
     let make = |sim: &Sim, seed: u64, more: &str| {
@@ -247,7 +250,7 @@ fn a_batch_is_what_its_seeds_make_alone() {
             (&together.settings, &together.settings["seed"]),
             (&alone.settings, &seed.into())
         );
-        // Convolutions of a batch may add up in another order.
+        // A convolution over a batch may add its terms up in another order.
         assert!(together.psnr(&alone) > 60.0, "{}", together.psnr(&alone));
     }
     assert!(picture(&lab, "batch-0.png").psnr(&picture(&lab, "batch-1.png")) < 40.0);
@@ -275,7 +278,7 @@ fn another_model_of_the_same_shape_runs_on_the_same_executables() {
     let before = picture(&lab, "out.png");
     let tuned = lab.path("tuned");
     copy_folder(&demo_model(), &tuned);
-    // The last of the values are other ones.
+    // The second half of the file is set to zero.
     let weights = tuned.join("vae/diffusion_pytorch_model.safetensors");
     let mut bytes = std::fs::read(&weights).unwrap();
     let half = bytes.len() / 2;
@@ -293,7 +296,7 @@ fn another_model_of_the_same_shape_runs_on_the_same_executables() {
     assert_ne!(before.rgb, picture(&lab, "out.png").rgb);
 }
 
-/// A copy of the demo model, in which a JSON file was changed.
+/// A copy of the demo model in which a JSON file was changed.
 fn edited_demo(lab: &Lab, file: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
     let model = lab.path("edited");
     copy_folder(&demo_model(), &model);
@@ -322,7 +325,7 @@ fn the_index_names_the_scheduler() {
         ("pndm".into(), "ddim".into())
     );
     assert!(picture(&lab, "pndm.png").rgb != picture(&lab, "ddim.png").rgb);
-    // The configuration's own class says the same, or nothing.
+    // If the configuration file names no class, the index still names it.
     let config = model.join("scheduler/scheduler_config.json");
     let mut fields: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
     fields.as_object_mut().unwrap().remove("_class_name");
@@ -371,7 +374,7 @@ fn a_token_that_was_added_is_one_id() {
         .words("run --steps 2 --prompt <cat-toy>")
         .arg("--model")
         .arg(model);
-    // The demo model has no embedding for it.
+    // The demo model has no embedding for the new token.
     run.run().ended(1).says(&[&format!("token {size}")]);
 }
 
@@ -379,7 +382,7 @@ fn a_token_that_was_added_is_one_id() {
 fn no_negative_prompt_is_not_an_empty_one() {
     let lab = Lab::new();
     let model = random_model::write_small("sdxl", &lab.path("")).unwrap();
-    // Where layers are left out, a negative prompt that is encoded has stages of its own.
+    // If layers are skipped, an encoded negative prompt has stages of its own.
     let cold = |negative: &Value| {
         let request = json!({"prompt": "seven", "negative_prompt": negative, "clip_skip": 1, "width": 64, "height": 64});
         let request = lab.file("request.json", request.to_string());
@@ -409,7 +412,15 @@ fn a_request_file_does_what_the_flags_do_and_flags_win_over_it() {
         let run = lab
             .quick(&lab.no_compiles())
             .words("--json run --request request.json --output file.png");
-        run.words(words).run().done().silent().json()
+        run.words(words).run().done()
+    };
+    let without_effect = |ran: &Ran| ran.stderr.contains("the negative prompt has no effect");
+    let ask = |words: &str| {
+        let ran = ask(words);
+        // The user is told that the prompt has no effect, because somebody else may have written
+        // the request file.
+        assert_eq!(ran.stderr.is_empty(), !without_effect(&ran), "{}", ran.stderr);
+        ran.json()
     };
     request(&lab, &json!({}));
     ask("");
@@ -480,7 +491,7 @@ fn what_was_warmed_is_never_compiled_again() {
         run.run().done().silent();
         std::fs::remove_file(lab.path("out.png")).unwrap();
     }
-    // Unguided, one prompt is encoded in place of two.
+    // Without guidance, one prompt is encoded instead of two.
     let executes = |words: &str| {
         let before = lab.executes();
         run(&lab, &lab.no_compiles(), words).done();
@@ -520,7 +531,7 @@ fn a_warmup_takes_several_sizes() {
             .all(|it| table.contains(it)),
         "{table}"
     );
-    // A wrong size is found before the right one in front of it is compiled.
+    // A wrong size is reported before the correct size in front of it is compiled.
     let wrong = command(&lab, &lab.sim(), "warmup --resolutions 64x128,7x64").run().ended(2);
     wrong.says(&["width is 7"]);
     assert_eq!(lab.compiles(), 2);
@@ -541,7 +552,7 @@ fn a_warmup_that_cannot_keep_what_it_compiled_fails() {
     assert!(before == contents(&lab.cache()), "the read-only cache was written to");
 }
 
-/// Every file below a folder, with what is in it.
+/// Every file below a folder, with its content.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files_under(folder)
         .into_iter()
@@ -574,7 +585,7 @@ fn a_lookup_tells_of_each_stage_whether_it_would_hit() {
     for stage in &partial["stages"].as_array().unwrap()[1..] {
         assert_names(
             stage,
-            "model_id stage verdict match graph_key expected_compile_seconds nearest",
+            "model_id stage verdict match graph_key expected_compile_seconds effort nearest",
         );
         assert!(stage["expected_compile_seconds"].as_f64().unwrap() > 0.0, "{stage}");
         assert!(!stage["nearest"]["differences"].as_array().unwrap().is_empty(), "{stage}");
@@ -597,7 +608,7 @@ fn a_lookup_tells_of_each_stage_whether_it_would_hit() {
         (&"miss".into(), vec!["miss".into(); 3])
     );
     assert_eq!((lab.compiles(), lab.executes(), empty.compiles()), (0, 0, 0));
-    assert!(!empty.cache().exists(), "asking makes no folder");
+    assert!(!empty.cache().exists(), "a lookup makes no folder");
 }
 
 #[test]
@@ -609,7 +620,7 @@ fn without_a_model_the_demo_model_is_unpacked_once_and_run() {
         run.words("--json run --prompt seven --scheduler euler --steps 2 --seed 7 --output")
             .arg(output)
     };
-    // Two at once, of which each finds nothing there.
+    // Two processes start at once, and neither finds the model.
     let both = ["0.png", "1.png"].map(|output| with(output).start());
     for ran in both.map(|run| run.wait().done().silent().json()) {
         assert_eq!(ran["signature"]["model_id"], "demo-model");
@@ -624,7 +635,7 @@ fn without_a_model_the_demo_model_is_unpacked_once_and_run() {
         "{}",
         folder.display()
     );
-    // Whole, and nothing beside it.
+    // The model is complete, and there is nothing beside it.
     for (path, bytes) in &unpacked {
         let original = demo_model().join(path.strip_prefix(folder).unwrap());
         assert!(*bytes == std::fs::read(&original).unwrap(), "{}", original.display());
@@ -637,13 +648,13 @@ fn without_a_model_the_demo_model_is_unpacked_once_and_run() {
     assert_eq!(
         written,
         std::fs::metadata(folder).unwrap().modified().unwrap(),
-        "it was unpacked twice"
+        "the model was unpacked twice"
     );
     run(&lab, &lab.no_compiles(), "").done();
     for output in ["0.png", "1.png", "2.png"] {
         assert_eq!(picture(&lab, output), picture(&lab, "out.png"));
     }
-    // Nobody can make folders there, not even root.
+    // Nobody can create folders in /proc, not even root.
     let nowhere = lab
         .quick(&lab.no_compiles())
         .env("PREHEAT_DATA_DIR", "/proc/nowhere")
@@ -681,7 +692,7 @@ fn with_manual_warmup_a_cold_run_says_what_it_compiles() {
     );
     let warnings = cold.json()["warnings"].clone();
     assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
-    // Nothing ran but what the picture takes.
+    // Only the stages that the picture needs were run.
     assert_eq!((lab.compiles(), lab.executes()), (1, 2 + 2 + 1));
     run(&lab, &lab.no_compiles(), words).done().silent();
 }
@@ -715,12 +726,12 @@ fn a_run_of_which_anything_is_fresh_is_warmed_up_and_a_warm_one_pays_nothing() {
         ("--no-tpu-warmup --tpu-warmup-steps 5", 0),
     ] {
         let lab = warm_lab();
-        // The quickest stage to compile, and the only one that is.
+        // Only the text encoder is compiled, which takes the least time.
         let words = format!("{words} --text-encoder-precision bf16");
         let cold = run(&lab, &lab.sim(), &words).done().json();
         assert_eq!(stages(&cold, "source"), ["compiled", "disk", "disk"], "{words}");
         assert_eq!(denoiser_runs(&lab.log()), fresh + 2, "{words}");
-        // With the warmup goes one execution of each of the other stages.
+        // If the run warms up, it also runs each of the other stages once.
         let others = if fresh > 0 { 2 } else { 0 };
         assert_eq!(lab.executes(), fresh + others + 2 + 2 + 1, "{words}");
         let before = lab.executes();
@@ -835,7 +846,7 @@ fn interrupt(lab: &Lab, sim: &Sim, words: &str, ready: impl Fn() -> bool) {
     std::fs::create_dir_all(&pictures).unwrap();
     let words = format!("run --prompt seven --output pictures/out.png {words}");
     let started = command(lab, sim, &words).start();
-    until("what is to be interrupted", ready);
+    until("the work that is to be interrupted", ready);
     let begun = Instant::now();
     started.signal("INT");
     let ran = started.wait().ended(130).says(&["interrupted"]);
@@ -850,7 +861,7 @@ fn ctrl_c_ends_a_run_between_its_steps() {
     let lab = warm_lab();
     let slow = lab.no_compiles().delay(Place::Execute, When::Each, Duration::from_millis(200));
     interrupt(&lab, &slow, "--steps 200", || denoiser_runs(&lab.log()) >= 3 && lab.executes() >= 6);
-    assert!(lab.executes() < 50, "it went on: {}", lab.executes());
+    assert!(lab.executes() < 50, "the run went on: {} executions", lab.executes());
     lab.assert_nothing_half_written();
     run(&lab, &lab.no_compiles(), "").done().silent();
 }
@@ -861,7 +872,7 @@ fn ctrl_c_ends_a_run_that_compiles() {
     let hangs = lab.sim().hang(Place::Compile, When::Each);
     interrupt(&lab, &hangs, "--vae-precision bf16", || lab.compiles() == 1);
     assert_eq!(lab.executes(), 0);
-    // Its lock is free, and the cache as good as before.
+    // The lock of the interrupted run is free, and the cache works as before.
     let again =
         run(&lab, &lab.sim(), "--vae-precision bf16").done().silent_about_the_cache().json();
     assert_eq!(stages(&again, "source"), ["disk", "disk", "compiled"]);

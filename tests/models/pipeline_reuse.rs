@@ -1,4 +1,4 @@
-//! What a pipeline compiles, runs and waits for, as the test plugin under it counts.
+//! What does a pipeline compile, run and wait for? The log of the test plugin shows it.
 
 #![cfg(feature = "pipeline")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use pjrt_sim::{Count, Entry, Outcome, When};
-use preheat::device::{DeviceName, Request};
-use preheat::models::{Component, ModelFolder};
-use preheat::pipeline::{
-    Builder, Made, Pipeline, PipelineError, Precision, Precisions, TextToImage,
+use preheat::{Dtype, Runtime, Source};
+use preheat_diffusion::models::{Component, ModelFolder};
+use preheat_diffusion::pipeline::{
+    Made, Pipeline, PipelineBuilder, PipelineError, Precision, Precisions, TextToImage,
 };
-use preheat::progress::{Event, EventKind, Progress};
-use preheat::runtime::Error;
-use preheat::{Dtype, Runtime, Source, runtime};
+use preheat_runtime::Error;
+use preheat_runtime::device::{DeviceName, DeviceRequest};
+use preheat_runtime::progress::{Event, EventKind, Progress};
 use support::lab::library;
 use support::random_model::{self, Shape, Weights};
 use support::{Lab, in_child};
@@ -26,12 +26,12 @@ use support::{Lab, in_child};
 const MODEL: &str = "mixed";
 const STAGES: [&str; 3] = ["text_encoder", "denoiser", "vae_decoder"];
 
-fn runtime(lab: &Lab) -> runtime::Builder {
-    let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
+fn runtime(lab: &Lab) -> preheat_runtime::RuntimeBuilder {
+    let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
     Runtime::builder().device(request).plugin(library()).cache_dir(lab.cache())
 }
 
-/// The model's folder, written when it is first asked for.
+/// The model's folder, which is written at the first call.
 fn model(lab: &Lab) -> PathBuf {
     let folder = lab.path(MODEL);
     if folder.exists() { folder } else { random_model::write_small(MODEL, &lab.path("")).unwrap() }
@@ -45,11 +45,11 @@ fn fine_tune(lab: &Lab) -> PathBuf {
     folder
 }
 
-fn settings() -> Builder {
+fn settings() -> PipelineBuilder {
     Pipeline::builder().warmup_steps(0)
 }
 
-/// Guided, two steps, one picture of 128x128 px.
+/// A request with guidance, for two steps and one picture of 128x128 px.
 fn request() -> TextToImage {
     TextToImage {
         width: Some(128),
@@ -62,19 +62,19 @@ fn request() -> TextToImage {
     }
 }
 
-/// One request in a runtime of its own, as in another process; with the names of the stages that
-/// the plugin compiled, by its own log.
+/// Makes one request in a new runtime, as another process would. Returns the result, and the names
+/// of the stages that the plugin compiled according to its log.
 #[track_caller]
 fn run(
     lab: &Lab,
     folder: PathBuf,
-    settings: Builder,
+    settings: PipelineBuilder,
     request: &TextToImage,
 ) -> (Made, Vec<&'static str>) {
     let before = lab.log().len();
     let runtime = runtime(lab).build().unwrap();
     let made = settings.open(&runtime, folder).unwrap().run(request).unwrap();
-    assert_eq!(runtime.warnings(), Vec::<String>::new());
+    assert_eq!(runtime.warnings(), []);
     let log = &lab.log()[before..];
     let executed = executions(lab, log);
     let compiled = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| {
@@ -98,16 +98,16 @@ fn run(
     (made, compiled)
 }
 
-/// Something that the plugin executed.
+/// One execution by the plugin.
 struct Execution {
     stage: &'static str,
-    /// The plugin's number for it.
+    /// The number that the plugin gave the executable.
     executable: Option<u64>,
-    /// Its place in the log.
+    /// The execution's place in the log.
     at: usize,
 }
 
-/// What the plugin executed, in order. Stages are told by how many arguments they take.
+/// What the plugin executed, in order. Stages are told apart by their numbers of arguments.
 fn executions(lab: &Lab, log: &[Entry]) -> Vec<Execution> {
     let model = ModelFolder::open(&model(lab)).unwrap();
     let graphs = random_model::graphs(&model).unwrap();
@@ -117,8 +117,8 @@ fn executions(lab: &Lab, log: &[Entry]) -> Vec<Execution> {
     let (text_encoder, decoder, unet) =
         (of(Component::TextEncoder), of(Component::Vae), of(Component::Unet));
     assert!(text_encoder < decoder && decoder < unet);
-    // The text encoder takes the ids, and the decoder the latents, beside the weights; with a clip
-    // skip it reads fewer.
+    // The text encoder takes its weights and the token ids; with a clip skip it takes fewer
+    // weights. The decoder takes its weights and the latents.
     let stage = |arguments: usize| match arguments {
         count if count <= text_encoder + 1 => "text_encoder",
         count if count == decoder + 1 => "vae_decoder",
@@ -138,7 +138,7 @@ fn executions(lab: &Lab, log: &[Entry]) -> Vec<Execution> {
 
 #[test]
 fn after_one_run_nothing_like_it_is_compiled_again() {
-    // Three compiles, and each one after them fails.
+    // Three compiles succeed, and every later one fails.
     let sim = |lab: &Lab| lab.sim().fail_compile(When::From(4));
     in_child("after_one_run_nothing_like_it_is_compiled_again", sim, |lab| {
         let (first, compiled) = run(lab, model(lab), settings(), &request());
@@ -164,7 +164,7 @@ fn after_one_run_nothing_like_it_is_compiled_again() {
         let (made, compiled) = run(lab, fine_tune(lab), settings(), &request());
         assert_eq!(compiled, [""; 0], "a fine-tune");
         assert!(!same(&made), "a fine-tune changed nothing");
-        // Padded, it is the same size.
+        // With padding, this is the same size.
         let smaller = TextToImage { width: Some(120), height: Some(120), ..base() };
         let (made, compiled) = run(lab, model(lab), settings(), &smaller);
         assert_eq!(compiled, [""; 0], "another size that is padded to the same");
@@ -175,7 +175,7 @@ fn after_one_run_nothing_like_it_is_compiled_again() {
         assert_eq!(compiled, [""; 0]);
         assert!(
             same(&made) && made.pictures == first.pictures,
-            "the same request makes another picture"
+            "the same request must make the same picture"
         );
         assert_eq!(lab.compiles(), STAGES.len());
         assert_eq!(lab.log().deserializes() % STAGES.len(), 0);
@@ -186,8 +186,9 @@ fn after_one_run_nothing_like_it_is_compiled_again() {
 fn another_size_batch_or_dtype_compiles_what_it_changes() {
     in_child("another_size_batch_or_dtype_compiles_what_it_changes", Lab::sim, |lab| {
         let one_step = || TextToImage { steps: 1, ..request() };
-        let compiles =
-            |settings: Builder, request: TextToImage| run(lab, model(lab), settings, &request).1;
+        let compiles = |settings: PipelineBuilder, request: TextToImage| {
+            run(lab, model(lab), settings, &request).1
+        };
         assert_eq!(compiles(settings(), one_step()), STAGES);
         let other = TextToImage { height: Some(64), ..one_step() };
         assert_eq!(compiles(settings(), other), ["denoiser", "vae_decoder"], "another size");
@@ -195,7 +196,7 @@ fn another_size_batch_or_dtype_compiles_what_it_changes() {
         assert_eq!(
             compiles(settings(), other),
             ["denoiser", "vae_decoder"],
-            "sides the other way round"
+            "width and height are exchanged"
         );
         let other = TextToImage { batch_size: 2, ..one_step() };
         assert_eq!(compiles(settings(), other), ["denoiser"], "another batch");
@@ -222,7 +223,7 @@ fn another_size_batch_or_dtype_compiles_what_it_changes() {
     });
 }
 
-/// Keeps the denoising steps that it is told of.
+/// Records the denoising steps that are reported to it.
 #[derive(Default)]
 struct Steps(Mutex<Vec<(usize, usize)>>);
 
@@ -257,7 +258,7 @@ fn between_steps_the_host_waits_for_nothing() {
             )
         });
         assert_eq!(waits.collect::<Vec<_>>(), Vec::<&Entry>::new());
-        // What goes to the device meanwhile is what the step is told, not the latents.
+        // Between steps, only the step's few parameters go to the device, never the latents.
         let sent = log[first..last].iter().filter_map(|entry| match entry.event {
             pjrt_sim::Event::HostToDevice { bytes } => Some(bytes),
             _ => None,

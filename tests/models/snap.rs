@@ -1,5 +1,5 @@
-//! Snapping to warm: a size that is cold is served at a larger one that is warm. Compiles are
-//! counted in the test plugin's log.
+//! Does a larger warm size serve a request whose size is cold ("snap")? The log of the test plugin
+//! counts the compiles.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 use support::demo::{Picture, copy_folder, demo_model};
 use support::{Lab, Preheat, Ran};
 
-/// Two steps, and a seed, so that pictures can be compared.
+/// Two steps and a fixed seed, so that pictures can be compared.
 const SEVEN: &str = "--prompt seven --scheduler euler --steps 2 --seed 7 --output out.png";
 const SNAPPED: [&str; 2] = ["snapped_from", "wasted_percent"];
 
-/// A lab in whose cache the demo model is warm at 128x128, guided, one picture at once.
+/// A test environment (`Lab`) in whose cache the demo model is warm at 128x128 px, with guidance,
+/// for one picture at a time.
 fn warm_lab() -> Lab {
     static WARM: OnceLock<Lab> = OnceLock::new();
     let warm = WARM.get_or_init(|| {
@@ -46,7 +47,7 @@ fn command(lab: &Lab, words: &str) -> Preheat {
     lab.quick(&lab.sim()).words("run").words(SEVEN).words(words).arg("--model").arg(demo_model())
 }
 
-/// A run that must not compile anything, and its JSON.
+/// Runs `preheat run`, which must not compile anything, and returns its JSON.
 #[track_caller]
 fn warm_run(lab: &Lab, words: &str) -> Value {
     let (ran, compiles) =
@@ -55,7 +56,7 @@ fn warm_run(lab: &Lab, words: &str) -> Value {
     ran.json()
 }
 
-/// A run that would have to compile.
+/// Runs a request that would have to compile, and must therefore fail.
 #[track_caller]
 fn cold_run(lab: &Lab, words: &str) -> Ran {
     let (ran, compiles) = lab.counting(|| command(lab, "--require-warm").words(words).run());
@@ -93,8 +94,8 @@ fn a_cold_size_is_cropped_from_a_warm_one_that_covers_it() {
             (&json!([0, 0]), &json!([1, 4, 16, 16]))
         );
         assert_eq!(sources(&made), ["disk"; 3]);
-        // Noise is drawn at the size that is computed, so it is the corner of that size's picture
-        // with the same seed.
+        // Noise is drawn at the size that is computed. So the picture is the corner of the larger
+        // size's picture with the same seed.
         let made = picture(&lab);
         let [width, height] = requested;
         assert_eq!((made.width, made.height), (width, height));
@@ -105,7 +106,7 @@ fn a_cold_size_is_cropped_from_a_warm_one_that_covers_it() {
         );
     }
     let said = command(&lab, "-v --width 120 --height 64 --snap-to-warm 50").run().done();
-    let words = "120x64 px (cropped from 128x128, which is warm where 128x64 is not; 50.0 % of it is wasted)";
+    let words = "120x64 px (cropped from 128x128, because 128x64 is not warm; 50.0 % of the computed area is wasted)";
     assert!(said.stdout.contains(words), "{}", said.stdout);
     said.says(&[
         "snapped to 128x128 px, which is warm: 50.0 % of it is wasted on a request of 128x64 px",
@@ -127,7 +128,7 @@ fn its_own_size_comes_first() {
     warm(&lab, "--width 120 --height 64 --snap-to-warm 100");
     assert_eq!(lab.compiles(), 2, "a warmup warms the size that it was given");
     assert_eq!(warm_run(&lab, small)["padded_size"], json!([128, 64]));
-    // By force, what is compiled is the request's own size.
+    // With `--force-recompile`, the request's own size is compiled.
     let forced =
         command(&lab, "--json --force-recompile --width 64 --height 64 --snap-to-warm 100")
             .run()
@@ -146,9 +147,9 @@ fn what_wastes_more_than_allowed_or_fits_otherwise_is_not_used() {
         "--width 120 --height 64 --snap-to-warm 49.9",
         "--width 64 --height 64 --snap-to-warm 74.9",
         "--width 120 --height 64 --snap-to-warm 0",
-        // Nothing covers it.
+        // No warm size covers this request.
         "--width 192 --height 64 --snap-to-warm 100",
-        // Other graphs of the same size.
+        // These need other graphs of the same size.
         "--width 120 --height 64 --snap-to-warm 100 --batch 2",
         "--width 120 --height 64 --snap-to-warm 100 --cfg-scale 1",
         "--width 120 --height 64 --snap-to-warm 100 --precision bf16",
@@ -157,13 +158,13 @@ fn what_wastes_more_than_allowed_or_fits_otherwise_is_not_used() {
     ] {
         cold_run(&lab, words);
     }
-    // Steps, scheduler and scale shape no graph.
+    // Steps, scheduler and guidance scale change no graph.
     let others = lab
         .quick(&lab.no_compiles())
         .words("--snap-to-warm 50 run --prompt seven --width 120 --height 64");
     others.words("--steps 3 --scheduler ddim --cfg-scale 3 --model").arg(demo_model()).run().done();
-    // Where it does not have to be warm, its own size is compiled, and what both sizes share is
-    // not.
+    // If the request does not have to be warm, its own size is compiled, except for the graphs that
+    // both sizes share.
     let own = command(&lab, "--json --width 120 --height 64 --snap-to-warm 10").run().done().json();
     assert_eq!(
         (&own["padded_size"], sources(&own)),
@@ -172,7 +173,7 @@ fn what_wastes_more_than_allowed_or_fits_otherwise_is_not_used() {
     assert!(SNAPPED.iter().all(|name| own.get(name).is_none()), "{own}");
     let empty = Lab::new();
     cold_run(&empty, "--snap-to-warm 100");
-    assert!(!empty.cache().exists());
+    assert!(empty.objects().is_empty());
     let compiled = command(&empty, "--json --snap-to-warm 100").run().done().json();
     assert_eq!((sources(&compiled), empty.compiles()), (vec!["compiled"; 3], 3));
 }
@@ -189,7 +190,7 @@ fn of_several_sizes_the_smallest_that_is_whole_is_used() {
     let (size, wasted) = at("--width 130 --height 64");
     assert_eq!(size, json!([192, 128]));
     assert!((wasted - 50.0).abs() < 1e-9, "{wasted}");
-    // The decoder of 192x128 is gone, and that of 128x128 is damaged.
+    // First the decoder of 192x128 is removed, then that of 128x128 is damaged.
     let decoder = |shape: &Value| {
         let records = lab.bare().words("--json cache list --stage vae_decoder").run().done().json();
         let of_shape = |key: &str| {
@@ -240,7 +241,8 @@ fn a_lookup_tells_at_which_size_it_would_be_served() {
         (&json!([128, 64]), &json!(50.0))
     );
     let said = lookup("--snap-to-warm 50").run().done().stdout;
-    let words = "served at 128x128, which is warm where 128x64 is not; 50.0 % of it is wasted";
+    let words =
+        "served at 128x128, because 128x64 is not warm; 50.0 % of the computed area is wasted";
     assert!(said.contains(words), "{said}");
     assert_eq!((lab.compiles(), lab.executes()), (0, 0));
 }

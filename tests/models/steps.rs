@@ -1,4 +1,4 @@
-//! Steps, metrics and traces: what they say, against what the test plugin's log says.
+//! Do steps, metrics and traces agree with the test plugin's log?
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -12,36 +12,36 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pjrt_sim::{Count, Entry, Event, Origin, Outcome, Place, When};
-use preheat::device::{DeviceName, Request};
-use preheat::pipeline::{Pipeline, TextToImage};
-use preheat::progress::{self, Cancel, EventKind, Progress};
-use preheat::runtime::{Error, Metric};
-use preheat::trace::Trace;
-use preheat::{Dtype, Executable, Program, Runtime, Tensor, create_execution_signature, runtime};
+use preheat::{Dtype, Executable, Program, Runtime, Tensor, create_execution_signature};
+use preheat_diffusion::pipeline::{Pipeline, TextToImage};
+use preheat_runtime::device::{DeviceName, DeviceRequest};
+use preheat_runtime::progress::{self, Cancel, EventKind, Progress};
+use preheat_runtime::trace::Trace;
+use preheat_runtime::{Error, Metric};
 use serde_json::Value;
 use support::demo::{copy_folder, demo_model};
 use support::lab::{DOUBLE, SQUARE, library, until};
 use support::random_model;
 use support::{Lab, Preheat, in_child};
 
-fn runtime(lab: &Lab) -> runtime::Builder {
-    let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
+fn runtime(lab: &Lab) -> preheat_runtime::RuntimeBuilder {
+    let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
     Runtime::builder().device(request).plugin(library()).cache_dir(lab.cache())
 }
 
-/// `text`, compiled.
+/// Compiles `text`.
 fn executable(runtime: &Runtime, text: &str) -> Executable {
     let signature =
         create_execution_signature("steps", [1], 1, 1.0, "", 1, Dtype::Float32).unwrap();
     runtime.get_or_compile(&signature, &Program::sniff(text.as_bytes()).unwrap()).unwrap()
 }
 
-/// How often the host blocked until a buffer was there.
+/// How often the host blocked until a buffer was ready.
 fn waits(log: &[Entry]) -> usize {
     log.awaits(Origin::BufferReady)
 }
 
-/// Counts the steps that it is told of.
+/// Keeps the latest reported number of finished steps.
 #[derive(Default)]
 struct Told(AtomicUsize);
 
@@ -67,7 +67,7 @@ fn the_host_waits_for_every_nth_step_and_not_at_all_for_none() {
             ..TextToImage::new("a red fox")
         };
         let mut latents: Vec<Tensor> = Vec::new();
-        // Recording what happens must not make the host wait, either.
+        // Recording metrics and a trace must not make the host wait either.
         for (every, recorded) in
             [(0, false), (0, true), (1, false), (5, false), (5, true), (12, false), (50, false)]
         {
@@ -81,13 +81,14 @@ fn the_host_waits_for_every_nth_step_and_not_at_all_for_none() {
             let made = pipeline.run(&request).unwrap();
             let log = lab.log().split_off(before);
             let runs: Vec<usize> = (0..log.len()).filter(|&at| executed(&log[at])).collect();
-            // The prompt and the empty one, the steps, the decoder.
+            // Two runs of the text encoder (the prompt and the empty one), the steps, and the
+            // decoder.
             assert_eq!(runs.len() as u64, 2 + STEPS + 1);
             let (first, decoder) = (runs[2], runs[runs.len() - 1]);
             let wanted = if every == 0 { 0 } else { STEPS.div_ceil(every as u64) };
             let case = format!("--tpu-sync-steps {every}, recorded {recorded}");
             assert_eq!(waits(&log[first..decoder]) as u64, wanted, "{case}");
-            // Results are read behind the last step, and nowhere before.
+            // Results are read after the last step, and never before.
             let last = runs[runs.len() - 2];
             assert_eq!(log[first..last].count(Place::DeviceToHost, |_| true), 0, "{case}");
             assert_eq!(
@@ -99,7 +100,7 @@ fn the_host_waits_for_every_nth_step_and_not_at_all_for_none() {
         }
         assert!(
             latents.iter().all(|one| one.bytes() == latents[0].bytes()),
-            "waiting changes what is computed"
+            "waiting must not change what is computed"
         );
     });
 }
@@ -114,7 +115,8 @@ fn no_more_than_two_steps_are_in_flight() {
     in_child("no_more_than_two_steps_are_in_flight", Lab::sim, |lab| {
         let told = Arc::new(Told::default());
         let runtime = runtime(lab).progress(told.clone()).build().unwrap();
-        // Long enough to run on the device's own threads, whose end the host does not see.
+        // The product is large enough for the device to compute it on its own threads. So the call
+        // returns before the product is done.
         let product = format!(
             "func.func public @main(%x: tensor<{SIDE}x{SIDE}xf32>) -> tensor<{SIDE}x{SIDE}xf32> {{
                %y = stablehlo.dot_general %x, %x, contracting_dims = [1] x [0]
@@ -155,7 +157,7 @@ fn a_step_is_as_long_as_it_takes() {
             x = double.run([&x]).unwrap().remove(0);
             step.until(&x).unwrap();
         }
-        // A step that is not told what it ends with was none.
+        // A step does not count if it is dropped before `until` names the buffer that ends it.
         drop(boundary.begin().unwrap());
         let times = boundary.finish().unwrap();
         assert!(times.p99_seconds >= DELAY && times.p50_seconds < DELAY / 2.0, "{times:?}");
@@ -188,18 +190,18 @@ fn a_step_that_fails_and_one_that_nobody_wants_are_errors() {
         drop(step);
         cancel.cancel();
         assert!(matches!(boundary.begin().unwrap_err(), Error::Cancelled));
-        assert!(boundary.finish().unwrap().first_seconds > 0.0, "what was done before counts");
+        assert!(boundary.finish().unwrap().first_seconds > 0.0, "the step before counts");
     });
 }
 
-/// The file of [`DOUBLE`].
+/// A test environment (`Lab`) with a file that contains [`DOUBLE`].
 fn lab() -> (Lab, PathBuf) {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     (lab, program)
 }
 
-/// Bytes that went to the device, and that came from it, by the plugin's log.
+/// The bytes that went to the device, and the bytes that came from it, by the plugin's log.
 fn transferred(log: &[Entry]) -> [usize; 2] {
     let done = log.iter().filter(|entry| entry.outcome == Outcome::Ok);
     done.fold([0, 0], |[out, back], entry| match entry.event {
@@ -209,7 +211,7 @@ fn transferred(log: &[Entry]) -> [usize; 2] {
     })
 }
 
-/// What is measured and what is counted of everything that the plugin's log has, too.
+/// Asserts that the metrics agree with the plugin's log about every figure that both have.
 #[track_caller]
 fn agrees(metrics: &Value, log: &[Entry]) {
     let figure = |name: &str| metrics.get(name).map_or(0.0, |value| value.as_f64().unwrap());
@@ -252,11 +254,11 @@ fn metrics_say_what_the_plugin_did() {
             lab.preheat(&lab.sim()).words("--json --tpu-debug-metrics").words(words).args(rest);
         let metrics = run.run().done().json()["metrics"].clone();
         agrees(&metrics, &lab.log()[before..]);
-        // One program's figures stand without its name.
+        // If there is one program, its figures have no name in front.
         assert!(metrics["flops"].as_f64().unwrap() >= 4.0, "{metrics}");
         assert!(metrics["instructions"].as_f64().unwrap() >= 2.0, "{metrics}");
     }
-    // Of several, each one's stand under its own.
+    // If there are several programs, each one's figures have its name in front.
     let run =
         lab.preheat(&lab.sim()).words("--json --tpu-debug-metrics warmup --program").arg(&program);
     let metrics = run.arg("--program").arg(&square).run().done().json()["metrics"].clone();
@@ -284,7 +286,7 @@ fn a_devices_memory_is_told_where_the_plugin_tells() {
     assert_eq!(run.json()["metrics"].get("device.bytes_limit"), None);
 }
 
-/// A span of a trace: its row, its name, and from when to when it went on, in microseconds.
+/// A span of a trace: its row, its name, and when it began and ended, in microseconds.
 #[derive(Debug, Clone)]
 struct Span {
     row: String,
@@ -296,12 +298,12 @@ struct Span {
 
 impl Span {
     fn holds(&self, other: &Self) -> bool {
-        // The file has times as fractions of a microsecond.
+        // In the file, times are rounded to fractions of a microsecond.
         self.began <= other.began + 0.01 && other.ended <= self.ended + 0.01
     }
 }
 
-/// Reads a trace, and asserts that the spans of each of its threads lie in each other or apart.
+/// Reads a trace, and asserts that two spans on one thread are either nested or do not overlap.
 #[track_caller]
 fn read_trace(lab: &Lab, name: &str) -> Vec<Span> {
     let document: Value = serde_json::from_slice(&std::fs::read(lab.path(name)).unwrap()).unwrap();
@@ -337,7 +339,7 @@ fn read_trace(lab: &Lab, name: &str) -> Vec<Span> {
     threads.into_values().flatten().collect()
 }
 
-/// The spans of one name on one row, or on the threads beside it.
+/// The spans with this name on one row, or on the rows of its other threads.
 fn on<'a>(spans: &'a [Span], row: &str, name: &str) -> Vec<&'a Span> {
     let beside = format!("{row} (");
     let is_on =
@@ -345,7 +347,7 @@ fn on<'a>(spans: &'a [Span], row: &str, name: &str) -> Vec<&'a Span> {
     spans.iter().filter(is_on).collect()
 }
 
-/// `preheat` on the demo model, three steps of it.
+/// `preheat run` on the demo model with three steps.
 fn run(lab: &Lab, words: &str) -> Preheat {
     let run = lab.quick(&lab.sim()).words(words);
     run.words("run --prompt seven --scheduler euler --steps 3 --seed 7")
@@ -376,7 +378,7 @@ fn a_trace_shows_what_a_run_did_on_rows_that_nest() {
     }
     let steps = on(&spans, "steps: diffusion_step", "diffusion_step");
     assert_eq!((steps.len(), on(&spans, "host", "diffusion_step").len()), (3, 3));
-    // As the device took them: one after the other.
+    // The device ran the steps one after the other.
     assert!(steps.windows(2).all(|pair| pair[0].ended <= pair[1].began + 0.01), "{steps:#?}");
     assert_eq!(on(&spans, "steps: encode_prompt", "encode_prompt").len(), 2);
     let [decode] = on(&spans, "steps: decode", "decode")[..] else { panic!("{spans:#?}") };
@@ -391,9 +393,9 @@ fn a_trace_shows_what_a_run_did_on_rows_that_nest() {
     assert_eq!(warm["metrics"]["diffusion_step.StepTime.samples"], 3.0);
     assert_eq!(warm["metrics"]["decode.StepTime.samples"], 1.0);
     assert!(warm["metrics"]["denoiser.fusions"].as_f64().unwrap() > 10.0, "kept from the compile");
-    // What was compiled by another process is in the same figures.
+    // The figures are the same as in the process that compiled the executable.
     assert_eq!(warm["metrics"]["denoiser.instructions"], cold["metrics"]["denoiser.instructions"]);
-    // A warmup of two sizes has two graphs of a stage.
+    // A warmup of two sizes has two graphs for the same stage.
     let store = lab.path("two");
     copy_folder(&lab.cache(), &store);
     let warmup = lab.quick(&lab.sim()).env("PREHEAT_CACHE_DIR", &store);
@@ -450,7 +452,7 @@ fn a_trace_that_cannot_be_written_is_an_error_before_anything_is_compiled() {
     assert_eq!(
         (lab.log().len(), lab.path("trace.json").exists()),
         (0, false),
-        "nothing was done, nothing is written"
+        "if nothing was done, no trace is written"
     );
     assert_eq!(std::fs::read_dir(lab.path("folder")).unwrap().count(), 0);
 }

@@ -1,15 +1,15 @@
-//! Do a back end's results agree with the reference's?
+//! Do the results of a back end agree with those of the reference?
 
 use half::{bf16, f16};
 use preheat::Dtype;
-use preheat::graph::Type;
+use preheat_tensor::TensorType;
 
 use super::cases::Case;
 use super::reference::Array;
 
 /// The elements as bytes of `kind`'s dtype.
 #[expect(clippy::cast_possible_truncation, reason = "rounded to the dtype that is declared")]
-pub fn bytes(kind: &Type, values: &[f64]) -> Vec<u8> {
+pub fn bytes(kind: &TensorType, values: &[f64]) -> Vec<u8> {
     let each = |to: fn(f64) -> Vec<u8>| values.iter().copied().flat_map(to).collect();
     match kind.dtype {
         Dtype::Float32 => each(|value| (value as f32).to_le_bytes().to_vec()),

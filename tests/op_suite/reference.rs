@@ -1,9 +1,9 @@
-//! What does a function mean? Computes each op in its plainest form, in f64: slowly, and without
-//! any back end.
+//! What are the correct results of a function? This file computes each op by its definition, in
+//! f64. It is slow, and uses no back end.
 
 use std::collections::HashMap;
 
-use preheat::graph::{Attention, BinaryOp, Function, Norm, Op, UnaryOp, Value};
+use preheat_ir::graph::{Attention, BinaryOp, Function, Norm, Op, UnaryOp, Value};
 
 /// A tensor of f64, row-major.
 #[derive(Debug, Clone)]
@@ -188,8 +188,8 @@ fn unary(op: UnaryOp, x: f64) -> f64 {
     }
 }
 
-/// The error function by its Taylor series, which converges everywhere and is precise enough up to
-/// 4; beyond 4 the function is 1 in f32.
+/// The error function by its Taylor series, which converges everywhere and is precise enough for
+/// |x| up to 4. Beyond 4, the function rounds to 1 or -1 in f32.
 fn erf(x: f64) -> f64 {
     if x.abs() > 4.0 {
         return x.signum();
@@ -229,8 +229,8 @@ fn conv2d(
     })
 }
 
-/// Normalises the elements that `group` puts into the same group; `channel` returns the scale and
-/// shift of an element.
+/// Normalises the elements that `group` puts into the same group. `channel` returns the index of
+/// the scale and the shift of an element.
 fn normalised<'a>(
     norm: &Norm,
     of: &impl Fn(&Value) -> &'a Array,

@@ -1,17 +1,19 @@
-//! One of the small models, and what diffusers computes with it.
+//! Which model is tested, and what does diffusers compute with it? A fixture holds one of the small
+//! models.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use preheat::models::ModelFolder;
-use preheat::pipeline::noise::Generator;
-use preheat::{Runtime, device};
+use preheat::Runtime;
+use preheat_diffusion::models::ModelFolder;
+use preheat_diffusion::pipeline::noise::Generator;
+use preheat_runtime::device;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use crate::support::{random_model, repository, xla_cpu_plugin};
 
-/// A model with its weights, in a folder that goes with it.
+/// A model with its weights, in a folder that is removed with the fixture.
 pub struct Fixture {
     pub name: &'static str,
     pub folder: PathBuf,
@@ -22,7 +24,7 @@ pub struct Fixture {
     temp: tempfile::TempDir,
 }
 
-/// A line of `cases.json`. A name that is not here fails the test: no argument is passed over.
+/// An entry of `cases.json`. A field with any other name fails the test, so no argument is ignored.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
@@ -38,7 +40,7 @@ pub struct Case {
     pub num_inference_steps: Option<u64>,
     pub scheduler: Option<String>,
     pub clip_skip: Option<u64>,
-    // What only those cases have that are listed as run elsewhere or nowhere.
+    // These are the arguments of cases that no request can express.
     num_images_per_prompt: Option<u64>,
     guidance_rescale: Option<f64>,
     original_size: Option<[u64; 2]>,
@@ -46,13 +48,13 @@ pub struct Case {
     target_size: Option<[u64; 2]>,
     prompt_2: Option<String>,
     negative_prompt_2: Option<String>,
-    // What diffusers made of the scheduler: for reading.
+    // The scheduler's settings as diffusers resolved them. They are for people who read the file.
     #[serde(rename = "resolved_scheduler")]
     _resolved_scheduler: Option<serde_json::Value>,
 }
 
 impl Case {
-    /// The arguments of this case that a request has no field for.
+    /// Whether this case has arguments for which a request has no field.
     pub fn has_more_than_a_request(&self) -> bool {
         self.num_images_per_prompt.is_some()
             || self.guidance_rescale.is_some()
@@ -87,7 +89,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// What it has for one element of the batch.
+    /// The values of one element of the batch.
     pub fn row(&self, row: usize) -> &[f32] {
         let each = self.values.len() / self.dims[0];
         &self.values[row * each..][..each]
@@ -110,12 +112,12 @@ impl Fixture {
         }
     }
 
-    /// XLA:CPU, with a cache of its own.
+    /// A runtime on XLA:CPU with its own cache. The first call builds it.
     pub fn runtime(&self) -> &Runtime {
         self.runtime.get_or_init(|| {
-            let device = device::Request {
+            let device = device::DeviceRequest {
                 device: device::DeviceName::XlaCpu,
-                ..device::Request::default()
+                ..device::DeviceRequest::default()
             };
             let builder = Runtime::builder().device(device).plugin(xla_cpu_plugin());
             builder.cache_dir(self.temp.path().join("cache")).build().unwrap()
@@ -124,13 +126,13 @@ impl Fixture {
 
     pub fn cases_of(name: &str) -> Vec<Case> {
         let path = repository(&format!("tests/fixtures/models/{name}/cases.json"));
-        // Python writes infinities, among the schedulers' settings, in a way that JSON has none
-        // for.
+        // Python writes infinities, which occur in the schedulers' settings, in a way that is not
+        // JSON.
         let text = std::fs::read_to_string(path).unwrap().replace("-Infinity", "null");
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Bytes come as numbers from 0 to 255.
+    /// The tensor that diffusers computed. If it consists of bytes, they are numbers from 0 to 255.
     pub fn expected(&self, tensor: &str) -> Expected {
         let file = SafeTensors::deserialize(&self.expected).unwrap();
         let tensor = file.tensor(tensor).unwrap_or_else(|error| panic!("{tensor}: {error}"));
@@ -168,12 +170,12 @@ pub fn error(have: &[f32], want: &[f32]) -> f64 {
     let largest = want.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
     have.iter().zip(want).fold(0.0, |most: f64, (have, want)| {
         let difference = f64::from((have - want).abs()) / f64::from(largest);
-        // A NaN is as wrong as can be.
+        // A NaN counts as an infinite difference.
         most.max(if difference.is_nan() { f64::INFINITY } else { difference })
     })
 }
 
-/// The cases of one part of a model that were compared.
+/// The errors of one part of a model, with a limit for the worst one.
 pub struct Worst {
     title: String,
     limit: f64,
@@ -189,14 +191,14 @@ impl Worst {
         self.compared.push((error, tensor.to_owned()));
     }
 
-    /// What was compared, sorted.
+    /// The names of the tensors that were compared, sorted.
     pub fn tensors(&self) -> Vec<String> {
         let mut tensors: Vec<_> = self.compared.iter().map(|(_, tensor)| tensor.clone()).collect();
         tensors.sort();
         tensors
     }
 
-    /// Prints the worst, and fails where it, and which others, are above the limit.
+    /// Prints the largest error, and fails with a list of all errors above the limit.
     #[track_caller]
     pub fn check(mut self) {
         self.compared.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -1,34 +1,34 @@
-//! Each network on its own.
+//! Does each network alone compute what diffusers computes?
 
 use std::sync::Mutex;
 
 use preheat::TensorType;
-use preheat::graph::{Builder, Type, Value, Verified};
-use preheat::lower::{Target, stablehlo};
-use preheat::models::{
+use preheat::{Dtype, Graph, Program, ProgramFormat, Tensor, create_execution_signature};
+use preheat_diffusion::models::{
     Added, AddedConfig, Component, TextConfig, TextOutputs, aliases, text_encoder,
 };
-use preheat::progress::Cancel;
-use preheat::runtime::DeviceTensor;
-use preheat::weights::{Checkpoint, Wanted, load};
-use preheat::{Dtype, Graph, Program, ProgramFormat, Tensor, create_execution_signature};
+use preheat_diffusion::weights::{Checkpoint, WantedWeight, load};
+use preheat_ir::graph::{FunctionBuilder, Value, Verified};
+use preheat_ir::lower::{LoweringTarget, stablehlo};
+use preheat_runtime::DeviceTensor;
+use preheat_runtime::progress::Cancel;
 
 use super::fixture::{Case, Fixture, Worst, error, noise};
 use crate::support::random_model::{seed, splitmix64};
 
-/// Of the reference's largest absolute value.
+/// The largest error, relative to the reference's largest absolute value.
 const LIMIT: f64 = 1e-4;
 const SEQUENCES: usize = 20;
 const TOKENS: u64 = 77;
 
-/// A graph that is ready to run: inputs in, the values of its f32 outputs out.
+/// A graph that is ready to run. It takes the inputs, and returns the values of its f32 outputs.
 pub type Network = Box<dyn Fn(&[Tensor]) -> Vec<Vec<f32>>>;
-/// What makes the graph of a component ready, with the weights of the fixture.
+/// Makes the graph of a component ready to run, with the weights of the fixture.
 pub type Engine = fn(&Fixture, Component, &Verified) -> Network;
 
-/// XLA:CPU, by way of the runtime.
+/// Makes a graph ready on XLA:CPU, with the runtime.
 pub fn xla(fixture: &Fixture, component: Component, function: &Verified) -> Network {
-    let lowered = stablehlo(function, Target::Cpu);
+    let lowered = stablehlo(function, LoweringTarget::Cpu);
     let weights = weights(fixture, component, function, lowered.weight_orders);
     let weights: Vec<DeviceTensor> =
         weights.iter().map(|tensor| fixture.runtime().to_device(tensor).unwrap()).collect();
@@ -53,11 +53,11 @@ pub fn weights(
     function: &Verified,
     orders: Vec<Vec<usize>>,
 ) -> Vec<Tensor> {
-    let wanted: Vec<Wanted> = function
+    let wanted: Vec<WantedWeight> = function
         .weights()
         .iter()
         .zip(orders)
-        .map(|(weight, order)| Wanted {
+        .map(|(weight, order)| WantedWeight {
             name: weight.name.clone(),
             aliases: aliases(&weight.name),
             dims: weight.kind.dims.clone(),
@@ -69,7 +69,7 @@ pub fn weights(
         if component.name().starts_with("text") { "model" } else { "diffusion_pytorch_model" };
     let checkpoint = Checkpoint::open(&fixture.folder.join(component.name()), stem, None).unwrap();
     let loaded = Mutex::new(Vec::new());
-    let ready = |at: usize, tensor: Tensor| -> Result<(), preheat::runtime::Error> {
+    let ready = |at: usize, tensor: Tensor| -> Result<(), preheat_runtime::Error> {
         loaded.lock().unwrap().push((at, tensor));
         Ok(())
     };
@@ -80,13 +80,12 @@ pub fn weights(
 }
 
 fn f32s(dims: &[u64], values: &[f32]) -> Tensor {
-    let dims: Vec<i64> = dims.iter().map(|&dim| dim.try_into().unwrap()).collect();
-    Tensor::from_f32(&dims, values).unwrap()
+    Tensor::from_f32(dims, values).unwrap()
 }
 
-fn i32s(dims: &[i64], values: &[i32]) -> Tensor {
+fn i32s(dims: &[u64], values: &[i32]) -> Tensor {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    Tensor::new(TensorType { dtype: Dtype::Int32, dimensions: dims.to_vec() }, &bytes).unwrap()
+    Tensor::new(TensorType::new(Dtype::Int32, dims), &bytes).unwrap()
 }
 
 /// A sequence of random tokens, by the rule in tests/fixtures/README.md.
@@ -106,14 +105,14 @@ fn sequence(index: usize, config: &TextConfig, padding: i32) -> Vec<i32> {
     ids
 }
 
-/// Sequence 0 begins as tests/fixtures/README.md says.
+/// Checks that sequence 0 begins as tests/fixtures/README.md says.
 fn check_sequences(config: &TextConfig) {
     let first = sequence(0, config, 0);
     assert_eq!(first[..4], [757, 716, 73, 539]);
     assert_eq!(first.iter().position(|&id| id == 758), Some(39));
 }
 
-/// The id that a tokenizer fills up with.
+/// The id with which a tokenizer pads a sequence.
 fn padding(fixture: &Fixture, tokenizer: Component) -> i32 {
     let path = fixture.model.component(tokenizer).join("tokenizer_config.json");
     let config: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -162,7 +161,8 @@ pub fn text_encoders(fixture: &Fixture, engine: Engine) {
                 }
                 for ((name, expected), output) in names.iter().zip(&expected).zip(network(&inputs))
                 {
-                    // Of some, diffusers' results are kept for the first few sequences.
+                    // For some outputs, the fixture has diffusers' results for only the first few
+                    // sequences.
                     if index < expected.dims[0] {
                         worst.add(
                             &format!("{name}, sequence {index}"),
@@ -176,23 +176,23 @@ pub fn text_encoders(fixture: &Fixture, engine: Engine) {
     }
 }
 
-/// Its inputs are the sample, the timestep, the context and, of Stable Diffusion XL, what else it
-/// is conditioned on.
+/// The UNet's graph. Its inputs are the sample, the timestep, the context and, for Stable Diffusion
+/// XL, the additional conditions.
 fn unet_graph(fixture: &Fixture, [batch, height, width]: [u64; 3]) -> Verified {
     let config = fixture.model.unet();
-    let mut b = Builder::new("unet");
-    let input = |b: &mut Builder, name: &str, dims: &[u64]| -> Value {
-        b.input(name, Type::new(Dtype::Float32, dims))
+    let mut b = FunctionBuilder::new("unet");
+    let input = |b: &mut FunctionBuilder, name: &str, dims: &[u64]| -> Value {
+        b.input(name, TensorType::new(Dtype::Float32, dims))
     };
     let sample = input(&mut b, "sample", &[batch, config.in_channels, height, width]);
     let timestep = input(&mut b, "timestep", &[]);
     let context = input(&mut b, "context", &[batch, TOKENS, config.context_size]);
-    let added = config.added.map(|added| Added {
+    let added = config.added.map(|added| Added::Parts {
         text_embeds: input(&mut b, "text_embeds", &[batch, added.pooled_size]),
         time_ids: input(&mut b, "time_ids", &[batch, AddedConfig::TIME_IDS]),
     });
     let predicted =
-        preheat::models::unet(&mut b, config, sample, timestep, context, added).unwrap();
+        preheat_diffusion::models::unet(&mut b, config, sample, timestep, context, added).unwrap();
     b.output("predicted", predicted);
     b.finish().unwrap()
 }
@@ -235,7 +235,7 @@ fn seed_of(case: &Case) -> u64 {
     case.seed.as_ref().map_or(0, |seed| seed.to_vec()[0])
 }
 
-/// The cases, those of one shape together.
+/// The cases, grouped by shape.
 fn by_shape<'a>(
     cases: impl Iterator<Item = &'a Case>,
     shape: impl Fn(&Case) -> [u64; 3],
@@ -267,9 +267,9 @@ pub fn vae(fixture: &Fixture, engine: Engine) {
     for cases in by_shape(fixture.cases("vae."), of_one) {
         let [_, height, width] = of_one(cases[0]);
         let one = [1, config.latent_channels, height, width];
-        let mut b = Builder::new("vae");
-        let latents = b.input("latents", Type::new(Dtype::Float32, one));
-        let image = preheat::models::vae(&mut b, config, latents).unwrap();
+        let mut b = FunctionBuilder::new("vae");
+        let latents = b.input("latents", TensorType::new(Dtype::Float32, one));
+        let image = preheat_diffusion::models::vae(&mut b, config, latents).unwrap();
         b.output("image", image);
         let network = engine(fixture, Component::Vae, &b.finish().unwrap());
         for case in cases {
@@ -289,7 +289,7 @@ pub fn vae(fixture: &Fixture, engine: Engine) {
     worst.check();
 }
 
-/// Every tensor of a part has a case, and was compared.
+/// Asserts that every tensor of a part has a case, and was compared.
 fn all_were_compared(fixture: &Fixture, prefix: &str, worst: &Worst) {
     let mut wanted = fixture.tensors();
     wanted.retain(|tensor| tensor.starts_with(prefix));

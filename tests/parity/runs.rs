@@ -1,23 +1,26 @@
-//! Whole runs, from the prompt to latents and pictures.
+//! Do whole runs, from the prompt to latents and pictures, give what diffusers gives?
 
-use preheat::pipeline::{Made, Pipeline, Precision, Precisions, TextToImage};
+use preheat_diffusion::pipeline::{Made, Pipeline, Precision, Precisions, TextToImage};
 
 use super::fixture::{Case, Fixture, Worst, error};
 
-/// Latents after a run, of the reference's largest absolute value.
+/// The largest error of the latents after a run, relative to the reference's largest absolute
+/// value.
 const LIMIT: f64 = 1e-3;
-/// Pictures in f32, and in bf16 against the reference's f32.
-const PSNR_DB: f64 = 45.0;
+/// The smallest allowed peak signal-to-noise ratio of a picture in f32 against the reference.
+/// `PSNR_BF16_DB` is the limit for a picture in bf16, against the same reference in f32.
+pub const PSNR_DB: f64 = 45.0;
 const PSNR_BF16_DB: f64 = 35.0;
 
-/// Runs with arguments that a request has no field for, and why.
+/// The cases that are not run here, each with the reason: a request has no field for one of their
+/// arguments.
 pub const ELSEWHERE: &[(&str, &str)] = &[
     (
         "latents.one_generator",
-        "each picture of a batch has a generator of its own, so that a seed means one picture",
+        "each picture of a batch has its own generator, so that a seed identifies one picture",
     ),
     ("latents.rescaled", "there is no guidance_rescale"),
-    ("latents.sizes", "the sizes that Stable Diffusion XL is told are those of the picture"),
+    ("latents.sizes", "Stable Diffusion XL always gets the picture's own sizes"),
     ("latents.prompt_2", "both text encoders are given the same prompt"),
 ];
 
@@ -33,8 +36,8 @@ fn open(fixture: &Fixture, precision: Precision) -> Pipeline {
     builder.open(fixture.runtime(), &fixture.folder).unwrap()
 }
 
-/// The request for one picture of a case. A request has one prompt, so of a batch of two prompts
-/// each is asked for in a batch of its own: the other picture is thrown away.
+/// The request for one picture of a case. A request has one prompt. So for a case with two prompts,
+/// each prompt is requested in a batch of two, and the other picture is dropped.
 fn request(case: &Case, row: usize) -> TextToImage {
     let (prompts, seeds) =
         (case.prompt.as_ref().unwrap().to_vec(), case.seed.as_ref().unwrap().to_vec());
@@ -54,7 +57,8 @@ fn request(case: &Case, row: usize) -> TextToImage {
     }
 }
 
-/// What is made for each picture of a case, with its row in the batch.
+/// Runs the request of each picture of a case, and returns each result with the picture's row in
+/// the batch.
 fn make<'a>(pipeline: &'a Pipeline, case: &'a Case) -> impl Iterator<Item = (usize, Made)> + 'a {
     let rows = case.seed.as_ref().unwrap().to_vec().len();
     (0..rows).map(|row| {
@@ -68,13 +72,8 @@ pub fn all(fixture: &Fixture) {
     for case in fixture.cases("latents.").filter(|case| !is_elsewhere(case)) {
         let expected = fixture.expected(&case.tensor);
         for (row, made) in make(&pipeline, case) {
-            let dims: Vec<usize> = made
-                .latents
-                .kind()
-                .dimensions
-                .iter()
-                .map(|&size| size.try_into().unwrap())
-                .collect();
+            let dims: Vec<usize> =
+                made.latents.kind().dims.iter().map(|&size| size.try_into().unwrap()).collect();
             assert_eq!(dims, expected.dims, "{}", case.tensor);
             let latents = made.latents.to_f32().unwrap();
             let each = latents.len() / dims[0];
@@ -83,7 +82,8 @@ pub fn all(fixture: &Fixture) {
     }
     worst.check();
     pictures(fixture, "picture.", &pipeline, "pictures f32", PSNR_DB);
-    // One picture of each model that has some: to compile in bf16 takes twice as long.
+    // In bf16, only one picture of each model is compared, because compiling it in bf16 takes twice
+    // as long. Some models have no pictures.
     pictures(
         fixture,
         "picture.shipped",
@@ -93,7 +93,7 @@ pub fn all(fixture: &Fixture) {
     );
 }
 
-/// Compares pictures byte by byte; some models have none.
+/// Compares the bytes of the fixture's pictures. Some models have no pictures.
 fn pictures(fixture: &Fixture, prefix: &str, pipeline: &Pipeline, title: &str, least_db: f64) {
     for case in fixture.cases(prefix) {
         assert!(!is_elsewhere(case));
@@ -113,9 +113,9 @@ fn pictures(fixture: &Fixture, prefix: &str, pipeline: &Pipeline, title: &str, l
     }
 }
 
-/// The peak signal-to-noise ratio in dB, infinite where all bytes are the same, and the largest
+/// The peak signal-to-noise ratio in dB, infinite if all bytes are equal, and the largest
 /// difference.
-fn psnr(have: &[u8], want: &[f32]) -> (f64, f64) {
+pub fn psnr(have: &[u8], want: &[f32]) -> (f64, f64) {
     assert_eq!(have.len(), want.len());
     let differences =
         have.iter().zip(want).map(|(&have, &want)| (f64::from(have) - f64::from(want)).abs());

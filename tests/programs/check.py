@@ -1,9 +1,9 @@
-"""Feeds each file of manifest.json to a PJRT plugin as it stands, and compares what it computes with JAX's outputs.
+"""Runs each file of manifest.json with a PJRT plugin, and compares the outputs with JAX's outputs.
 
     pip install pypjrt==0.1.1 numpy ml_dtypes
     python tests/programs/check.py PLUGIN.so
 
-Prints the largest difference of each file, as a share of what the tolerance allows, and what does not work.
+For each file, it prints the largest difference as a share of the tolerance, or the error.
 """
 import ctypes
 import json
@@ -55,7 +55,7 @@ def run(client, device, executable, inputs):
 
 
 def worst(have, want, tolerance):
-    """The largest difference as a share of what is allowed; above 1 is a failure."""
+    """The largest difference as a share of the tolerance; a share above 1 is a failure."""
     if have.shape != want.shape or have.dtype != want.dtype:
         return float("inf")
     wide = np.float64 if want.dtype.kind not in "iub" else object

@@ -1,14 +1,15 @@
-"""Exports the programs that the tests run, with their inputs and JAX's own outputs. Run by hand, results committed:
+"""Exports the programs that the tests run, with their inputs and JAX's outputs.
 
     pip install jax==0.10.2 safetensors
     python tests/programs/export.py
 
-Two runs write the same bytes. README.md beside this file says what is in each file.
+Somebody runs this script by hand and commits its results. Two runs write the same bytes. README.md
+beside this script describes each file.
 """
 import os
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-# One thread: a sum is then always taken in the same order.
+# With one thread, the terms of a sum are always added in the same order.
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
 import json
@@ -26,9 +27,10 @@ from jax import export, lax
 import tensorfile
 
 HERE = Path(__file__).resolve().parent
-# Bytes from jax.export and HLO protos carry file names and line numbers unless no frames are kept (see README.md).
+# Without frames, bytes of jax.export and HLO protos contain no file names and line numbers
+# (see README.md).
 jax.config.update("jax_traceback_in_locations_limit", 0)
-# Where the checkout lies is nobody's business, and would make the files differ between machines.
+# The path of the checkout is private, and would make the files differ between machines.
 jax.config.update("jax_hlo_source_file_canonicalization_regex", re.escape(str(HERE.parent.parent)) + "/")
 
 TOLERANCE = {
@@ -44,7 +46,7 @@ PROGRAMS = []
 
 
 def shape(dtype, *dims, low=None, high=None):
-    """An input to be drawn: normal for floats, uniform over low..high for the rest."""
+    """An input to be drawn: normal for floats, uniform over low..high for other dtypes."""
     return np.dtype(dtype), dims, low, high
 
 
@@ -441,7 +443,8 @@ def write_json(path, value):
     path.write_text(f"[\n{rows}\n]\n")
 
 
-# The source that the pairs are traced from, under made-up file names; it never stands in a file.
+# The pairs are traced from this text. It is compiled under made-up file names, and is never in a
+# file of its own.
 PAIR_SOURCE = """
 def {name}(x, w):
     y = jnp.tanh(x @ w)
@@ -450,7 +453,7 @@ def {name}(x, w):
 
 
 def trace_pair(name="step", file="model.py", line=0, factor="2.0", donate=(), frames=1):
-    """Lowers PAIR_SOURCE as if it stood in that file, so many lines further down."""
+    """Lowers PAIR_SOURCE as if it were in `file`, moved down by `line` lines."""
     jax.config.update("jax_traceback_in_locations_limit", frames)
     scope = {"jnp": jnp}
     exec(compile("\n" * line + PAIR_SOURCE.format(name=name, factor=factor), file, "exec"), scope)
@@ -497,7 +500,7 @@ def export_pairs():
 
 
 def export_refused():
-    """Bytes that StableHLO 1.13.3 cannot read: a composite's attributes are newer than that."""
+    """Bytes that StableHLO 1.13.3 cannot read: a composite's attributes are newer than it."""
     folder = HERE / "refused"
     folder.mkdir(exist_ok=True)
     jax.config.update("jax_enable_x64", False)

@@ -1,7 +1,8 @@
-"""Reads and writes safetensors files with numpy, bfloat16 and zero-size tensors included.
+"""Reads and writes safetensors files with numpy, including bfloat16 and zero-size tensors.
 
-The format is eight bytes of header length, a JSON header, the data. Names are written in the given order; complex numbers
-become a last dimension of two (real, imaginary), since the format's older readers know no complex dtype.
+The format is eight bytes with the header's length, a JSON header, and the data. Names are written
+in the given order. Complex numbers become pairs (real, imaginary) along an additional last
+dimension, because older readers of the format do not support complex dtypes.
 """
 import json
 import struct

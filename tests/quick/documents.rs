@@ -1,6 +1,6 @@
-//! Do the documents say where things are? Every link, every path and every test program that they
-//! name is there, and no file of tests is left out of its program. Links to other hosts are not
-//! followed: no test needs a network. Comments are no wider than rustfmt keeps code.
+//! Do the documents name only things that exist? Every link, path and test program that they name
+//! must exist. Links to other hosts are not followed, because no test may need a network. The tests
+//! also find test files that belong to no test program, and comments of more than 100 columns.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -29,7 +29,7 @@ fn names_with(folder: &str, extension: &str) -> Vec<String> {
     names
 }
 
-/// The folders at the top, but for what builds and git put there.
+/// The folders at the top of the repository, except `target` and `.git`.
 fn folders() -> BTreeSet<String> {
     let mut folders = names("");
     folders.retain(|name| at(name).is_dir() && name != "target" && name != ".git");
@@ -96,14 +96,14 @@ impl Document {
         after.filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.to_owned()).collect()
     }
 
-    /// The anchors that links to this document can have, as code hosts make them of headings.
+    /// The anchors that links to this document can have. Code hosts make them from the headings.
     fn anchors(&self) -> BTreeSet<String> {
         let mut anchors = BTreeSet::new();
         for heading in self.prose().lines().filter(|line| line.starts_with('#')) {
             let words = heading.trim_start_matches('#').trim().to_lowercase();
             let kept = words.chars().filter(|&c| c.is_alphanumeric() || " -_".contains(c));
             let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
-            // Code hosts number a heading that has the words of an earlier one.
+            // If an earlier heading has the same words, code hosts add a number to the anchor.
             let mut numbered = (1..).map(|number| format!("{anchor}-{number}"));
             if anchors.contains(&anchor) {
                 anchors.insert(numbered.find(|other| !anchors.contains(other)).unwrap());
@@ -164,8 +164,9 @@ fn every_link_leads_somewhere() {
     assert_none(&faults);
 }
 
-/// A path from the top is there as it stands; any other one with the ending `.rs` is the end of the
-/// path of some file, since documents leave out the folder that they speak of.
+/// A path that begins at the top of the repository must exist as it is written. Any other path that
+/// ends with `.rs` must be the end of some file's path, because documents leave out the folder that
+/// they describe.
 #[test]
 fn every_path_that_is_named_is_there() {
     let (folders, sources) = (folders(), sources());
@@ -174,7 +175,7 @@ fn every_path_that_is_named_is_there() {
         for word in document.words().filter(|word| !word.contains("..")) {
             let first = word.split_once('/').map(|(first, _)| first);
             let from_the_top = first.is_some_and(|first| folders.contains(first));
-            // docs.rs is a host, and `metadata.docs.rs` a table of Cargo.toml.
+            // docs.rs is a host, and `metadata.docs.rs` is a table of Cargo.toml.
             let is_a_source = has_extension(word, "rs") && !word.ends_with("docs.rs");
             let is_there = if from_the_top {
                 at(word).exists()
@@ -213,7 +214,7 @@ fn every_page_is_in_the_table_of_contents() {
     assert_none(&missing);
 }
 
-/// A file that its program does not name is never compiled, and nothing else would say so.
+/// Nothing else would report a file that its program does not name: such a file is never compiled.
 #[test]
 fn no_file_of_tests_is_left_out() {
     let mut faults = Vec::new();
@@ -233,8 +234,8 @@ fn no_file_of_tests_is_left_out() {
     assert_none(&faults);
 }
 
-/// rustfmt keeps code to this width and leaves comments alone. Tables, addresses and blocks of code
-/// in a comment stay whole.
+/// rustfmt formats code up to this width and leaves comments alone. Tables, addresses and blocks of
+/// code in a comment may be wider.
 #[test]
 fn no_comment_is_wider_than_code() {
     const COLUMNS: usize = 100;

@@ -1,5 +1,5 @@
-//! What small graphs are lowered to, as text. With `PREHEAT_BLESS=1` in the environment the texts
-//! are written instead of compared.
+//! To which text are small graphs lowered? With `PREHEAT_BLESS=1` in the environment, the expected
+//! texts are written instead of compared.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use op_suite::cases::{block, cases, function};
 use preheat::Dtype;
-use preheat::graph::{Builder, Norm, Type, UnaryOp, Verified, autocast};
-use preheat::lower::{Target, stablehlo, weight_orders};
+use preheat_ir::graph::{FunctionBuilder, Norm, UnaryOp, Verified, autocast};
+use preheat_ir::lower::{LoweringTarget, stablehlo, weight_orders};
+use preheat_tensor::TensorType;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lower")
@@ -23,7 +24,7 @@ fn file(name: &str) -> String {
     format!("{}.mlir", name.replace([' ', '/'], "_"))
 }
 
-/// Each line that is in one text only, as a diff shows it.
+/// The lines between the first and the last difference of the two texts, in the form of a diff.
 fn difference(have: &str, want: &str) -> String {
     let (have, want): (Vec<&str>, Vec<&str>) = (have.lines().collect(), want.lines().collect());
     let same = have.iter().zip(&want).take_while(|(have, want)| have == want).count();
@@ -36,29 +37,30 @@ fn difference(have: &str, want: &str) -> String {
     format!("@@ line {} @@\n{}{}", same + 1, shown("-", want), shown("+", have))
 }
 
-/// The texts that are kept: every case for CPUs, and those of attention for accelerators too.
+/// The files and their texts: every case for CPUs, and the cases of attention also for
+/// accelerators.
 fn texts() -> Vec<(String, String)> {
     let mut texts: Vec<(String, String)> = cases()
         .iter()
-        .map(|case| (file(case.name), stablehlo(&case.function, Target::Cpu).text))
+        .map(|case| (file(case.name), stablehlo(&case.function, LoweringTarget::Cpu).text))
         .collect();
     for case in cases().iter().filter(|case| case.name.starts_with("attention")) {
         let name = format!("{} on an accelerator", case.name);
-        texts.push((file(&name), stablehlo(&case.function, Target::Accelerator).text));
+        texts.push((file(&name), stablehlo(&case.function, LoweringTarget::Accelerator).text));
     }
     texts.push((
         file("large attention on an accelerator"),
-        stablehlo(&large_attention(), Target::Accelerator).text,
+        stablehlo(&large_attention(), LoweringTarget::Accelerator).text,
     ));
-    texts.push((file("declarations"), stablehlo(&declarations(), Target::Cpu).text));
+    texts.push((file("declarations"), stablehlo(&declarations(), LoweringTarget::Cpu).text));
     texts
 }
 
-/// Scores of 800 MiB.
+/// Attention whose scores take 800 MiB.
 fn large_attention() -> Verified {
     function("large attention", |b| {
-        let x = b.input("x", Type::new(Dtype::Float32, [2, 7001, 6]));
-        let attention = preheat::graph::Attention {
+        let x = b.input("x", TensorType::new(Dtype::Float32, [2, 7001, 6]));
+        let attention = preheat_ir::graph::Attention {
             query: x,
             key: x,
             value: x,
@@ -71,10 +73,10 @@ fn large_attention() -> Verified {
     })
 }
 
-/// Several inputs, outputs and donations, and a value that is an output twice.
+/// A function with several inputs, outputs and donations, and with a value that is an output twice.
 fn declarations() -> Verified {
-    let mut b = Builder::new("declarations");
-    let kind = Type::new(Dtype::Float32, [1, 2, 3, 4]);
+    let mut b = FunctionBuilder::new("declarations");
+    let kind = TensorType::new(Dtype::Float32, [1, 2, 3, 4]);
     let (x, y, z) = (b.input("x", kind.clone()), b.input("y", kind.clone()), b.input("z", kind));
     let sum = b.add(x, y).unwrap();
     b.output("unchanged", x);
@@ -116,7 +118,7 @@ fn weight_orders_are_known_without_the_text() {
     for case in cases() {
         assert_eq!(
             weight_orders(&case.function),
-            stablehlo(&case.function, Target::Cpu).weight_orders,
+            stablehlo(&case.function, LoweringTarget::Cpu).weight_orders,
             "{}",
             case.name
         );
@@ -131,30 +133,33 @@ fn weight_orders_are_known_without_the_text() {
         };
         assert_eq!(order, wanted, "{}", decl.name);
     }
-    // A weight that is cast on the way to its reader is taken in that reader's order all the same.
+    // A weight that is cast before it is read has the same order as without the cast.
     let cast = autocast(&function, Dtype::BFloat16).unwrap();
     assert_eq!(weight_orders(&cast), orders);
 }
 
-/// From the first convolution to the last nothing is transposed but what attention needs: its
-/// heads, six each and two back.
+/// Between the first convolution and the last, only attention transposes, to split its heads and to
+/// join them again. Each of the two attentions needs four transposes: one each for query, key,
+/// value and result.
 #[test]
 fn what_is_held_channels_last_stays_so() {
-    let text = stablehlo(&function("block", block), Target::Cpu).text;
+    let text = stablehlo(&function("block", block), LoweringTarget::Cpu).text;
     let transposes: Vec<&str> =
         text.lines().filter(|line| line.contains("stablehlo.transpose")).collect();
     let of_heads = transposes.iter().filter(|line| line.contains("dims = [0, 2, 1, 3]")).count();
     assert_eq!((transposes.len(), of_heads), (10, 8), "{}", transposes.join("\n"));
 }
 
-/// A chain of blocks as large as the denoiser of Stable Diffusion 1.5, which has about 3,000 nodes.
+/// A chain of blocks with more nodes than the denoiser of Stable Diffusion 1.5, which has about
+/// 3,000.
 fn large() -> Verified {
-    let mut b = Builder::new("large");
-    let mut x = b.input("x", Type::new(Dtype::Float32, [2, 320, 64, 64]));
+    let mut b = FunctionBuilder::new("large");
+    let mut x = b.input("x", TensorType::new(Dtype::Float32, [2, 320, 64, 64]));
     let mut at = 0;
     while at < 500 {
-        let weight =
-            |b: &mut Builder, name: &str, dims: &[u64]| b.weight(format!("{at}.{name}"), dims);
+        let weight = |b: &mut FunctionBuilder, name: &str, dims: &[u64]| {
+            b.weight(format!("{at}.{name}"), dims)
+        };
         let norm = Norm {
             x,
             weight: weight(&mut b, "scale", &[320]),
@@ -178,7 +183,7 @@ fn a_large_graph_is_lowered_at_once() {
     let function = large();
     assert!(function.nodes().len() > 4000);
     let start = Instant::now();
-    let text = stablehlo(&function, Target::Cpu).text;
+    let text = stablehlo(&function, LoweringTarget::Cpu).text;
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "{} nodes, {} bytes of text, {:.1} ms",
@@ -187,7 +192,7 @@ fn a_large_graph_is_lowered_at_once() {
         seconds * 1e3
     );
     assert_eq!(text.matches("stablehlo.convolution").count(), 500);
-    // 0.01 s where it was measured, without optimisation 0.1 s: this only fails where time grows
-    // with the square of the graph.
+    // When this test was written, lowering took 0.01 s, and 0.1 s without optimisation. So the test
+    // fails only if the time grows with the square of the graph's size.
     assert!(seconds < 5.0, "{seconds} s");
 }

@@ -1,9 +1,10 @@
-//! Tests that need nothing but this repository and a C compiler: no plugin, no download and no
-//! store that another program would use. `cargo xtask test --quick` runs them with the unit tests.
+//! What can be tested with only this repository and a C compiler? These tests need no plugin and no
+//! download, and use no store of the user. `cargo xtask test --quick` runs them with the unit
+//! tests.
 //!
-//! All of them are one program, since linking takes longer than most of them run. A test that
-//! changes what belongs to the whole process (its environment, its folder, its signals, its
-//! limits) does so in a child process.
+//! All these tests are one program, because linking takes longer than most of them run. A test that
+//! changes the environment, current folder, signals or limits of the whole process does so in a
+//! child process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -12,9 +13,13 @@ mod op_suite;
 
 mod documents;
 mod graph_codec;
+mod imports;
 mod layers;
+mod library_sources;
 mod lower;
 mod placement;
+mod plugin_versions;
 mod plugins_install;
 mod schedulers;
+mod surface;
 mod torch_missing;

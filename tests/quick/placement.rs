@@ -1,6 +1,7 @@
-//! What is decided on described machines: the device, the dtype of each stage, what is offloaded,
-//! and where every tensor goes. The whole of it stands in `tests/placement/machines.txt`, to be
-//! read; with `PREHEAT_BLESS=1` in the environment it is written instead of compared.
+//! What does preheat decide on described machines: which device, which dtype for each stage, what
+//! is offloaded, and where every tensor goes? `tests/placement/machines.txt` has all decisions in a
+//! form that people can read. With `PREHEAT_BLESS=1` in the environment, that file is written
+//! instead of compared.
 
 #![cfg(feature = "pipeline")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -8,20 +9,20 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use preheat::device::offload::{Mode, Offload};
-use preheat::device::placement::{Plan, Slot, Stage};
-use preheat::device::{
-    Arithmetic, DeviceName, Inventory, OperatingSystem, Precisions, Request, Selected,
+use preheat_diffusion::models::{ModelFolder, denoiser, text_encoder, vae_decoder};
+use preheat_ir::graph::{GraphError, Verified, autocast};
+use preheat_runtime::device::offload::{Mode, Offload};
+use preheat_runtime::device::placement::{PlacementPlan, Slot, Stage};
+use preheat_runtime::device::{
+    Arithmetic, DeviceName, DeviceRequest, Inventory, OperatingSystem, Precisions, Selected,
     StageChoices, StageDevices, StageKind, TorchDevice, TorchId, batch, choose, choose_for_stages,
 };
-use preheat::graph::{GraphError, Verified, autocast};
-use preheat::models::{ModelFolder, denoiser, text_encoder, vae_decoder};
 
 const GIB: u64 = 1 << 30;
 
 fn device(id: TorchId, name: &str, gib: u64) -> TorchDevice {
     let total_bytes = Some(gib * GIB);
-    // What a desktop leaves.
+    // A desktop uses about a twentieth of a card's memory.
     let free_bytes = Some(gib * GIB / 100 * 95);
     let (name, compute_capability) = (name.to_owned(), None);
     TorchDevice {
@@ -116,14 +117,14 @@ fn stages(model: &str, size_px: u64, batch: u64) -> Vec<(&'static str, StageKind
     stages
 }
 
-/// The device of each stage, where each is that of `choices`.
+/// The plan for a model whose stages run on the devices that `choices` has.
 fn plan(
     model: &str,
     size_px: u64,
     batch: u64,
     choices: &StageChoices,
     offload: Offload,
-) -> Result<Plan, GraphError> {
+) -> Result<PlacementPlan, GraphError> {
     let mut cast = Vec::new();
     for (name, kind, function) in stages(model, size_px, batch) {
         let choice = match kind {
@@ -145,17 +146,18 @@ fn plan(
             dtype: dtype.clone(),
         })
         .collect();
-    Ok(Plan::of(&stages, offload, None))
+    Ok(PlacementPlan::of(&stages, offload, None))
 }
 
-/// Everything on one card.
-fn on_a_card(size_px: u64, offload: Offload) -> Plan {
+/// The plan with every stage on one card.
+fn on_a_card(size_px: u64, offload: Offload) -> PlacementPlan {
     let (_, machine) = machines().swap_remove(3);
-    let choices = choose_for_stages(Request::default(), StageDevices::default(), &machine).unwrap();
+    let choices =
+        choose_for_stages(DeviceRequest::default(), StageDevices::default(), &machine).unwrap();
     plan("sd15", size_px, 1, &choices, offload).unwrap()
 }
 
-/// Slots that are alike in one line.
+/// Writes slots to `text`; adjacent slots that differ only in their names share a line.
 fn slots(text: &mut String, arrow: &str, slots: &[Slot]) {
     let alike = |a: &Slot, b: &Slot| (a.class, &a.kind, a.rests) == (b.class, &b.kind, b.rests);
     for group in slots.chunk_by(alike) {
@@ -207,12 +209,13 @@ fn machines_are_decided_on_as_the_file_says() {
     let mut text = String::new();
     for (name, inventory) in machines() {
         let choices =
-            choose_for_stages(Request::default(), StageDevices::default(), &inventory).unwrap();
+            choose_for_stages(DeviceRequest::default(), StageDevices::default(), &inventory)
+                .unwrap();
         writeln!(text, "{name}\n{}", described(&choices)).unwrap();
     }
     let (_, two_cards) = machines().swap_remove(4);
     let own = StageDevices { text_encoder: Some(DeviceName::Cpu), vae: Some(DeviceName::Cuda(1)) };
-    let choices = choose_for_stages(Request::default(), own, &two_cards).unwrap();
+    let choices = choose_for_stages(DeviceRequest::default(), own, &two_cards).unwrap();
     writeln!(
         text,
         "two cards, --text-encoder-device cpu --vae-device cuda:1\n{}",
@@ -232,7 +235,7 @@ fn machines_are_decided_on_as_the_file_says() {
 
 #[test]
 fn sequential_takes_under_a_tenth_of_what_none_takes() {
-    // At a size at which weights, not activations, are what fills a card.
+    // At this size, most of the card's memory is needed for weights, not for activations.
     let plan = on_a_card(128, Offload::Always(Mode::Sequential));
     let figures = plan.devices[0].figures;
     assert!(figures.sequential * 10 < figures.none, "{figures:?}");
@@ -242,7 +245,7 @@ fn sequential_takes_under_a_tenth_of_what_none_takes() {
 fn the_weights_of_the_denoiser_are_those_of_diffusers() {
     let plan = on_a_card(512, Offload::Auto);
     let denoiser = plan.stages.iter().find(|stage| stage.name == "denoiser").unwrap();
-    // 859,520,964 parameters of two bytes, and norms that stay in four.
+    // 859,520,964 parameters of two bytes, and the norms, which keep four bytes for each parameter.
     let bytes = denoiser.need.weight_bytes;
     assert!((2 * 859_520_964..2 * 859_520_964 + (1 << 20)).contains(&bytes), "{bytes}");
 }
@@ -250,7 +253,8 @@ fn the_weights_of_the_denoiser_are_those_of_diffusers() {
 #[test]
 fn a_device_is_named_by_its_index() {
     let (_, two) = machines().swap_remove(4);
-    let named = |device| choose(Request { device, ..Request::default() }, &two).unwrap();
+    let named =
+        |device| choose(DeviceRequest { device, ..DeviceRequest::default() }, &two).unwrap();
     assert_eq!(
         named(DeviceName::Cuda(1)).selected.torch().unwrap().name,
         "NVIDIA GeForce RTX 4090"
@@ -258,7 +262,7 @@ fn a_device_is_named_by_its_index() {
     let missing = named(DeviceName::Cuda(7));
     assert_eq!(missing.selected.to_string(), "cpu");
     assert!(
-        missing.warnings[0].contains("cuda:1 (NVIDIA GeForce RTX 4090"),
+        missing.warnings[0].text.contains("cuda:1 (NVIDIA GeForce RTX 4090"),
         "{:?}",
         missing.warnings
     );

@@ -1,6 +1,6 @@
-//! Installing and finding plugins, on wheels that are made here: no test touches the network or the
-//! user's data folder.
-#![expect(clippy::unwrap_used, reason = "the helpers of the tests fail as the tests do")]
+//! Are plugins installed and found? The tests install wheels that they make themselves: no test
+//! uses the network or the user's data folder.
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic as the tests do")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -11,9 +11,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use preheat::plugins::{
-    FindError, InstallError, Installer, Lookup, Manifest, Member, Origin, Outcome, Pin, PluginName,
-    Progress, Source, Wheel, find, list, pin,
+use preheat_plugins::{
+    FindError, InstallError, InstallProgress, Installer, Member, Origin, Outcome, Pin,
+    PluginManifest, PluginName, PluginSearch, Wheel, WheelSource, find, list, pin,
 };
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -98,15 +98,16 @@ impl Fixture {
                 abi: None,
             },
             members: &self.members,
+            other_platforms: &[],
         }
     }
 
     fn wheel_installer(&self) -> Installer<'static> {
-        Installer { source: Source::Wheel(self.wheel()), ..Installer::new(self.data_dir()) }
+        Installer { source: WheelSource::Wheel(self.wheel()), ..Installer::new(self.data_dir()) }
     }
 
-    /// An installer whose Python is this shell script; `$wheel` is the fixture's wheel, `$dest`
-    /// where pip should put it.
+    /// An installer whose Python is this shell script. In the script, `$wheel` is the fixture's
+    /// wheel, and `$dest` is where pip should put it.
     #[cfg(unix)]
     fn pip_installer(&self, script: &str) -> Installer<'static> {
         use std::os::unix::fs::PermissionsExt as _;
@@ -120,20 +121,25 @@ impl Fixture {
         );
         std::fs::write(&python, text).unwrap();
         std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
-        // A test that forks at this moment holds the script open for writing until its child has
-        // started.
+        // If another test forks at this moment, its child holds the script open for writing until
+        // the child has started its program.
         let probe = || std::process::Command::new(&python).arg("--probe").status();
         while probe().is_err_and(|error| error.kind() == std::io::ErrorKind::ExecutableFileBusy) {
             std::thread::yield_now();
         }
         Installer {
-            source: Source::Pip { python: python.into() },
+            source: WheelSource::Pip { python: python.into() },
             ..Installer::new(self.data_dir())
         }
     }
 
-    fn lookup<'a>(&self, env: &'a dyn Fn(&str) -> Option<OsString>) -> Lookup<'a> {
-        Lookup { env, explicit: None, data_dir: Some(self.data_dir()), site_packages: Vec::new() }
+    fn lookup<'a>(&self, env: &'a dyn Fn(&str) -> Option<OsString>) -> PluginSearch<'a> {
+        PluginSearch {
+            env,
+            explicit: None,
+            data_dir: Some(self.data_dir()),
+            site_packages: Vec::new(),
+        }
     }
 
     /// Asserts that a failed install left no plugin and nothing half written.
@@ -166,17 +172,16 @@ fn a_wheel_is_installed_once_and_found() {
     assert_eq!(std::fs::read(&installed.library).unwrap(), LIBRARY_CONTENT);
     assert_eq!(std::fs::read(fixture.target().join("include/pjrt_c_api.h")).unwrap(), b"// PJRT");
     assert!(!fixture.target().join("__init__.py").exists());
-    let manifest = Manifest::read(&fixture.target()).unwrap();
+    let manifest = PluginManifest::read(&fixture.target()).unwrap();
     assert_eq!(manifest, installed.manifest);
     assert_eq!((manifest.bytes, manifest.wheel.as_str()), (300_007, WHEEL));
     assert_eq!(manifest.files[0].blake3, blake3::hash(LIBRARY_CONTENT).to_hex().to_string());
     let seen = seen.into_inner();
-    assert!(matches!(seen.first(), Some(Progress::Verify { .. })), "{seen:?}");
-    assert!(
-        seen.iter()
-            .any(|progress| matches!(progress, Progress::Unpack { file, done_bytes, total_bytes }
-        if file == "xla_cpu_pjrt.so" && done_bytes == total_bytes))
-    );
+    assert!(matches!(seen.first(), Some(InstallProgress::Verify { .. })), "{seen:?}");
+    assert!(seen.iter().any(
+        |progress| matches!(progress, InstallProgress::Unpack { file, done_bytes, total_bytes }
+        if file == "xla_cpu_pjrt.so" && done_bytes == total_bytes)
+    ));
 
     let found = find(PluginName::XlaCpu, &fixture.lookup(&no_env)).require().unwrap();
     assert_eq!((found.path, found.origin), (installed.library.clone(), Origin::DataFolder));
@@ -261,7 +266,7 @@ fn a_truncated_wheel_is_refused() {
     );
     fixture.assert_nothing_left();
 
-    // Pinned as it is, so that only the zip reader can tell.
+    // The pin fits the truncated wheel, so only the zip reader can find the fault.
     fixture.pin_what_is_there();
     let error = fixture.wheel_installer().install(&fixture.pin()).unwrap_err();
     assert!(matches!(error, InstallError::Unreadable { .. }), "{error}");
@@ -315,8 +320,10 @@ fn a_missing_member_and_one_of_another_size_are_named() {
 #[test]
 fn a_wheel_that_is_not_there_is_named() {
     let fixture = Fixture::new();
-    let installer =
-        Installer { source: Source::Wheel("/nowhere/a.whl".into()), ..fixture.wheel_installer() };
+    let installer = Installer {
+        source: WheelSource::Wheel("/nowhere/a.whl".into()),
+        ..fixture.wheel_installer()
+    };
     let message = installer.install(&fixture.pin()).unwrap_err().to_string();
     assert!(message.contains("/nowhere/a.whl"), "{message}");
     fixture.assert_nothing_left();
@@ -363,7 +370,7 @@ fn a_cancelled_install_leaves_nothing_at_any_moment() {
             }
             Err(error) => panic!("{error}"),
             Ok(_) => {
-                assert!(allowed > 4, "too few looks at the cancellation: {allowed}");
+                assert!(allowed > 4, "the cancellation was checked too few times: {allowed}");
                 return;
             }
         }
@@ -386,7 +393,8 @@ fn what_a_killed_install_left_goes_with_the_next_one() {
 #[test]
 fn pip_is_asked_for_the_pinned_wheel_and_watched() {
     let fixture = Fixture::new();
-    // Writes half of the wheel where pip does, waits to be seen, then delivers.
+    // Writes 200 bytes of the wheel to pip's temporary folder, waits long enough for the installer
+    // to see them, and then delivers the whole wheel.
     let script = "echo \"$@\" > \"$wheel.arguments\"\n\
         head -c 200 \"$wheel\" > \"$TMPDIR/part\"; sleep 0.4; rm \"$TMPDIR/part\"; cp \"$wheel\" \"$dest\"";
     let seen = RefCell::new(Vec::new());
@@ -397,7 +405,10 @@ fn pip_is_asked_for_the_pinned_wheel_and_watched() {
     let total_bytes = fixture.wheel_bytes;
     for done_bytes in [200, total_bytes] {
         assert!(
-            seen.borrow().contains(&Progress::Download { done_bytes, total_bytes }),
+            seen.borrow().contains(&InstallProgress::Download {
+                done_bytes,
+                total_bytes: Some(total_bytes)
+            }),
             "{seen:?}"
         );
     }
@@ -425,7 +436,7 @@ fn what_keeps_pip_from_delivering_is_told_in_words() {
         fixture.assert_nothing_left();
         message
     };
-    let no_python = Source::Pip { python: "/nowhere/python3".into() };
+    let no_python = WheelSource::Pip { python: "/nowhere/python3".into() };
     let text = message(&Installer { source: no_python, ..fixture.wheel_installer() });
     assert!(text.contains("/nowhere/python3") && text.contains("install Python 3"), "{text}");
 
@@ -543,7 +554,8 @@ fn the_tpu_variables_are_read_in_their_order() {
         ("PREHEAT_TPU_PLUGIN", second.clone()),
     ]);
     let env = |name: &str| env.get(name).map(|path| path.clone().into_os_string());
-    let lookup = Lookup { env: &env, explicit: None, data_dir: None, site_packages: Vec::new() };
+    let lookup =
+        PluginSearch { env: &env, explicit: None, data_dir: None, site_packages: Vec::new() };
     let error = find(PluginName::Tpu, &lookup).require().unwrap_err();
     assert!(
         matches!(error, FindError::Dangling { origin: Origin::Variable("TPU_LIBRARY_PATH"), .. }),

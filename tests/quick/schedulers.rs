@@ -1,5 +1,5 @@
-//! The schedulers against diffusers, and the noise against torch: fixtures/schedulers/make.py made
-//! what they are compared with.
+//! Do the schedulers agree with diffusers, and does the noise agree with torch?
+//! tests/fixtures/schedulers/make.py made the expected results.
 #![cfg(feature = "pipeline")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use preheat::pipeline::noise::Generator;
-use preheat::pipeline::schedulers::{
+use preheat_diffusion::pipeline::noise::Generator;
+use preheat_diffusion::pipeline::schedulers::{
     Base, Prediction, Schedule, SchedulerConfig, SchedulerError, SchedulerKind, SchedulerName,
     Third,
 };
@@ -18,10 +18,11 @@ use serde_json::{Value, json};
 
 /// The largest difference from diffusers, relative to the largest latent of the call.
 const TOLERANCE: f32 = 1e-5;
-/// The same where the first latents are 4096 times the last ones, which leaves f32, here and there,
-/// three digits less.
+/// The same for schedules whose first latents are 4096 times as large as the last ones, so that
+/// some values of f32 lose up to three digits.
 const TOLERANCE_ZERO_SNR: f32 = 4e-5;
-/// The same for two steps of Heun, the second from latents that are 500 times their noise level.
+/// The same for Heun: with two steps, the second one starts from latents that are 500 times as
+/// large as their noise level.
 const TOLERANCE_HEUN: f32 = 2e-5;
 
 fn fixture(name: &str) -> PathBuf {
@@ -39,13 +40,13 @@ fn values(file: &SafeTensors, name: &str) -> Vec<f32> {
         .collect()
 }
 
-/// What make.py has in place of a denoiser.
+/// The function that make.py uses instead of a denoiser.
 fn model(x: f32, timestep: f32) -> f32 {
     0.5 * x.tanh() + 0.25 * (0.002 * timestep + 3.0 * x).sin() + 0.05 * x
 }
 
-/// Follows a schedule on the host: the formula at the head of the module, and who stands in which
-/// slot. Returns the latents after every call.
+/// Follows a schedule on the host, by the formula at the head of the module `schedulers` and the
+/// rules for which tensor is in which slot. Returns the latents after every call.
 fn follow(schedule: &Schedule) -> Vec<Vec<f32>> {
     let mut latents = Generator::new(0).normal(64);
     for value in &mut latents {
@@ -84,7 +85,7 @@ fn follow(schedule: &Schedule) -> Vec<Vec<f32>> {
         if call.saves_latents {
             saved = Some(latents);
         }
-        // The memory of the third was taken over by the call.
+        // The call reuses the memory of the third remembered output.
         history.truncate(2);
         history.insert(if call.remembers { 0 } else { history.len() }, outputs);
         if call.third == Third::TakenBack {
@@ -205,7 +206,7 @@ fn seeds_are_read_by_their_lower_half() {
     assert!(Generator::new(0).normal(0).is_empty());
 }
 
-/// What the model repositories of Stable Diffusion 1.5 hold.
+/// The configuration of the schedulers in the model folders of Stable Diffusion 1.5.
 fn stable_diffusion() -> Value {
     json!({
         "_class_name": "PNDMScheduler", "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085,
@@ -289,7 +290,7 @@ fn the_class_is_the_one_that_the_index_names() {
     assert_eq!(plain.of_class("DDIMScheduler", index).name().unwrap().to_string(), "ddim");
     let error = plain.of_class("UniPCMultistepScheduler", index).schedule(10).unwrap_err();
     assert!(error.is_of_one_scheduler());
-    let said = "model_index.json: `scheduler` is \"UniPCMultistepScheduler\", which is not built; built are DDIMScheduler, ";
+    let said = "model_index.json: `scheduler` is \"UniPCMultistepScheduler\", which is not supported; supported are DDIMScheduler, ";
     assert!(error.to_string().starts_with(said), "{error}");
 }
 
@@ -301,7 +302,7 @@ fn calls_say_who_stands_where() {
         pndm.calls.iter().map(|call| call.timestep).take(4).collect::<Vec<_>>(),
         [951.0, 901.0, 901.0, 851.0]
     );
-    let marks = |mark: fn(&preheat::pipeline::schedulers::Call) -> bool| -> Vec<usize> {
+    let marks = |mark: fn(&preheat_diffusion::pipeline::schedulers::Call) -> bool| -> Vec<usize> {
         (0..pndm.calls.len()).filter(|&index| mark(&pndm.calls[index])).collect()
     };
     assert_eq!(marks(|call| call.saves_latents), [0]);
@@ -309,7 +310,7 @@ fn calls_say_who_stands_where() {
     assert_eq!(marks(|call| !call.remembers), [1]);
     assert_eq!(marks(|call| call.draws_noise), [0; 0]);
 
-    // Without `skip_prk_steps` the first three steps are four calls each.
+    // Without `skip_prk_steps`, each of the first three steps consists of four calls.
     let calls = with(&json!({"skip_prk_steps": false})).schedule(5).unwrap().calls;
     assert_eq!(calls.len(), 3 * 4 + 2);
     let thirds: Vec<usize> =
@@ -329,7 +330,7 @@ fn calls_say_who_stands_where() {
 
 #[test]
 fn trailing_strides_are_as_many_as_the_steps() {
-    // diffusers makes 62 calls of 61 steps, the last at timestep -1.
+    // For 61 steps, diffusers makes 62 calls, the last of them at timestep -1.
     for name in ["ddim", "euler", "dpm++_2m"] {
         let config =
             with(&json!({"timestep_spacing": "trailing"})).with_name(name.parse().unwrap());
@@ -427,7 +428,7 @@ fn classes_that_are_not_built_are_refused_unless_another_is_named() {
         let classes = "DDIMScheduler, EulerDiscreteScheduler, EulerAncestralDiscreteScheduler, DPMSolverMultistepScheduler, PNDMScheduler, \
                        HeunDiscreteScheduler";
         let expected = format!(
-            "scheduler_config.json: `_class_name` is {class}, which is not built; built are {classes}"
+            "scheduler_config.json: `_class_name` is {class}, which is not supported; supported are {classes}"
         );
         assert_eq!(message, expected);
         assert_eq!(config.with_name("ddim".parse().unwrap()).schedule(10).unwrap().calls.len(), 10);
@@ -470,13 +471,22 @@ fn fields_of_other_classes_are_ignored() {
 #[test]
 fn steps_that_are_not_possible_are_refused() {
     for steps in [0, 1001, u64::MAX] {
-        let message = refusal(&json!({}), "ddim", steps);
-        let expected = "steps are not possible with scheduler_config.json: it takes 1 to 1000 (`num_train_timesteps`)";
+        let message = refusal(&json!({"steps_offset": 0}), "ddim", steps);
+        let expected = "steps are not possible with scheduler_config.json: ddim takes 1 to 1000";
         assert_eq!(message, format!("{steps} {expected}"));
+    }
+    // The offset shifts the last of 1000 timesteps beyond the timesteps of the training. So the
+    // message gives the highest number of steps that is possible.
+    for (scheduler, most) in [("ddim", 999), ("pndm", 999), ("euler", 1000)] {
+        let message = refusal(&json!({}), scheduler, 1001);
+        assert!(message.ends_with(&format!("{scheduler} takes 1 to {most}")), "{message}");
+        let config = with(&json!({})).with_name(scheduler.parse().unwrap());
+        assert!(config.schedule(most).is_ok(), "{scheduler}: {most}");
+        assert!(config.schedule(most + 1).is_err(), "{scheduler}: {most}");
     }
     assert_eq!(
         refusal(&json!({"skip_prk_steps": false}), "PNDMScheduler", 3),
-        "3 steps are not possible with scheduler_config.json: it takes 4 to 1000 (`num_train_timesteps`)"
+        "3 steps are not possible with scheduler_config.json: pndm takes 4 to 999"
     );
     assert_eq!(
         refusal(&json!({}), "ddim", 1000),

@@ -1,6 +1,6 @@
-//! A torch library or a libtorch that is missing, damaged, or of another release: an error that
-//! says which, and what to do. The libraries here are a few lines of C; tests/torch.rs has the real
-//! ones.
+//! What does preheat say if the torch library or libtorch is missing, damaged, or of another
+//! release? The error says which of the two is wrong, and what to do. The libraries here are a few
+//! lines of C; tests/torch.rs uses the real ones.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -10,11 +10,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use preheat::backend::torch::{Torch, TorchError, TorchLookup, TorchOptions, backend_file};
-use preheat::torch_abi::{Api, INTERFACE_VERSION};
+use preheat_runtime::backend::torch::{Torch, TorchError, TorchLookup, TorchOptions, backend_file};
+use preheat_torch_abi::{INTERFACE_VERSION, TorchApi};
 use tempfile::TempDir;
 
-/// libtorch 2.11.0, as far as its version goes.
+/// A libtorch whose only function says that it is version 2.11.0.
 const LIBTORCH: &str =
     "unsigned long long aoti_torch_abi_version(void) { return 0x020b000000000000ull; }";
 
@@ -24,7 +24,7 @@ struct Installed {
 }
 
 impl Installed {
-    /// Without `libtorch` or without `library` that one is missing.
+    /// Makes the folder; a file whose argument is `None` is missing.
     fn new(libtorch: Option<&str>, library: Option<&str>) -> Self {
         let installed = Self { root: tempfile::tempdir().unwrap() };
         if let Some(source) = libtorch {
@@ -70,7 +70,7 @@ fn compile(source: &str, library: &Path) {
     assert!(status.success());
 }
 
-/// A torch library whose table begins with these.
+/// A torch library whose function table begins with these numbers.
 fn library(bytes: usize, version: u64) -> String {
     format!(
         "struct {{ unsigned long long size, version, rest[64]; }} table = {{ {bytes}, {version}, {{ 0 }} }};\n\
@@ -90,7 +90,8 @@ fn nothing_is_installed() {
 
 #[test]
 fn there_is_no_libtorch_for_the_library() {
-    let error = Installed::new(None, Some(&library(size_of::<Api>(), INTERFACE_VERSION))).open(&[]);
+    let error =
+        Installed::new(None, Some(&library(size_of::<TorchApi>(), INTERFACE_VERSION))).open(&[]);
     assert!(matches!(error, TorchError::NoLibtorch { .. }), "{error}");
     let said = error.to_string();
     assert!(said.contains("2.11.0") && said.contains("preheat plugins install torch"), "{said}");
@@ -99,7 +100,7 @@ fn there_is_no_libtorch_for_the_library() {
 #[test]
 fn a_variable_names_nothing() {
     let installed =
-        Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>(), INTERFACE_VERSION)));
+        Installed::new(Some(LIBTORCH), Some(&library(size_of::<TorchApi>(), INTERFACE_VERSION)));
     for variable in ["PREHEAT_TORCH_BACKEND", "LIBTORCH"] {
         let error = installed.open(&[(variable, Path::new("/nowhere/at/all"))]);
         assert!(matches!(error, TorchError::Dangling { .. }), "{error}");
@@ -114,7 +115,8 @@ fn a_variable_names_nothing() {
 fn libtorch_is_of_another_version() {
     let newer = LIBTORCH.replace("0x020b", "0x020d");
     let error =
-        Installed::new(Some(&newer), Some(&library(size_of::<Api>(), INTERFACE_VERSION))).open(&[]);
+        Installed::new(Some(&newer), Some(&library(size_of::<TorchApi>(), INTERFACE_VERSION)))
+            .open(&[]);
     assert!(
         matches!(error, TorchError::AnotherLibtorch { found: Some([2, 13, 0]), .. }),
         "{error}"
@@ -123,24 +125,30 @@ fn libtorch_is_of_another_version() {
         error.to_string().contains("is 2.13.0") && error.to_string().contains("2.11.0 only"),
         "{error}"
     );
-    let error =
-        Installed::new(Some("int nothing;"), Some(&library(size_of::<Api>(), INTERFACE_VERSION)))
-            .open(&[]);
+    let error = Installed::new(
+        Some("int nothing;"),
+        Some(&library(size_of::<TorchApi>(), INTERFACE_VERSION)),
+    )
+    .open(&[]);
     assert!(matches!(error, TorchError::AnotherLibtorch { found: None, .. }), "{error}");
 }
 
 #[test]
 fn the_library_is_of_another_release() {
-    let newer =
-        Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>(), INTERFACE_VERSION + 1)));
+    let newer = Installed::new(
+        Some(LIBTORCH),
+        Some(&library(size_of::<TorchApi>(), INTERFACE_VERSION + 1)),
+    );
     let error = newer.open(&[]);
     assert!(
         matches!(error, TorchError::AnotherInterface { found, .. } if found == INTERFACE_VERSION + 1),
         "{error}"
     );
     assert!(error.to_string().contains("cargo xtask setup torch"), "{error}");
-    let shorter =
-        Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>() - 8, INTERFACE_VERSION)));
+    let shorter = Installed::new(
+        Some(LIBTORCH),
+        Some(&library(size_of::<TorchApi>() - 8, INTERFACE_VERSION)),
+    );
     let error = shorter.open(&[]);
     assert!(matches!(error, TorchError::ShortTable { .. }), "{error}");
 }
@@ -155,7 +163,7 @@ fn the_library_is_something_else() {
     std::fs::write(text.library(), "no library").unwrap();
     let error = text.open(&[]);
     assert!(matches!(&error, TorchError::Load { path, .. } if *path == text.library()), "{error}");
-    let text = Installed::new(None, Some(&library(size_of::<Api>(), INTERFACE_VERSION)));
+    let text = Installed::new(None, Some(&library(size_of::<TorchApi>(), INTERFACE_VERSION)));
     std::fs::create_dir_all(text.libtorch().parent().unwrap()).unwrap();
     std::fs::write(text.libtorch(), "no library").unwrap();
     let error = text.open(&[]);
@@ -165,7 +173,7 @@ fn the_library_is_something_else() {
 #[test]
 fn fake_devices_that_do_not_parse() {
     let installed =
-        Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>(), INTERFACE_VERSION)));
+        Installed::new(Some(LIBTORCH), Some(&library(size_of::<TorchApi>(), INTERFACE_VERSION)));
     let error = installed.open(&[("PREHEAT_TORCH_FAKE_DEVICES", Path::new("{\"memory\": 3}"))]);
     assert!(matches!(error, TorchError::FakeDevices(_)), "{error}");
 }

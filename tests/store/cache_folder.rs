@@ -1,5 +1,5 @@
-//! Whose folder may be the cache, and whose machine code is run? Through the binary, as a person
-//! would meet it.
+//! Whose folder may be the cache, and whose machine code is run? The tests use the binary, as a
+//! person would.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use pjrt_sim::Sim;
 use support::lab::{DOUBLE, Lab, Preheat, files_under};
 
-/// A lab with a program in it.
+/// A test environment (`Lab`) with a program in it.
 fn lab() -> Lab {
     let lab = Lab::new();
     lab.file("double.mlir", DOUBLE);
@@ -24,7 +24,7 @@ fn run(lab: &Lab, dir: &Path) -> Preheat {
     lab.preheat(&lab.sim()).arg("--cache-dir").arg(dir).words("--json program run double.mlir")
 }
 
-/// Every command that writes to a cache or removes from it.
+/// Runs commands that write to a cache or remove entries from it.
 fn use_and_clear(lab: &Lab, dir: &Path) {
     let command =
         |words: &str| lab.preheat(&lab.sim()).arg("--cache-dir").arg(dir).words(words).run().done();
@@ -65,7 +65,7 @@ fn somebodys_folder_keeps_all_that_is_in_it() {
     use_and_clear(&lab, &home);
     assert_eq!(contents(&home), before);
     let compiles = lab.counting(|| run(&lab, &home).run().done()).1;
-    assert_eq!(compiles, 0, "the store in it is used");
+    assert_eq!(compiles, 0, "the store in the folder is used");
     assert_eq!(Path::new(info()["dir"].as_str().unwrap()), home.join("preheat-store"));
 }
 
@@ -106,7 +106,7 @@ fn no_link_leads_out_of_a_cache() {
 fn a_store_of_an_earlier_release_is_marked_once_and_serves_on() {
     let lab = lab();
     run(&lab, &lab.cache()).run().done();
-    // That older release made no mark file.
+    // The older release made no mark file.
     std::fs::remove_file(lab.cache().join("OWNED-BY-PREHEAT")).unwrap();
     std::fs::write(lab.cache().join("tmp/thesis.txt"), "mine").unwrap();
     let (ran, compiles) =
@@ -125,7 +125,7 @@ fn a_store_of_an_earlier_release_in_somebodys_folder_moves_into_one_of_its_own()
     let lab = lab();
     let home = lab.path("home");
     run(&lab, &home).run().done();
-    // That older release made no mark file, and its folder was one that others use as well.
+    // The older release made no mark file, and could use a folder that also holds other files.
     std::fs::remove_file(home.join("OWNED-BY-PREHEAT")).unwrap();
     for name in ["thesis.txt", "tmp/thesis.txt", "locks/k"] {
         std::fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
@@ -150,7 +150,7 @@ fn taking_a_store_over_that_others_could_write_to_says_so() {
     std::fs::remove_file(lab.cache().join("OWNED-BY-PREHEAT")).unwrap();
     chmod(&lab.cache().join("objects-v1"), 0o777);
     let (ran, compiles) = lab.counting(|| run(&lab, &lab.cache()).run().done());
-    ran.says(&["other users could write to", "objects-v1", "0777", "0755", "--cache-shared"]);
+    ran.says(&["other users could write to", "objects-v1", "0777", "0755", "docs/security.md"]);
     assert_eq!(compiles, 0);
     run(&lab, &lab.cache()).run().done().silent_about_the_cache();
 }
@@ -201,7 +201,8 @@ fn a_shared_cache_has_the_modes_of_its_group() {
     assert_eq!(lab.counting(|| shared().env("PREHEAT_CACHE_SHARED", "1").run().done()).1, 0);
 }
 
-/// A lab that every user of the machine can reach; the binary and the plugins are in it, too.
+/// A test environment (`Lab`) that every user of the machine may use. It also contains the binary
+/// and the plugins.
 fn lab_for_all() -> Lab {
     let lab = lab();
     let link = |from: &Path, name: &str| {
@@ -228,7 +229,8 @@ fn as_user(lab: &Lab, dir: &Path, uid: u32, gid: u32) -> Preheat {
 
 const PROGRAM: &str = "--json program run double.mlir";
 
-/// A volume as Kubernetes mounts it with an `fsGroup`: root's, and the group may write to it.
+/// A volume as Kubernetes mounts it with an `fsGroup`: it belongs to root, and the group may write
+/// to it.
 fn volume(lab: &Lab, gid: u32) -> PathBuf {
     let volume = lab.path("volume");
     std::fs::create_dir(&volume).unwrap();
@@ -239,7 +241,7 @@ fn volume(lab: &Lab, gid: u32) -> PathBuf {
 
 /// Only root can act as another user: `cargo xtask test` runs these tests if it runs as root.
 #[test]
-#[ignore = "takes root, to run as other users"]
+#[ignore = "needs root, to run as other users"]
 fn on_a_volume_of_a_group_one_user_has_a_store_of_its_own_and_another_is_told_of_the_flag() {
     let lab = lab_for_all();
     let volume = volume(&lab, 4000);
@@ -255,7 +257,7 @@ fn on_a_volume_of_a_group_one_user_has_a_store_of_its_own_and_another_is_told_of
 }
 
 #[test]
-#[ignore = "takes root, to run as other users"]
+#[ignore = "needs root, to run as other users"]
 fn on_a_volume_of_a_group_its_users_share_a_cache_by_decision() {
     let lab = lab_for_all();
     let volume = volume(&lab, 4000);
@@ -267,7 +269,7 @@ fn on_a_volume_of_a_group_its_users_share_a_cache_by_decision() {
     }
     let stats = as_user(&lab, &volume, 4003, 4000).words("--cache-shared --json cache stats");
     assert_eq!(stats.run().done().json()["hits"]["disk"], 3, "each of them wrote to the index");
-    // Without the decision to share, nobody runs machine code that others put there.
+    // Without `--cache-shared`, nobody runs machine code that others stored there.
     let (ran, compiles) =
         lab.counting(|| as_user(&lab, &volume, 4002, 4000).words(PROGRAM).run().done());
     ran.says(&["--cache-shared"]);
@@ -275,7 +277,7 @@ fn on_a_volume_of_a_group_its_users_share_a_cache_by_decision() {
 }
 
 #[test]
-#[ignore = "takes root, to run as other users"]
+#[ignore = "needs root, to run as other users"]
 fn a_store_of_another_user_is_not_run_from_by_root_either_and_one_of_roots_by_anybody() {
     let lab = lab_for_all();
     let theirs = lab.path("theirs");
@@ -283,7 +285,7 @@ fn a_store_of_another_user_is_not_run_from_by_root_either_and_one_of_roots_by_an
     let (ran, compiles) = lab.counting(|| run(&lab, &theirs).run().done());
     ran.says(&["belongs to another user (uid 4001)", "--cache-shared"]);
     assert_eq!(compiles, 1);
-    // A cache that an administrator made for everybody to read, as in an image.
+    // A cache that an administrator made for everybody to read, as in a container image.
     let roots = lab.path("roots");
     run(&lab, &roots).run().done();
     for path in std::iter::once(roots.clone()).chain(files_under(&roots)) {

@@ -1,5 +1,5 @@
-//! Do the commands work that look after the cache? Verify, prune, pins, export and import, and the
-//! limit on its size.
+//! Do the commands that maintain the cache work: verify, list, prune, pin, export and import? Does
+//! the cache keep the limit on its size?
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use support::lab::{DOUBLE, SQUARE};
 use support::{Lab, Ran};
 
-/// A lab whose cache holds two programs, of the models `double` and `square`.
+/// A test environment (`Lab`) whose cache holds two programs, of the models `double` and `square`.
 fn lab() -> (Lab, [PathBuf; 2]) {
     let lab = Lab::new();
     let programs = [lab.file("double.mlir", DOUBLE), lab.file("square.mlir", SQUARE)];
@@ -91,7 +91,8 @@ fn what_cannot_be_compiled_again_is_said_to_be_gone_until_it_is_warm() {
     let key = key(&lab, "double");
     let object = lab.objects().into_iter().find(|path| path.ends_with(&key)).unwrap();
     std::fs::write(&object, "damaged").unwrap();
-    // The test plugin compiled the graphs, and XLA:CPU itself is another plugin build.
+    // This command does not use the test plugin, which compiled the graphs. It finds the real
+    // XLA:CPU plugin, another build, and so cannot compile them again.
     let repaired = cache(&lab, "verify --repair").ended(4).json();
     assert_eq!((&repaired["damaged"], &repaired["remade"]), (&false.into(), &json!([])));
     assert_eq!(repaired["gone"][0]["graph_key"], key.as_str());
@@ -137,7 +138,7 @@ fn list_takes_filters() {
         assert_eq!(list(&lab, filter).len(), count, "{filter}");
     }
     cache(&lab, "list --older-than soon").ended(2);
-    assert_eq!(list(&lab, "").len(), 2, "a whole list has no filter");
+    assert_eq!(list(&lab, "").len(), 2, "without a filter, all entries are listed");
 }
 
 #[test]
@@ -147,7 +148,8 @@ fn prune_says_what_it_would_remove_and_removes_it() {
     let would = cache(&lab, "prune --max-size 0 --dry-run").done().json();
     assert_eq!((&would["dry_run"], &would["removed"]), (&true.into(), &2.into()));
     assert_eq!(lab.objects().len(), 2);
-    // The plugin that compiled them is installed at the path that the environment gives.
+    // The plugin that compiled both entries is at the path in `PREHEAT_XLA_CPU_PLUGIN`, so no entry
+    // is stale.
     let stale = |lab: &Lab, plugin: PathBuf| {
         lab.preheat(&lab.sim())
             .env("PREHEAT_XLA_CPU_PLUGIN", plugin)
@@ -167,14 +169,14 @@ fn prune_says_what_it_would_remove_and_removes_it() {
         .done()
         .json();
     assert_eq!((&gone["removed"], &gone["entries"][0]["reason"]), (&2.into(), &"stale".into()));
-    // If no plugin is found at all, a folder is probably not mounted, or the home is another one.
-    // The user hardly wants to remove everything, so nothing is removed.
+    // If no plugin is found at all, a folder is probably not mounted, or `HOME` names another
+    // folder. The user hardly wants to remove everything, so nothing is removed.
     let none = lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", lab.path("none"));
     let none = none.env("PREHEAT_DATA_DIR", lab.path("none")).env("HOME", lab.path("home"));
     none.words("cache prune --stale")
         .run()
         .ended(1)
-        .says(&["no plugin is found", "nothing is removed"]);
+        .says(&["no plugin was found", "nothing was removed"]);
     assert_eq!(lab.objects().len(), 2);
     let double = key(&lab, "double");
     cache(&lab, &format!("pin {}", &double[..16])).done();
@@ -221,7 +223,7 @@ fn what_is_exported_hits_where_it_is_imported() {
         lab.bare().words("--json cache export --model double").arg(&file).run().done().json();
     assert_eq!((&exported["objects"], &exported["left_out"]), (&1.into(), &json!([])));
     assert_eq!(exported["file_bytes"], std::fs::metadata(&file).unwrap().len());
-    // Other users have the same rights to read it as to any new file.
+    // The export has the permissions of any new file.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -285,7 +287,7 @@ fn an_import_brings_code_that_runs_and_wants_trust() {
         "--trust",
         "moved.preheat",
     ]);
-    assert_eq!(to.objects().len(), 0, "nothing was taken in");
+    assert_eq!(to.objects().len(), 0, "nothing was imported");
     assert!(to.bare().words("cache import --help").run().done().stdout.contains("machine code"));
     to.bare().words("cache import --trust").arg(&file).run().done();
     to.preheat(&to.no_compiles())
@@ -324,7 +326,7 @@ fn the_limit_is_kept_and_what_does_not_fit_is_said() {
     assert_eq!(
         (lab.objects().len(), lab.compiles()),
         (2, 5),
-        "it is compiled each time, and nothing is pushed out for it"
+        "the graph is compiled each time, and no entry is removed to make room for it"
     );
     lab.preheat(&lab.sim())
         .words("--cache-max-size much program run")

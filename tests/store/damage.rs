@@ -1,5 +1,5 @@
-//! What happens if an object is damaged? No byte of it reaches the plugin, and it is compiled
-//! again.
+//! What happens if an object is damaged? No byte of the object reaches the plugin, and its graph is
+//! compiled again.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -8,18 +8,18 @@ use crate::support;
 use std::time::Instant;
 
 use pjrt_sim::Count;
-use preheat::device::{DeviceName, Request};
-use preheat::runtime::{Builder, Error};
 use preheat::{Dtype, Program, Runtime, Signature, Source, create_execution_signature};
+use preheat_runtime::device::{DeviceName, DeviceRequest};
+use preheat_runtime::{Error, RuntimeBuilder};
 use support::lab::{DOUBLE, library};
 use support::{Lab, in_child};
 
-/// How many of the damages are followed by a compile. For the others, the test only shows that they
-/// are no hits.
+/// For about this many damages, the test also compiles the graph again and checks the new object.
+/// For the others, it only shows that they give no hit.
 const HEALED: usize = 48;
 
-fn builder(lab: &Lab) -> Builder {
-    let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
+fn builder(lab: &Lab) -> RuntimeBuilder {
+    let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
     Runtime::builder().device(request).plugin(library()).cache_dir(lab.cache())
 }
 
@@ -30,7 +30,7 @@ fn double() -> (Signature, Program) {
     (signature, Program::sniff(DOUBLE.as_bytes()).unwrap())
 }
 
-/// Every damage of one byte and every cut, in turns.
+/// For each byte, a copy in which one of its bits is flipped, and a copy that is cut off there.
 fn damages(whole: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     (0..whole.len()).flat_map(|at| {
         let mut flipped = whole.to_vec();
@@ -77,7 +77,7 @@ fn no_damaged_byte_reaches_the_plugin_and_all_damage_is_healed() {
             );
         }
         let log = lab.log();
-        assert_eq!(log.deserialized_digests(), right, "what reached the plugin is what was stored");
+        assert_eq!(log.deserialized_digests(), right, "only the stored bytes reached the plugin");
     });
 }
 

@@ -1,5 +1,8 @@
-//! Can an object end more than one process? An object that ends the process that loads or runs it
-//! does so once. If the process was killed for another reason, the object is kept.
+//! Can an object end more than one process? If an object ended the process that loaded or ran it, a
+//! child tries it before any other process loads it. It is refused if that child and a second one
+//! die, too. If no child can try it, for example because only one process can have the device, it
+//! is refused once it has ended two processes. If the process was killed for another reason, the
+//! object is kept.
 
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -9,15 +12,15 @@ use crate::support;
 use std::path::PathBuf;
 
 use pjrt_sim::{Count, Entry, Outcome, Place, Sim, When};
-use preheat::device::{DeviceName, Request};
-use preheat::runtime::Builder;
 use preheat::{Dtype, Program, Runtime, Source, create_execution_signature};
-use preheat_cache::{Lookup, Store, StoreOptions};
+use preheat_cache::{ObjectLookup, Store, StoreOptions};
+use preheat_runtime::RuntimeBuilder;
+use preheat_runtime::device::{DeviceName, DeviceRequest};
 use serde_json::Value;
 use support::lab::{DOUBLE, files_under, library, until};
 use support::{Lab, Preheat, Ran, in_child};
 
-/// All marks of loads, both of processes that live and of those that have ended.
+/// The marks of all loads, made by processes that are running or have ended.
 fn marks(lab: &Lab) -> Vec<PathBuf> {
     files_under(&lab.cache().join("loading"))
 }
@@ -26,7 +29,7 @@ fn quarantined(lab: &Lab) -> Vec<PathBuf> {
     files_under(&lab.cache().join("quarantine"))
 }
 
-/// `program run` of a small program, by this `preheat`.
+/// Adds `program run` of a small program to the arguments of `preheat`.
 fn program(lab: &Lab, preheat: Preheat) -> Preheat {
     let file = lab.path("double.mlir");
     // The file is written once, because several runs may read it at the same time.
@@ -51,7 +54,7 @@ fn assert_source(ran: Ran, source: &str) -> Ran {
     ran
 }
 
-/// Asserts that no mark of a load is left, and that nothing was taken for damage.
+/// Asserts that no mark of a load is left, and that no object was treated as damaged.
 #[track_caller]
 fn assert_sound(lab: &Lab) {
     assert_eq!(marks(lab), [] as [PathBuf; 0]);
@@ -64,7 +67,7 @@ fn kill_while_it_loads(lab: &Lab, load: u64) {
     let hang = lab.sim().hang(Place::Deserialize, When::Nth(load));
     let hanging = program(lab, lab.preheat(&hang)).start();
     until("the load", || lab.log().deserializes_started() as u64 == load);
-    assert_eq!(marks(lab).len(), 1, "each of the dead has left one");
+    assert_eq!(marks(lab).len(), 1, "only the load that hangs has a mark");
     hanging.signal("KILL");
     assert_eq!(hanging.wait().status, None);
 }
@@ -79,10 +82,10 @@ fn an_object_that_ends_a_process_as_it_is_loaded_ends_no_other() {
         assert_eq!((marks(&lab).len(), lab.log().deserializes_started()), (1, 1));
         let healed = assert_source(on_cpu(&lab, &deadly), "compiled");
         let healed = healed.says(&["quarantine", "compiled anew"]);
-        let tried = "another that only tried it";
+        let tried = "two more that only tried it";
         assert!(healed.json()["warnings"].to_string().contains(tried), "{}", healed.stdout);
         let (loads, compiles) = (lab.log().deserializes_started(), lab.compiles());
-        assert_eq!((loads, compiles), (3, 2), "two children, and not this process");
+        assert_eq!((loads, compiles), (3, 2), "one by the process that died, two by children");
         let is_reason = |path: &PathBuf| path.to_string_lossy().contains(".reason");
         let reasons: Vec<_> = quarantined(&lab).into_iter().filter(is_reason).collect();
         assert!(std::fs::read_to_string(&reasons[0]).unwrap().contains(tried));
@@ -98,7 +101,7 @@ fn an_object_that_ends_a_process_as_it_is_loaded_ends_no_other() {
 fn an_object_that_ends_a_process_as_it_runs_first_ends_no_other() {
     let lab = Lab::new();
     assert_source(on_cpu(&lab, &lab.sim()), "compiled");
-    // The marks are those of the process that loads first, and of two children.
+    // The first process that runs the object crashes, and so do two children that only try it.
     let deadly = (1..=3).fold(lab.sim(), |sim, nth| sim.crash(Place::Execute, When::Nth(nth)));
     assert_eq!(on_cpu(&lab, &deadly).status, None);
     assert_source(on_cpu(&lab, &deadly), "compiled").says(&["quarantine"]);
@@ -116,7 +119,10 @@ fn what_a_killed_process_was_loading_is_tried_and_used() {
     assert_eq!(used.json()["warnings"], Value::Array(Vec::new()));
     used.says(&["trying"]);
     let loads = lab.log().deserializes_started();
-    assert_eq!(loads, 3, "of the dead, of a child, of the one that used it");
+    assert_eq!(
+        loads, 3,
+        "one by the killed process, one by a child, one by the process that used the object"
+    );
     assert_sound(&lab);
     assert_source(on_cpu(&lab, &lab.no_compiles()), "disk").silent();
     assert_sound(&lab);
@@ -173,7 +179,7 @@ fn where_no_child_has_the_device_two_dead_processes_count() {
     let healed = assert_source(on_tpu(&lab, &deadly), "compiled");
     healed.says(&["quarantine", "only one process can have the TPU"]);
     assert_eq!((marks(&lab).len(), lab.log().deserializes_started()), (0, 2));
-    // One mark alone does not, and a load that ends well removes it.
+    // One mark alone is not enough for the quarantine, and a successful run removes it.
     let lab = Lab::new();
     assert_source(on_tpu(&lab, &lab.sim()), "compiled");
     assert_eq!(on_tpu(&lab, &lab.sim().crash(Place::Deserialize, When::Nth(1))).status, None);
@@ -181,12 +187,13 @@ fn where_no_child_has_the_device_two_dead_processes_count() {
     assert_sound(&lab);
 }
 
-/// The user's own folder for marks that cannot be written into the cache.
+/// The folder of the user for marks that cannot be written into the cache.
 fn own_marks(lab: &Lab) -> PathBuf {
     lab.path("user-cache/preheat-marks")
 }
 
-/// Asserts that a run reports that an object is passed over, and loads nothing of it.
+/// Asserts that a run does not load the object whose path is `named`, and reports that the object
+/// is not used.
 #[track_caller]
 fn assert_passed_over(lab: &Lab, run: impl Fn(&Sim) -> Ran, named: &str) {
     let loads = lab.log().deserializes_started();
@@ -194,7 +201,7 @@ fn assert_passed_over(lab: &Lab, run: impl Fn(&Sim) -> Ran, named: &str) {
     let ran = assert_source(run(&deadly), "compiled");
     let ran = ran.says(&["is not used", "remove the file", named]);
     assert!(!ran.stderr.contains("trying"), "{}", ran.stderr);
-    assert_eq!(lab.log().deserializes_started(), loads, "no child, either");
+    assert_eq!(lab.log().deserializes_started(), loads, "no child loaded it, either");
 }
 
 #[test]
@@ -211,10 +218,10 @@ fn an_object_of_a_store_that_is_only_read_ends_one_process_and_is_passed_over() 
     assert_eq!(files_under(&own_marks(&lab).join("loading")).len(), 1);
     let object = lab.objects().remove(0);
     let tried = assert_source(run(&deadly), "compiled");
-    tried.says(&["another that only tried it", object.to_str().unwrap(), "passed over"]);
+    tried.says(&["two more that only tried it", object.to_str().unwrap(), "passed over"]);
     assert_eq!(files_under(&own_marks(&lab).join("loading")), [] as [PathBuf; 0]);
     assert_passed_over(&lab, run, object.to_str().unwrap());
-    assert_eq!(files_under(&lab.cache()), stored, "the store is as it was");
+    assert_eq!(files_under(&lab.cache()), stored, "the store is unchanged");
     let notes = files_under(&own_marks(&lab).join("unfit"));
     assert_eq!(notes.len(), 1);
     std::fs::remove_file(&notes[0]).unwrap();
@@ -240,10 +247,10 @@ fn what_a_killed_process_was_loading_from_a_store_that_is_only_read_is_tried_and
 fn where_the_store_takes_no_mark_it_goes_to_a_folder_of_the_user() {
     let lab = Lab::new();
     assert_source(on_cpu(&lab, &lab.sim()), "compiled");
-    // A file in the place of the folder acts like a store that this user may not write. Rights
-    // would not help, because the user who runs the tests may write everything.
+    // A file in the place of the folder acts like a store that this user may not write to.
+    // Permissions would not have this effect if root runs the tests.
     std::fs::write(lab.cache().join("loading"), "").unwrap();
-    // The user has no cache folder either: a link is in its place.
+    // The user's own folder for marks cannot be used either: a link is in its place.
     std::fs::create_dir(lab.path("user-cache")).unwrap();
     std::os::unix::fs::symlink(lab.path("elsewhere"), own_marks(&lab)).unwrap();
     for folder in ["elsewhere", "temporary"] {
@@ -277,14 +284,14 @@ fn an_object_of_a_store_behind_the_main_one_is_passed_over_once_it_ended_a_proce
     assert_eq!(marks(&lab).len(), 1);
     assert_source(run(&deadly), "compiled").says(&["compiled anew"]);
     assert_source(run(&lab.no_compiles()), "disk").silent();
-    // The main store loses the replacement, but still remembers why it was needed.
+    // The replacement is removed from the main store, whose note about the object remains.
     std::fs::remove_file(lab.objects().remove(0)).unwrap();
     let object = files_under(&behind.join("objects-v1")).remove(0);
     assert_passed_over(&lab, run, object.to_str().unwrap());
-    assert!(!own_marks(&lab).exists(), "the main store takes the marks");
+    assert!(!own_marks(&lab).exists(), "the marks are written to the main store");
 }
 
-/// A program that offers no child process for trials, as a user of the library may be.
+/// A program that uses the library may be unable to start child processes that try objects.
 #[test]
 fn a_program_that_serves_no_child_believes_two_dead_processes() {
     in_child("a_program_that_serves_no_child_believes_two_dead_processes", Lab::sim, |lab| {
@@ -292,14 +299,16 @@ fn a_program_that_serves_no_child_believes_two_dead_processes() {
         let signature = create_execution_signature("model", shape, 1, 7.0, "euler", 20, dtype);
         let signature = signature.unwrap();
         let program = Program::sniff(DOUBLE.as_bytes()).unwrap();
-        let builder = || -> Builder {
-            let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
+        let builder = || -> RuntimeBuilder {
+            let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
             Runtime::builder().device(request).plugin(library()).cache_dir(lab.cache())
         };
         let get = || builder().build().unwrap().get_or_compile(&signature, &program).unwrap();
         let payload = |key| {
             let store = Store::open(StoreOptions::new(lab.cache())).unwrap();
-            let Lookup::Hit(object) = store.load(&key).unwrap() else { panic!("it is stored") };
+            let ObjectLookup::Hit(object) = store.load(&key).unwrap() else {
+                panic!("the object is stored")
+            };
             object.record.object.unwrap().payload_digest
         };
         let first = get();
@@ -324,8 +333,9 @@ fn a_program_that_serves_no_child_believes_two_dead_processes() {
     });
 }
 
-/// The machine code of a function that ends its process when it runs. Every function begins at a
-/// multiple of sixteen bytes.
+/// Signals, each with machine code that ends a process with this signal. Functions begin at
+/// multiples of sixteen bytes, and the length of each code divides sixteen. So if a section is
+/// filled with copies of the code, each function in it begins with the code.
 #[cfg(target_arch = "x86_64")]
 const DEADLY_CODE: [(i32, &[u8]); 3] = [
     (4, &[0x0f, 0x0b]),              // ud2
@@ -362,7 +372,7 @@ fn poison(payload: &mut [u8], code: &[u8]) -> usize {
     poisoned
 }
 
-/// Forged machine code under correct checksums, which no check of the store can detect.
+/// The checksums of the forged machine code are correct, so no check of the store can detect it.
 #[test]
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn forged_machine_code_ends_one_process_and_is_replaced() {
@@ -372,7 +382,9 @@ fn forged_machine_code_ends_one_process_and_is_replaced() {
     for (signal, code) in DEADLY_CODE {
         let store = Store::open(StoreOptions::new(lab.cache())).unwrap();
         let key = store.object_keys().unwrap()[0];
-        let Lookup::Hit(object) = store.load(&key).unwrap() else { panic!("it is stored") };
+        let ObjectLookup::Hit(object) = store.load(&key).unwrap() else {
+            panic!("the object is stored")
+        };
         let program_text = object.program().unwrap();
         let mut payload = object.payload.clone();
         assert!(poison(&mut payload, code) > 0);

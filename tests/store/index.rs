@@ -1,6 +1,6 @@
-//! What happens if the index is damaged, if the system refuses what it needs, or if another program
-//! holds its lock? Executables are still found, soon, and nothing that the index knows is lost
-//! without need.
+//! What happens if the index is damaged, if the system refuses what the index needs, or if another
+//! program holds its lock? Executables are still found without a long wait, and the index loses no
+//! data without need.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use support::lab::{DOUBLE, files_under};
 use support::{Lab, Preheat, Ran, compile_c};
 
-/// A lab whose cache holds one graph, which is pinned.
+/// A test environment (`Lab`) whose cache holds one graph, which is pinned.
 fn lab() -> (Lab, PathBuf) {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
@@ -87,7 +87,7 @@ fn what_sled_did_not_make_is_neither_opened_nor_waited_for() {
     let makers: [fn(&Path); 4] = [fifo, sparse, to_elsewhere, to_a_file];
     for (number, make) in makers.into_iter().enumerate() {
         for name in ["conf", "db", "snap.", "blobs", ""] {
-            // A log may be long.
+            // The index's log may be long, so a long file in its place is not treated as a fault.
             if number == 1 && matches!(name, "db" | "blobs" | "") {
                 continue;
             }
@@ -100,14 +100,14 @@ fn what_sled_did_not_make_is_neither_opened_nor_waited_for() {
             };
             replace(path, make);
             let began = Instant::now();
-            // Little memory is enough, because the file of 20 GB is not read.
+            // 4 GiB of address space are enough, because the file of 20 GiB is not read.
             let few = ["--as=4294967296"];
             let list = lab.bare().words("--json cache list").through("prlimit", &few).run().done();
             assert!(!list.stderr.contains("panicked"), "{}", list.stderr);
             assert_eq!(
                 list.json().as_array().unwrap().len(),
                 1,
-                "the record comes back from its object"
+                "the record is restored from its object"
             );
             warm(&lab, &program, |preheat| preheat);
             assert!(

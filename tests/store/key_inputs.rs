@@ -1,5 +1,5 @@
-//! Is each input of the key covered? If an input changes, the plugin compiles again; if nothing
-//! that matters changes, it does not.
+//! Is each input of the key covered? If an input changes, the plugin compiles again; if only other
+//! facts change, it does not.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -8,13 +8,14 @@ use crate::support;
 use std::path::Path;
 
 use pjrt_sim::{Count, Sim, copy_as_other_build};
-use preheat::device::{DeviceName, Request};
 use preheat::{CompileOptions, Dtype, Graph, Program, Runtime, create_execution_signature};
 use preheat_cache::OptionValue;
+use preheat_runtime::device::{DeviceName, DeviceRequest};
 use support::lab::{DOUBLE, SQUARE, library};
 use support::{Lab, Preheat, in_child, repository};
 
-/// Compiles `program` and says whether the plugin was asked to.
+/// Compiles `program` with `preheat`, or finds it in the cache, and says whether the plugin
+/// compiled it.
 #[track_caller]
 fn compiles(lab: &Lab, preheat: Preheat, program: &Path) -> bool {
     let (_, count) = lab.counting(|| preheat.words("program compile").arg(program).run().done());
@@ -50,7 +51,7 @@ fn hits(lab: &Lab, base: impl Fn() -> Preheat, changed: impl Fn() -> Preheat) {
     assert_eq!(lab.objects().len(), 1);
 }
 
-/// The same as [`misses`], if only the test plugin's own answers change.
+/// The same as [`misses`], for a change of the test plugin's own answers.
 #[track_caller]
 fn misses_where_the_plugin_says(field: &str, change: impl Fn(Sim) -> Sim) {
     let lab = Lab::new();
@@ -95,7 +96,7 @@ fn one_digit_of_a_constant_misses() {
 #[test]
 fn a_compile_option_misses() {
     in_child("a_compile_option_misses", Lab::sim, |lab| {
-        let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
+        let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
         let open = || {
             Runtime::builder()
                 .device(request)
@@ -124,7 +125,7 @@ fn a_compile_option_misses() {
             let (again, count) = lab.counting(get);
             assert_eq!((count, first.graph_key()), (0, again.graph_key()), "{options:?}");
         }
-        // Each is still there under its own key.
+        // Each of the executables is still there under its own key.
         for options in &options {
             let graph = Graph::from_program(program.clone()).options(options.clone());
             assert!(
@@ -269,8 +270,9 @@ fn another_number_of_cpus_misses() {
 #[test]
 fn another_affinity_misses() {
     let lab = Lab::new();
-    // The number of CPUs of this machine proves nothing, because one CPU could not be reduced. One
-    // CPU always differs from seven that the environment claims.
+    // One process claims seven CPUs through `NPROC`, and the other one is pinned to one CPU. The
+    // number of CPUs of this machine is not used, because a machine with one CPU could not show a
+    // difference.
     let first = std::fs::read_to_string("/proc/self/status").unwrap();
     let list = first
         .lines()
@@ -298,7 +300,7 @@ fn another_affinity_misses() {
     assert_eq!(
         lab.counting(|| pinned().run().done()).1,
         1,
-        "pinned to one CPU, it took what was made for seven"
+        "a process pinned to one CPU took the executable that was made for seven"
     );
     // A pinned process and one with `NPROC=1` both see one CPU, so they share the executable.
     assert!(!compiles(&lab, lab.preheat(&lab.sim()).env("NPROC", "1"), &program));

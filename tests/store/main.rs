@@ -1,4 +1,4 @@
-//! What is found, shared, repaired and refused in a store? Through the binary and through the
+//! What is found, shared, repaired and refused in a store? The tests use the binary and the
 //! library. The test plugin in front of XLA:CPU counts the compiles.
 //!
 //! All these tests are one program, because linking takes longer than most of them run. A test that
@@ -17,6 +17,7 @@ mod deadly_objects;
 mod index;
 mod key_inputs;
 mod older_store;
+mod requests;
 mod runtime;
 mod single_flight;
 mod snap_programs;

@@ -1,8 +1,8 @@
-//! Can this release use a store that an older release wrote? It takes the store over as it is:
-//! nothing is lost, and nothing is taken for damage.
+//! Can this release use a store that an older release wrote? It can: nothing in the store is lost,
+//! and nothing is treated as damaged.
 //!
-//! tests/fixtures/store/README.md says how it was made. `cargo xtask storm --with-release COMMIT`
-//! lets an older binary work beside this one, and compares what both compute.
+//! tests/fixtures/store/README.md says how that store was made. `cargo xtask storm --with-release
+//! COMMIT` runs an older binary and this one at the same time, and compares their results.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -16,7 +16,7 @@ use support::{Lab, repository};
 
 const RELEASE: &str = "eaa53a2";
 
-/// Makes the cache's folder as the older release left it.
+/// Unpacks the cache's folder as the older release left it.
 fn unpack(to: &Path) {
     let archive = repository(&format!("tests/fixtures/store/{RELEASE}.tar.zst"));
     let file = std::fs::File::open(archive).unwrap();
@@ -58,7 +58,7 @@ fn nothing_of_an_older_store_is_lost() {
     let lab = Lab::new();
     unpack(&lab.cache());
     let told = told();
-    // The first command takes the store over; the second finds it in its new form.
+    // The first command brings the store into the form of this release; the second finds that form.
     for _ in 0..2 {
         assert_says(&ask(&lab, "cache list"), &told["list"], "list");
         assert_says(&ask(&lab, "cache stats"), &told["stats"], "stats");
@@ -75,7 +75,7 @@ fn nothing_is_lost_of_one_that_lies_among_other_files() {
     let thesis = lab.cache().join("thesis.txt");
     std::fs::write(&thesis, "mine").unwrap();
     let told = told();
-    // The first command moves it into a folder of its own, and the second finds it there.
+    // The first command moves the store into a folder of its own, and the second finds it there.
     for _ in 0..2 {
         assert_says(&ask(&lab, "cache list"), &told["list"], "list");
         assert_says(&ask(&lab, "cache stats"), &told["stats"], "stats");
@@ -91,8 +91,8 @@ fn nothing_is_lost_of_one_that_lies_among_other_files() {
 fn what_is_written_joins_it() {
     let lab = Lab::new();
     unpack(&lab.cache());
-    // The older release compiled them for another plugin build than the test plugin's, so each is
-    // compiled here once.
+    // The older release compiled these programs for another plugin build than the test plugin's, so
+    // each is compiled here once.
     for (name, text) in [("double.mlir", DOUBLE), ("square.mlir", SQUARE)] {
         let program = lab.file(name, text);
         let run = |words: &str| lab.preheat(&lab.sim()).words(words).arg(&program).run().done();

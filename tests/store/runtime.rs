@@ -1,23 +1,23 @@
 //! Does the library find, share and keep executables? Each test has one runtime or several over one
-//! cache, in a process of its own whose compiles the test plugin counts.
+//! cache. It runs in a separate process, and the test plugin counts the compiles of that process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 use crate::support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pjrt_sim::{Count, Place, When};
 use preheat::TensorType;
-use preheat::device::{DeviceName, Request};
-use preheat::progress::{Cancel, Event, EventKind, Progress};
-use preheat::runtime::{Builder, Error, Input, Verdict};
 use preheat::{
     BuilderId, CompileOptions, Digest, Dtype, Graph, Match, Program, Projection, Runtime,
     Signature, Source, Tensor, create_execution_signature,
 };
+use preheat_runtime::device::{DeviceName, DeviceRequest};
+use preheat_runtime::progress::{Cancel, Control, Event, EventKind, Progress};
+use preheat_runtime::{Error, Input, NoCache, RuntimeBuilder, Verdict, Warning, WarningKind};
 use support::lab::{DOUBLE, SQUARE, library, until};
 use support::{Lab, in_child};
 
@@ -29,14 +29,14 @@ const DONATING: &str = "module @donating {
   }
 }";
 
-fn builder(lab: &Lab) -> Builder {
-    let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
+fn builder(lab: &Lab) -> RuntimeBuilder {
+    let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
     Runtime::builder().device(request).plugin(library()).cache_dir(lab.cache())
 }
 
 fn open(lab: &Lab) -> Runtime {
     let runtime = builder(lab).build().unwrap();
-    assert_eq!(runtime.warnings(), Vec::<String>::new());
+    assert_eq!(runtime.warnings(), []);
     runtime
 }
 
@@ -117,7 +117,7 @@ fn a_projection_that_is_known_builds_no_graph() {
         assert_eq!(how(&first, &more_steps), (Source::Memory, Match::Exact, 1));
         drop(first);
 
-        // Another runtime finds it through the index.
+        // Another runtime finds the executable through the index.
         let second = open(lab);
         assert_eq!(how(&second, &more_steps), (Source::Disk, Match::Exact, 1));
         let third = open(lab);
@@ -128,7 +128,7 @@ fn a_projection_that_is_known_builds_no_graph() {
         assert_eq!(how(&third, &signature()), (Source::Memory, Match::Equivalent, 1));
 
         // Guidance shapes the graph, so the graph is built. It is then found by its key, because
-        // this builder makes the same graph with guidance.
+        // this builder makes the same graph with and without guidance.
         assert_eq!(how(&third, &unguided), (Source::Memory, Match::Graph, 2));
         let fourth = open(lab);
         assert_eq!(
@@ -199,7 +199,8 @@ fn a_graph_for_several_devices_is_refused_however_it_is_given() {
             refused(&Graph::from_program(program.clone()))
                 .contains(&format!("{several}xla-cpu runs programs for one"))
         );
-        // Neither other options nor late building change the program of a graph.
+        // The program is also refused if the compile options declare one device, or if a builder
+        // makes the program.
         let as_one = Graph::from_program(program.clone()).options(CompileOptions::default());
         assert!(refused(&as_one).contains(&format!("{several}the compile options say 1 x 1")));
         let built = Graph::built_by(BuilderId("late".to_owned()), move || Ok(program.clone()));
@@ -239,7 +240,7 @@ fn what_was_cached_is_told() {
         assert_eq!(
             (lab.compiles(), lab.log().deserializes()),
             (1, 0),
-            "asking compiles and loads nothing"
+            "look-ups compile and load nothing"
         );
         // When its machine code is gone, the graph is no longer cached.
         builder(lab).open_cache().unwrap().clear().unwrap();
@@ -261,7 +262,7 @@ fn the_least_recently_used_leaves_memory() {
         let sizes: Vec<u64> =
             records.iter().map(|record| record.object.as_ref().unwrap().payload_bytes).collect();
         let (all, least) = (sizes.iter().sum::<u64>(), *sizes.iter().min().unwrap());
-        // Room for any two of them, and not for three.
+        // There is room for any two of the executables, and not for three.
         let runtime = builder(lab).memory_limit_bytes(all - least / 2).build().unwrap();
         assert_eq!(
             [0, 1, 0, 1].map(|index| get(&runtime, index)),
@@ -341,7 +342,7 @@ fn what_must_be_warm_and_is_not_says_what_is_missing() {
             (stages.len(), &*stages[0].stage, stages[0].verdict),
             (1, "denoiser", Verdict::Miss)
         );
-        assert!(stages[0].nearest.is_none(), "there is nothing to be near to");
+        assert!(stages[0].nearest.is_none(), "the store has no entry that could be near");
         // When a similar entry exists, it is named as the nearest, with the differences.
         let warmed = open(lab).warmup(&signature(), &denoiser).unwrap().0;
         let other = Signature { batch_size: 2, input_shape: vec![2, 4, 64, 64], ..signature() };
@@ -415,14 +416,13 @@ fn wrong_inputs_are_named() {
         let three = Tensor::from_f32(&[3], &[0.0; 3]).unwrap();
         let said = message(&[four([0.0; 4]), three]);
         assert!(
-            said.contains("input 1") && said.contains("4xf32") && said.contains("3xf32"),
+            said.contains("input 1") && said.contains("float32[4]") && said.contains("float32[3]"),
             "{said}"
         );
-        let integers =
-            Tensor::zeros(TensorType { dtype: Dtype::Int32, dimensions: vec![4] }).unwrap();
+        let integers = Tensor::zeros(TensorType::new(Dtype::Int32, vec![4])).unwrap();
         let said = message(&[integers, four([0.0; 4])]);
         assert!(
-            said.contains("input 0") && said.contains("4xf32") && said.contains("4xi32"),
+            said.contains("input 0") && said.contains("float32[4]") && said.contains("int32[4]"),
             "{said}"
         );
         assert_eq!(lab.executes(), 0, "none of it reached the device");
@@ -437,10 +437,7 @@ fn sizes_of_zero_work() {
             let zeros = executable.zeros().unwrap();
             assert_eq!((zeros.len(), zeros[0].bytes().len()), (1, 0));
             let outputs = executable.run_to_host(&zeros).unwrap();
-            assert_eq!(
-                (outputs.len(), outputs[0].kind().dimensions.as_slice()),
-                (1, [0].as_slice())
-            );
+            assert_eq!((outputs.len(), outputs[0].kind().dims.as_slice()), (1, [0].as_slice()));
         }
         assert_eq!(lab.compiles(), 1);
     });
@@ -485,6 +482,43 @@ fn a_wait_for_another_compile_can_be_cancelled() {
 }
 
 #[test]
+fn stopping_one_request_leaves_its_runtime_and_the_others_alone() {
+    let slow = |lab: &Lab| lab.sim().compile_delay(Duration::from_secs(2));
+    in_child("stopping_one_request_leaves_its_runtime_and_the_others_alone", slow, |lab| {
+        let runtime = open(lab);
+        let (cancel, (sender, receiver)) = (Cancel::default(), std::sync::mpsc::channel());
+        let control =
+            Control::default().cancel(cancel.clone()).progress(Arc::new(Heard(sender.clone())));
+        std::thread::scope(|scope| {
+            let compiling = scope.spawn(|| runtime.get_or_compile(&signature(), &program(DOUBLE)));
+            until("the compile", || lab.compiles() == 1);
+            let stopped = control.clone();
+            let waiting = scope
+                .spawn(|| runtime.request(&signature(), &program(DOUBLE)).control(stopped).get());
+            let event = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+            assert!(matches!(event.kind, EventKind::Waiting { .. }), "{event:?}");
+            cancel.cancel();
+            assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
+            assert!(compiling.join().unwrap().is_ok(), "the other request goes on");
+        });
+        assert!(!runtime.is_cancelled() && runtime.controlled_by(&control).is_cancelled());
+        // A request with a control of its own reports its progress to that control alone.
+        while receiver.try_recv().is_ok() {}
+        let (other, others_events) = std::sync::mpsc::channel();
+        let fresh = Control::default().progress(Arc::new(Heard(other)));
+        let handle = runtime.controlled_by(&fresh);
+        let square = handle.get_or_compile(&signature(), &program(SQUARE)).unwrap();
+        assert_eq!(square.report().source, Source::Compiled);
+        let told = others_events.try_iter().map(|event| event.kind).collect::<Vec<_>>();
+        assert!(told.iter().any(|kind| matches!(kind, EventKind::Compiling { .. })), "{told:?}");
+        assert!(
+            receiver.try_recv().is_err(),
+            "the stopped request's receiver receives nothing more"
+        );
+    });
+}
+
+#[test]
 fn threads_that_race_for_one_key_compile_once() {
     let slow = |lab: &Lab| lab.sim().compile_delay(Duration::from_millis(300));
     in_child("threads_that_race_for_one_key_compile_once", slow, |lab| {
@@ -511,7 +545,7 @@ fn threads_that_race_for_one_key_compile_once() {
             1,
             "{sources:?}"
         );
-        // The runtime that compiled it has it in memory; the other loads it.
+        // The runtime that compiled the executable has it in memory; the other runtime loads it.
         assert!(sources.contains(&Source::Memory), "{sources:?}");
         runtimes[0].flush();
         let statistics = runtimes[1].stats().unwrap();
@@ -528,7 +562,32 @@ fn without_a_cache_everything_is_compiled_and_nothing_written() {
             assert_eq!(lab.compiles(), count);
         }
         assert!(!lab.cache().exists());
-        assert!(matches!(runtime.stats(), Err(Error::NoCache(_))));
+        assert!(matches!(runtime.stats(), Err(Error::NoCache(NoCache::Absent))));
+    });
+}
+
+#[test]
+fn a_program_hears_of_each_warning_once_by_its_kind_and_without_flags_of_the_command_line() {
+    let name =
+        "a_program_hears_of_each_warning_once_by_its_kind_and_without_flags_of_the_command_line";
+    in_child(name, Lab::sim, |lab| {
+        std::fs::write(lab.path("a-file"), "this is no cache").unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let listener = Arc::clone(&heard);
+        let runtime = builder(lab)
+            .cache_dir(lab.path("a-file"))
+            .on_warning(move |warning: &Warning| listener.lock().unwrap().push(warning.clone()))
+            .build()
+            .unwrap();
+        runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
+        runtime.warn("something else".to_owned());
+        runtime.warn("something else".to_owned());
+        let warnings = runtime.warnings();
+        let kinds: Vec<_> = warnings.iter().map(|warning| warning.kind).collect();
+        assert_eq!(kinds, [WarningKind::CacheUnusable, WarningKind::Other], "{warnings:?}");
+        assert!(warnings[0].text.contains("a-file"), "{warnings:?}");
+        assert!(!warnings[0].text.contains("--"), "{warnings:?}");
+        assert_eq!(*heard.lock().unwrap(), warnings);
     });
 }
 
@@ -555,7 +614,8 @@ fn a_failed_compile_is_told_to_each_that_waited_and_is_not_tried_for_each() {
         "a_failed_compile_is_told_to_each_that_waited_and_is_not_tried_for_each",
         first_fails,
         |lab| {
-            // Threads of one runtime wait for each other in memory, those of two as processes do.
+            // Threads of one runtime wait for each other in memory. Threads of two runtimes wait
+            // for each other as processes do.
             let runtimes = [open(lab), open(lab)];
             let errors: Vec<Error> = std::thread::scope(|scope| {
                 let asked = |runtime: &Runtime| {
@@ -577,7 +637,7 @@ fn a_failed_compile_is_told_to_each_that_waited_and_is_not_tried_for_each() {
             assert_eq!((here, elsewhere), (4, 4), "{errors:?}");
             assert!(
                 runtimes[0].get_or_compile(&signature(), &program(DOUBLE)).is_ok(),
-                "it was not kept as a failure"
+                "the failure was not remembered"
             );
             assert_eq!(lab.compiles(), 2);
             runtimes.iter().for_each(Runtime::flush);
@@ -601,7 +661,10 @@ fn what_cannot_be_serialised_is_compiled_and_said() {
                 [2.0; 4]
             );
             let warnings = runtime.warnings();
-            assert!(warnings.len() == 1 && warnings[0].contains("cannot be kept"), "{warnings:?}");
+            assert!(
+                warnings.len() == 1 && warnings[0].text.contains("cannot be kept"),
+                "{warnings:?}"
+            );
             // The executable is still kept in memory.
             let again = runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
             assert_eq!((again.report().source, lab.compiles()), (Source::Memory, 1));
@@ -619,7 +682,7 @@ fn an_executable_that_the_plugin_refuses_is_compiled_anew() {
         let executable = runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
         assert_eq!((executable.report().source, lab.compiles()), (Source::Compiled, 2));
         let warnings = runtime.warnings();
-        assert!(warnings.len() == 1 && warnings[0].contains("refused"), "{warnings:?}");
+        assert!(warnings.len() == 1 && warnings[0].text.contains("refused"), "{warnings:?}");
         let third = open(lab).get_or_compile(&signature(), &program(DOUBLE)).unwrap();
         assert_eq!((third.report().source, lab.compiles()), (Source::Disk, 2));
     });

@@ -1,5 +1,5 @@
-//! Is each key compiled only once, whoever asks? Processes miss the same key at the same time, and
-//! the one that compiles may be killed. Compiles are counted in the test plugin's log.
+//! Is each key compiled only once if many processes need it at the same time? In some tests, the
+//! process that compiles is killed. The log of the test plugin counts the compiles.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -17,7 +17,7 @@ const PROCESSES: usize = 16;
 /// The time that is added to each compile, which by itself takes a few milliseconds.
 const DELAY: Duration = Duration::from_secs(2);
 
-/// A lab with a program and its inputs.
+/// A test environment (`Lab`) with a program and its inputs.
 struct Race {
     lab: Lab,
     program: PathBuf,
@@ -116,7 +116,7 @@ fn sixteen_processes_at_once_compile_once() {
     println!(
         "{PROCESSES} processes took {took:.2?}: a compile of 2 s and {PROCESSES} loads of {load:.2?} are {bound:.2?}"
     );
-    // The machine may have been busier then than it is now.
+    // The machine may have been busier during the race than it is now.
     assert!(took < 3 * bound, "{took:?} of {bound:?}");
     race.assert_settled(1);
 }
@@ -137,13 +137,14 @@ fn of_sixteen_processes_one_takes_over_when_the_compiling_one_is_killed() {
     let (name, killed) = runs.swap_remove(killed);
     killed.signal("KILL");
     assert_eq!(killed.wait().status, None);
-    assert!(!race.lab.path(&name).exists(), "it was killed too late");
+    assert!(!race.lab.path(&name).exists(), "the compiling process was killed too late");
     let sources: Vec<String> = runs.into_iter().map(|(name, run)| race.right(run, &name)).collect();
     assert_eq!((count(&sources, "compiled"), count(&sources, "disk")), (1, PROCESSES - 2));
     race.assert_settled(2);
 }
 
-/// A process that has already waited for `compiler` for half a second.
+/// Starts a process that has to wait for another one, and returns it when it has waited for half a
+/// second.
 fn waiting(race: &Race, sim: &Sim, name: &str) -> Started {
     let clients = race.lab.count(Place::Client);
     let mut waiter = race.start(sim, name);
@@ -164,7 +165,7 @@ fn a_waiter_says_who_compiles_and_for_how_long_and_can_be_interrupted() {
     let begun = Instant::now();
     waiter.signal("INT");
     let ran = waiter.wait().ended(130).says(&["interrupted"]);
-    // The process ends within half a second, although the compile that it waited for takes 30 s.
+    // The process ends soon, although the compile that it waited for takes 30 s.
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     let so_far = seconds_so_far(
         &ran,
@@ -196,13 +197,13 @@ fn a_waiter_takes_what_is_there_while_another_still_has_the_right_to_compile() {
     let object = race.lab.objects()[0].clone();
     let aside = race.lab.path("aside");
     std::fs::rename(&object, &aside).unwrap();
-    // The lock is held as by a process that compiles for an hour, or that hangs.
+    // The test holds the lock, as a process does that compiles for an hour or hangs.
     let key = object.file_name().unwrap().to_str().unwrap();
     let lock = std::fs::File::create(race.lab.cache().join(format!("locks/{key}.lock"))).unwrap();
     lock.lock().unwrap();
     let waiter = waiting(&race, &race.lab.sim(), "waited");
     std::fs::rename(&aside, &object).unwrap();
-    // If the waiter waited for the lock, `right` would never return.
+    // If the waiter waited until it has the lock, `right` would never return.
     assert_eq!(race.right(waiter, "waited"), "disk");
     assert_eq!(race.lab.compiles(), 1);
     drop(lock);
@@ -213,7 +214,10 @@ fn a_waiter_takes_what_is_there_while_another_still_has_the_right_to_compile() {
     let mut waiter = waiting(&race, &race.lab.sim(), "damaged");
     std::fs::write(&object, "damaged").unwrap();
     std::thread::sleep(Duration::from_secs(1));
-    assert!(waiter.is_running(), "it compiles what another has the right to compile");
+    assert!(
+        waiter.is_running(),
+        "the waiter must not compile while another process has the right to"
+    );
     drop(lock);
     let ran = waiter.wait().done();
     assert_eq!(ran.json()["stages"][0]["source"], "compiled");

@@ -1,5 +1,5 @@
-//! When does a larger warm shape serve a cold one in the library? When the graph's builder declares
-//! its padding.
+//! When does the library serve a request whose shape is cold at a larger warm shape? It does if the
+//! graph's builder declares a padding, and if the share of the padding is within the given limit.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -8,17 +8,17 @@ use crate::support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use preheat::device::{DeviceName, Request};
-use preheat::runtime::{Builder, Error, Padding, Percent, Scaled};
 use preheat::{
     BuilderId, Dtype, Graph, Program, Runtime, Signature, Source, Tensor,
     create_execution_signature,
 };
+use preheat_runtime::device::{DeviceName, DeviceRequest};
+use preheat_runtime::{Error, Padding, Percent, RuntimeBuilder, Scaled};
 use support::lab::library;
 use support::{Lab, in_child};
 
-fn builder(lab: &Lab) -> Builder {
-    let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
+fn builder(lab: &Lab) -> RuntimeBuilder {
+    let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
     Runtime::builder().device(request).plugin(library()).cache_dir(lab.cache())
 }
 
@@ -72,9 +72,10 @@ fn graph(shape: [u64; 2], builds: &Arc<AtomicUsize>) -> Graph {
 fn tensors([height, width]: [u64; 2]) -> ([Tensor; 2], Vec<f32>) {
     let pixel = |row: u64, column: u64| f32::from(u16::try_from(row * width + column).unwrap());
     let values: Vec<f32> = (0..height * width).map(|at| pixel(at / width, at % width)).collect();
-    let dims = [height, width].map(|side| i64::try_from(side).unwrap());
-    let inputs =
-        [Tensor::from_f32(&dims, &values).unwrap(), Tensor::from_f32(&[], &[100.0]).unwrap()];
+    let inputs = [
+        Tensor::from_f32(&[height, width], &values).unwrap(),
+        Tensor::from_f32(&[], &[100.0]).unwrap(),
+    ];
     let doubled = (0..4 * height * width).map(|at| (at / (2 * width), at % (2 * width)));
     (inputs, doubled.map(|(row, column)| pixel(row / 2, column / 2) + 100.0).collect())
 }
@@ -95,7 +96,8 @@ fn a_larger_executable_serves_padded_and_cropped() {
             );
         }
         assert_eq!((lab.compiles(), builds.swap(0, Ordering::SeqCst)), (3, 6));
-        // The shape serves in the same process, and in others, which find it through the index.
+        // The larger shape serves in the same process, and in others, which find it through the
+        // index.
         for (runtime, source) in [(&first, Source::Memory), (&open(lab), Source::Disk)] {
             for (shape, larger, wasted) in
                 [([6, 8], [8, 8], 25.0), ([5, 9], [8, 10], 43.75), ([9, 8], [16, 16], 71.875)]
@@ -107,7 +109,7 @@ fn a_larger_executable_serves_padded_and_cropped() {
                 let outputs = snapped.run_to_host(&inputs).unwrap();
                 assert_eq!(
                     outputs[0].kind().to_string(),
-                    format!("{}x{}xf32", 2 * shape[0], 2 * shape[1])
+                    format!("float32[{}, {}]", 2 * shape[0], 2 * shape[1])
                 );
                 assert_eq!(outputs[0].to_f32().unwrap(), wanted);
                 assert_eq!(outputs[1].to_f32().unwrap(), [100.0]);
@@ -151,8 +153,8 @@ fn what_does_not_fit_is_not_used() {
         refused(&small, &own().stage("denoiser"), 100.0);
         let other = Graph::built_by(BuilderId("twice-2".to_owned()), || Ok(program([6, 8])));
         refused(&small, &other.stage("upsampler").padding(padding()), 100.0);
-        // Nor does it serve a graph without a declared padding, a graph with a padding of other
-        // sides, or a program, which has only one shape.
+        // It also does not serve a graph without a declared padding, a graph with a padding of
+        // other sides, or a program, which has only one shape.
         let undeclared = Graph::built_by(BuilderId("twice-1".to_owned()), || Ok(program([6, 8])))
             .stage("upsampler");
         refused(&small, &undeclared, 100.0);
@@ -164,7 +166,7 @@ fn what_does_not_fit_is_not_used() {
             100.0,
         );
         assert_eq!(lab.compiles(), 1);
-        // A recorded executable that is gone does not serve, and is not built for the request.
+        // If the larger shape's machine code is gone, only the request's own shape is compiled.
         builder(lab).open_cache().unwrap().clear().unwrap();
         let runtime = open(lab);
         let compiled = runtime.get_or_snap(&small, &own(), percent(100.0)).unwrap();
@@ -186,7 +188,8 @@ fn tensors_that_are_not_as_declared_are_named() {
         let (large, _) = tensors([8, 8]);
         assert_eq!(
             message(&graph([6, 8], &builds), &large),
-            "stage `upsampler`, input 0 is 8x8xf32, and the graph declares that dimension 0 is 1 times number 0 of [6, 8]"
+            "stage `upsampler`, input 0 is float32[8, 8], and the graph declares that dimension 0 \
+             is 1 times number 0 of [6, 8]"
         );
         let said = message(&graph([6, 8], &builds), &right[..1]);
         assert_eq!(said, "stage `upsampler` takes 2 inputs, 1 was given");
@@ -194,15 +197,16 @@ fn tensors_that_are_not_as_declared_are_named() {
         for (wrong, said) in [
             (
                 padding().output(0, of(0, 0, 3)),
-                "output 0 is 16x16xf32, and the graph declares that dimension 0 is 3",
+                "output 0 is float32[16, 16], and the graph declares that dimension 0 is 3",
             ),
             (
                 padding().output(1, of(0, 0, 1)),
-                "output 1 is f32, and the graph declares that dimension 0 is 1 times",
+                "output 1 is float32[], and the graph declares that dimension 0 is 1 times",
             ),
             (
                 padding().input(0, of(1, 7, 1)),
-                "input 0 is 6x8xf32, and the graph declares that dimension 1 is 1 times number 7",
+                "input 0 is float32[6, 8], and the graph declares that dimension 1 is 1 times \
+                 number 7",
             ),
         ] {
             let message = message(&graph([6, 8], &builds).padding(wrong), &right);

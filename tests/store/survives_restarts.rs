@@ -12,7 +12,7 @@ use support::lab::{DOUBLE, Started};
 use support::tensors::write_some;
 use support::{Lab, repository};
 
-/// The example programs, a step of a denoiser among them.
+/// The example programs, including a step of a denoiser.
 fn examples() -> Vec<PathBuf> {
     let mut programs: Vec<PathBuf> = std::fs::read_dir(repository("examples/programs"))
         .unwrap()
@@ -28,7 +28,8 @@ fn stem(path: &Path) -> String {
     path.file_stem().unwrap().to_string_lossy().into_owned()
 }
 
-/// Runs each program on the inputs at `NAME.inputs`, to `NAME.PASS`.
+/// Runs each program on the inputs in `NAME.inputs`, writes its outputs to `NAME.PASS`, and asserts
+/// that it came from the cache.
 fn run_all(lab: &Lab, sim: &Sim, programs: &[PathBuf], pass: &str) {
     for program in programs {
         let name = stem(program);

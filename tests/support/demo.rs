@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::lab::{Lab, Preheat};
 
-/// Makes XLA compile in half the time; the code is slower but as correct.
+/// Makes XLA compile in half the time. The code is slower, and its results are as exact.
 const QUICK: (&str, &str) = ("XLA_FLAGS", "--xla_backend_optimization_level=0");
 
 /// The demo model's folder.
@@ -102,7 +102,7 @@ impl Picture {
         rows.flat_map(|row| &row[..bytes(width)]).copied().collect()
     }
 
-    /// How similar two pictures of the same size are, in decibels; infinite where they are equal.
+    /// How similar two pictures of the same size are, in decibels; infinite if they are equal.
     pub fn psnr(&self, other: &Self) -> f64 {
         assert_eq!((self.width, self.height), (other.width, other.height));
         let squares =

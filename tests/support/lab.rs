@@ -1,5 +1,5 @@
-//! How does a test run the binary without touching anything outside? In a folder of its own, with a
-//! cache of its own, over the test plugin.
+//! How does a test run the binary without touching files outside the test's folder? Each test has
+//! its own folder with its own cache, and runs the binary over the test plugin.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ impl Lab {
             .env("PREHEAT_CACHE_DIR", self.cache())
             .env("PREHEAT_XLA_CPU_PLUGIN", super::xla_cpu_plugin())
             // Makes tests independent of whether the torch library is installed;
-            // tests/torch_runs.rs sets this variable to the real one.
+            // tests/torch_runs.rs sets this variable to the path of the real library.
             .env("PREHEAT_TORCH_BACKEND", self.path("no-torch-library"))
             // The folder for marks that the cache cannot hold.
             .env("XDG_CACHE_HOME", self.path("user-cache"))
@@ -145,7 +145,7 @@ impl Lab {
     }
 }
 
-/// Every file in a folder and below it; none where the folder does not exist.
+/// Every file in a folder and below it; none if the folder does not exist.
 pub fn files_under(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files = Vec::new();
@@ -192,7 +192,7 @@ impl Preheat {
         self
     }
 
-    /// Adds arguments, which are separated by blanks in `words`.
+    /// Adds arguments, which are separated by spaces in `words`.
     pub fn words(self, words: &str) -> Self {
         self.args(words.split_whitespace())
     }
@@ -229,7 +229,7 @@ impl Preheat {
         Ran::new(&self.command.output().unwrap())
     }
 
-    /// Starts it as the leader of its own process group, as a shell does.
+    /// Starts the binary as the leader of its own process group, as a shell does.
     #[cfg(unix)]
     pub fn start_a_group(self) -> Started {
         let mut started = self.with_default_signals();
@@ -297,7 +297,7 @@ impl Started {
 /// A run of the binary that has ended.
 #[derive(Debug)]
 pub struct Ran {
-    /// The exit status; `None` where a signal ended it.
+    /// The exit status; `None` if a signal ended it.
     pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -314,13 +314,13 @@ impl Ran {
         ran
     }
 
-    /// Asserts that it succeeded.
+    /// Asserts that the run succeeded.
     #[track_caller]
     pub fn done(self) -> Self {
         self.ended(0)
     }
 
-    /// Asserts its exit status.
+    /// Asserts that the run ended with this exit status.
     #[track_caller]
     pub fn ended(self, status: i32) -> Self {
         assert_eq!(self.status, Some(status), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
@@ -362,7 +362,7 @@ impl Ran {
     }
 }
 
-/// Waits until `happened` returns `true`, and panics where that takes longer than any test should.
+/// Waits until `happened` returns `true`; panics if that takes longer than any test should.
 #[track_caller]
 pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -372,9 +372,9 @@ pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Runs `body` in a child process of the calling test, which is named `test`, with the test plugin
-/// as `sim` sets it up: the plugin reads its environment once per process, and counts in this
-/// test's own log.
+/// Runs `body` in a child process of the calling test, which is named `test`, over the test plugin
+/// as `sim` sets it up. A child is needed because the plugin reads its environment once per
+/// process: in its own process, a test has its own faults and its own log.
 #[track_caller]
 pub fn in_child(test: &str, sim: impl FnOnce(&Lab) -> Sim, body: impl FnOnce(&Lab)) {
     if let Some(folder) = std::env::var_os(FOLDER) {
@@ -395,8 +395,8 @@ pub fn in_child(test: &str, sim: impl FnOnce(&Lab) -> Sim, body: impl FnOnce(&La
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// The name of the calling test within its test program: a file in a folder of `tests/` is a module
-/// of that folder's program, and a file beside the folders is a program of its own.
+/// The name of the calling test within its test program. A file in a folder of `tests/` is a module
+/// of that folder's program; a file directly in `tests/` is a program of its own.
 #[track_caller]
 pub fn full_name(test: &str) -> String {
     let file = Path::new(std::panic::Location::caller().file());

@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The installed xla-cpu plugin: `PREHEAT_XLA_CPU_PLUGIN`, or where `cargo xtask setup` puts it.
+/// The installed xla-cpu plugin: the file that `PREHEAT_XLA_CPU_PLUGIN` names, or the one that
+/// `cargo xtask setup` installs.
 ///
-/// Panics where there is none: a test that cannot find the plugin fails; it is never skipped.
+/// Panics if there is no such file: a test without the plugin fails, and is never skipped.
 pub fn xla_cpu_plugin() -> PathBuf {
     let path = std::env::var_os("PREHEAT_XLA_CPU_PLUGIN")
         .map_or_else(|| data_dir().join("plugins/xla-cpu/0.0.1/xla_cpu_pjrt.so"), PathBuf::from);
@@ -15,8 +16,8 @@ pub fn xla_cpu_plugin() -> PathBuf {
     path
 }
 
-/// The installed libtpu: `PREHEAT_TPU_PLUGIN`, or where `cargo xtask setup tpu` puts it. Panics
-/// where there is none.
+/// The installed libtpu: the file that `PREHEAT_TPU_PLUGIN` names, or the one that `cargo xtask
+/// setup tpu` installs. Panics if there is no such file.
 pub fn tpu_plugin() -> PathBuf {
     let path = std::env::var_os("PREHEAT_TPU_PLUGIN")
         .map_or_else(|| data_dir().join("plugins/tpu/0.0.51/libtpu.so"), PathBuf::from);
@@ -24,11 +25,11 @@ pub fn tpu_plugin() -> PathBuf {
     path
 }
 
-/// Another release of libtpu than [`tpu_plugin`]: `PREHEAT_OLDER_TPU_PLUGIN`, or downloaded at the
-/// first use (214 MB), checked against its sha256, and kept apart from what is installed for the
-/// user.
+/// An older release of libtpu than [`tpu_plugin`]. If `PREHEAT_OLDER_TPU_PLUGIN` names no file, the
+/// release is downloaded at the first use (214 MB) and checked against its sha256. It is kept apart
+/// from the plugins that are installed for the user.
 pub fn older_tpu_plugin() -> PathBuf {
-    use preheat::plugins::{Installer, Member, Pin, PluginName, Wheel};
+    use preheat_plugins::{Installer, Member, Pin, PluginName, Wheel};
     if let Some(path) = std::env::var_os("PREHEAT_OLDER_TPU_PLUGIN") {
         return path.into();
     }
@@ -45,6 +46,7 @@ pub fn older_tpu_plugin() -> PathBuf {
             abi: Some("cp311"),
         },
         members: &[Member { member: "libtpu/libtpu.so", file: "libtpu.so", bytes: 630_900_056 }],
+        other_platforms: &[],
     };
     let installed = Installer::new(data_dir().join("for-tests")).install(&pin);
     installed.unwrap_or_else(|error| panic!("no second libtpu could be had: {error}")).library
@@ -62,7 +64,7 @@ pub fn header_dir() -> PathBuf {
 }
 
 fn data_dir() -> PathBuf {
-    preheat::plugins::data_dir(&preheat::plugins::process_env).expect("there is a home folder")
+    preheat_plugins::data_dir(&preheat_plugins::process_env).expect("there is a home folder")
 }
 
 /// Compiles C source that can include the header; `shared` makes a library instead of a program.
@@ -83,6 +85,8 @@ pub mod demo;
 pub mod lab;
 #[cfg(feature = "pipeline")]
 pub mod random_model;
+pub mod schema;
+pub mod single_file;
 pub mod tensors;
 pub mod tpu;
 

@@ -1,5 +1,5 @@
 //! How does a test get a model without a download? This file writes model folders with random
-//! weights, of the shapes that this repository knows.
+//! weights, for the configurations in tests/fixtures.
 //!
 //! The names and shapes of the weights come from the graphs. The values are computed from the names
 //! by the rule in tests/fixtures/README.md, so the small models have the same weights that
@@ -17,13 +17,13 @@ use std::sync::{Mutex, PoisonError};
 
 use half::{bf16, f16};
 use preheat::Dtype;
-use preheat::graph::{Verified, WeightDecl};
-use preheat::models::{
+use preheat_diffusion::models::{
     Component, Family, ModelFolder, TextOutputs, denoiser, text_encoder, vae_decoder,
 };
+use preheat_ir::graph::{Verified, WeightDecl};
 use sha2::{Digest as _, Sha256};
 
-/// Published models, which are built by their own configs.
+/// Published models. Their graphs are built from their own configurations.
 pub const FULL_SIZE: [&str; 3] = ["sd15", "sd21", "sdxl"];
 /// Small models for which diffusers computed the expected results.
 pub const SMALL: [&str; 7] = ["sd15", "sd21", "sdxl", "mixed", "odd", "down_first", "by_index"];
@@ -42,7 +42,7 @@ pub enum Shape<'a> {
 pub struct Weights<'a> {
     /// float32, float16 or bfloat16.
     pub dtype: Dtype,
-    /// A prefix for the names that the values are computed from: another prefix makes another model
+    /// A prefix for the names that the values are computed from. Another prefix makes another model
     /// of the same shape.
     pub variation: &'a str,
 }
@@ -53,11 +53,11 @@ impl Default for Weights<'_> {
     }
 }
 
-/// Writes a model folder. For each file, `progress` is told how many of its bytes are written, and
-/// how many there are.
+/// Writes a model folder. While a file is written, `progress` gets its component, the number of
+/// bytes that are written, and the number of all its bytes.
 ///
 /// # Errors
-/// Where the shape does not exist, or the folder cannot be written.
+/// If the shape does not exist, or the folder cannot be written.
 pub fn write(
     shape: Shape<'_>,
     folder: &Path,
@@ -92,9 +92,9 @@ fn write_json(shape: Shape<'_>, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     copy_files(&configs, folder, &|file| file != "weights.json" && file != "cases.json")?;
     if let Shape::FullSize(_) = shape {
-        // For the graphs, the small vocabulary is a part of the large one: its ids are within the
-        // table, and the end of a prompt is the largest of them, which is how these configs
-        // (`eos_token_id` 2) find it.
+        // The graphs accept the small vocabulary, because its ids are rows of the larger table.
+        // Its largest id is the end of a prompt, and with `eos_token_id` 2, as in these configs,
+        // the largest id of a prompt is its end.
         let small = fixtures.join("models").join(name);
         for tokenizer in
             ["tokenizer", "tokenizer_2"].into_iter().filter(|name| small.join(name).is_dir())
@@ -122,8 +122,8 @@ fn copy_files(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<(
     Ok(())
 }
 
-/// A graph for each component with weights, which reads all its weights. The size of the picture
-/// has no influence here.
+/// For each component with weights, a graph that reads all of them. The size of the picture has no
+/// influence on the weights.
 pub fn graphs(model: &ModelFolder) -> Result<Vec<(Component, Verified)>, Box<dyn Error>> {
     let mut graphs = Vec::new();
     let everything = TextOutputs { skipped_layers: 0, normed: true, pooled: true };

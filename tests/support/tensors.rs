@@ -57,7 +57,7 @@ fn compare_values(
     };
     for (index, (have, want)) in have_numbers.into_iter().zip(want_numbers).enumerate() {
         let near = (have - want).abs() <= tolerance.atol + tolerance.rtol * want.abs();
-        #[expect(clippy::float_cmp, reason = "infinities agree where they are the same")]
+        #[expect(clippy::float_cmp, reason = "infinities agree if they are equal")]
         let same = have == want || (have.is_nan() && want.is_nan());
         if !near && !same {
             return Err(format!(
@@ -68,8 +68,8 @@ fn compare_values(
     Ok(())
 }
 
-/// The values of a tensor of floating-point numbers; `None` for integers and truth values, which
-/// must be equal bit for bit.
+/// The values of a tensor of floating-point numbers; `None` for integers and booleans, which must
+/// be equal bit for bit.
 fn floats(tensor: &TensorView<'_>) -> Option<Vec<f64>> {
     let data = tensor.data();
     Some(match tensor.dtype() {

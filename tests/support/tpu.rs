@@ -4,19 +4,19 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use preheat::pjrt::{Compatibility, ExecutableAbiVersion, Plugin, RuntimeAbiVersion};
+use preheat_pjrt::{Compatibility, ExecutableAbiVersion, Plugin, RuntimeAbiVersion};
 use prost::Message as _;
 
 /// The variable that tells a child of a test which libtpu to load.
 const LIBRARY: &str = "PREHEAT_TEST_LIBTPU";
 
-/// The libtpu that this process must load; `None` where it is not a child.
+/// The libtpu that this process must load; `None` if it is not a child.
 pub fn library_of_child() -> Option<PathBuf> {
     std::env::var_os(LIBRARY).map(PathBuf::from)
 }
 
-/// Runs the test named `test` again in a child process, in which libtpu answers at once, shares its
-/// machine-wide lock, and logs nothing.
+/// Runs the test named `test` again in a child process. In this process, libtpu asks no metadata
+/// server, may be loaded while other processes use it, and logs nothing.
 #[track_caller]
 pub fn child(test: &str, library: &Path, variables: &[(&str, &OsStr)]) {
     let child = Command::new(std::env::current_exe().unwrap())
@@ -126,8 +126,8 @@ impl TpuVersion {
     /// The bytes that libtpu writes for a runtime of exactly this version.
     pub fn of_runtime(&self) -> Vec<u8> {
         let chip = Chip { version: self.hardware, ..self.chip.clone() };
-        // libtpu requires some hash; an executable names one only where it needs exactly that
-        // compiler.
+        // libtpu requires a hash. Any value will do here, because an executable names a hash only
+        // if it needs exactly that compiler.
         let version =
             OfRuntime { base: self.base, hardware: vec![chip], compiler_hash: "any".into() };
         Versioned { platform: self.platform, version: version.encode_to_vec() }.encode_to_vec()

@@ -1,15 +1,15 @@
-//! Moments in the work of a device.
+//! Does an event become ready when a device has done its work?
 
 use std::time::Instant;
 
-use preheat::backend::torch::{FakeDevice, WeightPlace};
-use preheat::graph::{Builder, Verified};
+use preheat_ir::graph::{FunctionBuilder, Verified};
+use preheat_runtime::backend::torch::{FakeDevice, WeightPlace};
 
 use super::session::{f32s, filled, numbers, open, real};
 
-/// Products, one after the other, each of `side` by `side`.
+/// Matrix products, one after the other, each of `side` by `side` numbers.
 fn products(side: u64, count: usize) -> Verified {
-    let mut b = Builder::new("products");
+    let mut b = FunctionBuilder::new("products");
     let mut x = b.input("x", f32s(&[side, side]));
     let weight = b.weight("weight", [side, side]);
     for _ in 0..count {
@@ -30,11 +30,11 @@ fn every_device_tells_when_it_is_done() {
             filled(&torch, device, &[sides, sides], 1.0),
             filled(&torch, device, &[sides, sides], 1.0),
         );
-        // Before anything was given to it.
+        // An event is ready at once if the device was given no work before it.
         torch.record(device).unwrap().wait().unwrap();
         let outputs = graph.run(&[&x, &weight], WeightPlace::OnDevice).unwrap();
         let event = torch.record(device).unwrap();
-        // More than once, and from several threads.
+        // The same event may be waited for several times, and from several threads.
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| event.wait().unwrap());
@@ -42,7 +42,7 @@ fn every_device_tells_when_it_is_done() {
         });
         event.wait().unwrap();
         assert_eq!(numbers(&outputs[0]), vec![64.0_f32.powi(3); 64], "{device}");
-        // Freed without being waited for.
+        // An event may be dropped without being waited for.
         drop(torch.record(device).unwrap());
     }
     let mut stranger = torch.devices()[0].clone();
@@ -50,7 +50,7 @@ fn every_device_tells_when_it_is_done() {
     assert!(torch.record(&stranger).is_err());
 }
 
-/// An event outlives what it came from.
+/// An event stays valid after its session was dropped.
 #[test]
 fn an_event_keeps_its_session() {
     let event = {
@@ -60,8 +60,8 @@ fn an_event_keeps_its_session() {
     event.wait().unwrap();
 }
 
-/// On a device that works beside the host an event tells of what was given before it, and not of
-/// what came after.
+/// On a device that works beside the host, an event is ready when all work that was queued before
+/// it is done. It does not wait for work that was queued later.
 #[test]
 fn what_comes_after_an_event_is_not_waited_for() {
     let torch = open(Vec::new());
@@ -82,7 +82,7 @@ fn what_comes_after_an_event_is_not_waited_for() {
         let queued = began.elapsed();
         before.wait().unwrap();
         let first = began.elapsed();
-        // A small tensor is brought while the device works.
+        // A small tensor goes to the device while the device works.
         let _small = filled(&torch, device, &[16], 1.0);
         let brought = began.elapsed();
         torch.record(device).unwrap().wait().unwrap();

@@ -1,13 +1,13 @@
-//! What rests on a device, and for how long.
+//! Which tensors take memory on a device, and for how long?
 
 use std::time::Instant;
 
-use preheat::backend::torch::{
+use preheat_ir::graph::{FunctionBuilder, UnaryOp, Verified};
+use preheat_runtime::backend::torch::{
     FakeDevice, Torch, TorchErrorCode, TorchGraph, TorchTensor, WeightPlace,
 };
-use preheat::device::TorchDevice;
-use preheat::graph::{Builder, UnaryOp, Verified};
-use preheat::torch_abi::UNKNOWN_BYTES;
+use preheat_runtime::device::TorchDevice;
+use preheat_torch_abi::UNKNOWN_BYTES;
 
 use super::session::{cpu, f32s, fake, filled, numbers, open, real};
 
@@ -15,9 +15,9 @@ const SIDE: u64 = 128;
 const MATRIX_BYTES: u64 = SIDE * SIDE * 4;
 const LAYERS: usize = 24;
 
-/// `LAYERS` products, one after the other: each has a weight of its own.
+/// A chain of `LAYERS` matrix products, each with a weight of its own.
 fn layers() -> Verified {
-    let mut b = Builder::new("layers");
+    let mut b = FunctionBuilder::new("layers");
     let mut x = b.input("x", f32s(&[1, SIDE]));
     for layer in 0..LAYERS {
         let weight = b.weight(format!("{layer}.weight"), [SIDE, SIDE]);
@@ -31,7 +31,8 @@ fn weights(torch: &Torch, device: &TorchDevice) -> Vec<TorchTensor> {
     (0..LAYERS).map(|_| filled(torch, device, &[SIDE, SIDE], 1.0 / 128.0)).collect()
 }
 
-/// The peak on the graph's device of a run with weights that rest on `at`, and what it gave.
+/// The peak memory on the graph's device while it runs with weights that rest on `at`, and the
+/// values of its output.
 fn peak_of_a_run(
     torch: &Torch,
     graph: &TorchGraph,
@@ -47,7 +48,7 @@ fn peak_of_a_run(
     (torch.memory(device).unwrap().tensors_peak, numbers(&outputs[0]))
 }
 
-/// One graph, both ways in turn.
+/// The same graph runs in turn with weights on its device, and with weights that rest elsewhere.
 #[test]
 fn weights_that_rest_elsewhere_come_one_by_one() {
     let torch = open(vec![FakeDevice::default()]);
@@ -64,7 +65,7 @@ fn weights_that_rest_elsewhere_come_one_by_one() {
                 streamed >= MATRIX_BYTES && streamed * 10 < resident,
                 "{streamed} of {resident} on {device}"
             );
-            // Weights that are there already are used as they are.
+            // Weights that are on the device already are used there.
             let (_, same) = peak_of_a_run(&torch, &graph, device, device, WeightPlace::Anywhere);
             assert_eq!(same, want, "{device}");
         }
@@ -93,12 +94,12 @@ fn nothing_stays_when_everything_is_dropped() {
     }
 }
 
-/// A chain of ops holds two values at a time, however long it is.
+/// However long a chain of ops is, it holds only two values at a time.
 #[test]
 fn a_value_goes_after_its_last_use() {
     let torch = open(vec![FakeDevice::default()]);
     let device = fake(&torch, 0);
-    let mut b = Builder::new("chain");
+    let mut b = FunctionBuilder::new("chain");
     let mut x = b.input("x", f32s(&[SIDE, SIDE]));
     for _ in 0..20 {
         x = b.unary(UnaryOp::Silu, x).unwrap();
@@ -122,7 +123,7 @@ fn a_value_goes_after_its_last_use() {
 fn a_part_of_a_large_tensor_does_not_keep_all_of_it() {
     let torch = open(vec![FakeDevice::default()]);
     let device = fake(&torch, 0);
-    let mut b = Builder::new("part");
+    let mut b = FunctionBuilder::new("part");
     let x = b.input("x", f32s(&[SIDE, SIDE]));
     let y = b.unary(UnaryOp::Silu, x).unwrap();
     let y = b.slice(y, 0, 3, 4).unwrap();
@@ -140,7 +141,7 @@ fn a_part_of_a_large_tensor_does_not_keep_all_of_it() {
 fn an_input_that_is_given_away_is_gone() {
     let torch = open(vec![FakeDevice::default()]);
     let device = fake(&torch, 0);
-    let mut b = Builder::new("update");
+    let mut b = FunctionBuilder::new("update");
     let x = b.input("x", f32s(&[SIDE, SIDE]));
     let y = b.scale(x, 2.0).unwrap();
     b.output_into("y", y, x);
@@ -148,7 +149,7 @@ fn an_input_that_is_given_away_is_gone() {
     let x = filled(&torch, device, &[SIDE, SIDE], 1.0);
     let outputs = graph.run(&[&x], WeightPlace::OnDevice).unwrap();
     assert_eq!(numbers(&outputs[0]), vec![2.0; 128 * 128]);
-    // The scalar of the graph, and the output.
+    // What is left is the scalar of the graph, and the output.
     assert_eq!(torch.memory(device).unwrap().tensors, MATRIX_BYTES + 4);
     for error in [
         graph.run(&[&x], WeightPlace::OnDevice).unwrap_err(),
@@ -166,7 +167,7 @@ fn an_input_that_is_given_away_is_gone() {
 fn a_run_that_is_refused_takes_no_input() {
     let torch = open(vec![FakeDevice::default()]);
     let device = fake(&torch, 0);
-    let mut b = Builder::new("update two");
+    let mut b = FunctionBuilder::new("update two");
     let kept = b.input("kept", f32s(&[SIDE, SIDE]));
     let gone = b.input("gone", f32s(&[SIDE, SIDE]));
     for (name, input) in [("first", kept), ("second", gone)] {
@@ -193,7 +194,7 @@ fn free_memory_is_told_of_the_one_device() {
     assert_eq!(
         (of_cpu.free, of_cpu.total),
         (UNKNOWN_BYTES, UNKNOWN_BYTES),
-        "the host's memory is no device's own"
+        "the host's memory does not belong to one device"
     );
     for device in real(&torch).into_iter().skip(1) {
         let memory = torch.memory(device).unwrap();
@@ -216,7 +217,7 @@ fn too_little_memory_is_an_error_that_leaves_nothing() {
     assert!(error.is_out_of_memory(), "{error}");
     assert!(error.to_string().contains("fake:0"), "{error}");
 
-    let mut b = Builder::new("wide");
+    let mut b = FunctionBuilder::new("wide");
     let x = b.input("x", f32s(&[SIDE, SIDE]));
     let y = b.concat([x, x, x, x], 0).unwrap();
     b.output("y", y);
@@ -228,14 +229,15 @@ fn too_little_memory_is_an_error_that_leaves_nothing() {
     assert_eq!(torch.memory(device).unwrap().tensors, MATRIX_BYTES);
 }
 
-/// libtorch's own words: more than there are addresses for, since a system may promise memory that
-/// it has not. The device is none the worse for it.
+/// Checks the error of libtorch's own allocators. The test allocates more memory than there are
+/// addresses, because a system may allocate more memory than it has. The device still works
+/// afterwards.
 #[test]
 fn the_allocator_of_each_device_says_so_too() {
     let torch = open(Vec::new());
     for device in real(&torch) {
         let widened = |side: u64| {
-            let mut b = Builder::new("wide");
+            let mut b = FunctionBuilder::new("wide");
             let x = b.input("x", f32s(&[1, 1]));
             let y = b.broadcast(x, [side, side]).unwrap();
             let y = b.unary(UnaryOp::Silu, y).unwrap();
@@ -255,8 +257,8 @@ fn the_allocator_of_each_device_says_so_too() {
     }
 }
 
-/// What libtorch's own allocator holds, where it tells: other tests in this process share it, and
-/// take little.
+/// Checks that libtorch's own allocator gives memory back, on devices that report how much memory
+/// it holds. Other tests in this process use the same allocator, but little memory.
 #[test]
 fn the_allocator_of_a_card_gets_it_back() {
     const BYTES: u64 = 512 << 20;
@@ -284,14 +286,14 @@ fn the_allocator_of_a_card_gets_it_back() {
     }
 }
 
-/// A run is handed every weight of a network, several hundred: looking at each must cost next to
-/// nothing beside a step of 20 ms.
+/// A run gets all weights of a network, which can be several hundred. Checking them must take very
+/// little time compared with a step of 20 ms.
 #[test]
 fn many_weights_are_checked_in_no_time() {
     const WEIGHTS: usize = 700;
     let torch = open(vec![FakeDevice::default()]);
     let device = fake(&torch, 0);
-    let mut b = Builder::new("many");
+    let mut b = FunctionBuilder::new("many");
     let mut x = b.input("x", f32s(&[1, 1]));
     let all: Vec<_> =
         (0..WEIGHTS).map(|index| b.weight(format!("{index}.weight"), [1, 1])).collect();

@@ -1,21 +1,22 @@
-//! Every op.
+//! Does every op compute on libtorch what it should?
 
 use preheat::Dtype;
-use preheat::backend::torch::{FakeDevice, Torch, TorchTensor, WeightPlace};
-use preheat::device::TorchDevice;
-use preheat::graph::{Type, Verified, autocast};
+use preheat_ir::graph::{Verified, autocast};
+use preheat_runtime::backend::torch::{FakeDevice, Torch, TorchTensor, WeightPlace};
+use preheat_runtime::device::TorchDevice;
+use preheat_tensor::TensorType;
 
 use super::session::{fake, numbers, open, real};
 use crate::op_suite::agree::{bytes, compare};
 use crate::op_suite::cases::{Case, cases, given};
 use crate::op_suite::reference::{Array, evaluate};
 
-/// The largest differences, in parts of 1 + the largest expected result: eight and eleven bits of
-/// digits, summed in f32.
+/// The largest difference, relative to 1 + the largest expected result, for values with eight and
+/// with eleven bits of precision that are summed in f32.
 const BFLOAT16: f64 = 0.04;
 const FLOAT16: f64 = 0.005;
 
-/// The first output of `function`. It is f32.
+/// The first output of `function`, which must be f32.
 fn run(
     torch: &Torch,
     device: &TorchDevice,
@@ -23,7 +24,7 @@ fn run(
     inputs: &[Array],
     weights: &[Array],
 ) -> Vec<f64> {
-    let tensor = |kind: &Type, values: &Array| {
+    let tensor = |kind: &TensorType, values: &Array| {
         torch.tensor(device, kind, &bytes(kind, &values.data)).unwrap()
     };
     let inputs =
@@ -59,13 +60,14 @@ fn every_op_computes_what_it_says() {
     }
 }
 
-/// What a stage of a smaller dtype computes in it: docs/precision.md says which ops those are.
+/// Tests the ops that a stage with a smaller dtype computes in that dtype. docs/precision.md lists
+/// them.
 #[test]
 fn every_op_computes_what_it_says_in_a_smaller_dtype() {
     let torch = open(Vec::new());
     for (dtype, tolerance) in [(Dtype::BFloat16, BFLOAT16), (Dtype::Float16, FLOAT16)] {
         let low = cases().into_iter().filter_map(|case| {
-            // What has a cast of its own in it is among the cases above.
+            // A case for which `autocast` gives an error is left out here; the test above has it.
             let function = autocast(&case.function, dtype).ok()?;
             Some(Case { function, tolerance: tolerance.max(case.tolerance), ..case })
         });
@@ -78,7 +80,8 @@ fn every_op_computes_what_it_says_in_a_smaller_dtype() {
     }
 }
 
-/// A device that has no op at all: everything runs on the CPU, is counted, and comes out the same.
+/// On a device that has no op at all, everything runs on the CPU, is counted, and gives the same
+/// results.
 #[test]
 fn every_op_that_a_device_lacks_runs_on_the_cpu() {
     let cases = cases();

@@ -1,11 +1,13 @@
-//! The networks of the fixture models on the CPU, and on a card or Apple's GPU where there is one,
-//! within the bound that XLA:CPU keeps, too (tests/fixtures/README.md).
+//! Do the networks of the fixture models compute on libtorch what diffusers computes? Their results
+//! on the CPU, and on a card or Apple's GPU if there is one, must be within the same bound as those
+//! on XLA:CPU (tests/fixtures/README.md).
 
 use preheat::Tensor;
-use preheat::backend::torch::{Torch, TorchTensor, WeightPlace};
-use preheat::device::TorchDevice;
-use preheat::graph::{Type, Verified};
-use preheat::models::Component;
+use preheat_diffusion::models::Component;
+use preheat_ir::graph::Verified;
+use preheat_runtime::backend::torch::{Torch, TorchTensor, WeightPlace};
+use preheat_runtime::device::TorchDevice;
+use preheat_tensor::TensorType;
 
 use super::session::{accelerator, cpu, numbers, open};
 use crate::parity::fixture::Fixture;
@@ -46,13 +48,11 @@ fn on(
     })
 }
 
-fn type_of(tensor: &Tensor) -> Type {
-    let dims: Vec<u64> =
-        tensor.kind().dimensions.iter().map(|&dim| u64::try_from(dim).unwrap()).collect();
-    Type::new(tensor.kind().dtype, dims)
+fn type_of(tensor: &Tensor) -> TensorType {
+    tensor.kind().clone()
 }
 
-/// The CPU, then whatever else there is.
+/// The CPU, then the first other real device if there is one.
 fn engines() -> Vec<Engine> {
     let torch = open(Vec::new());
     println!("on the CPU, then on {:?}", accelerator(&torch).map(TorchDevice::label));

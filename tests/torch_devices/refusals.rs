@@ -1,13 +1,14 @@
-//! What is refused, and how: never a panic, and never an abort.
+//! What is refused, and with which error? Nothing here may panic or abort.
 
 use preheat::Dtype;
-use preheat::backend::torch::{FakeDevice, TorchErrorCode, TorchTensor, WeightPlace};
-use preheat::graph::{BinaryOp, Builder, Type, Verified};
+use preheat_ir::graph::{BinaryOp, FunctionBuilder, Verified};
+use preheat_runtime::backend::torch::{FakeDevice, TorchErrorCode, TorchTensor, WeightPlace};
+use preheat_tensor::TensorType;
 
 use super::session::{cpu, f32s, fake, filled, numbers, open};
 
 fn product() -> Verified {
-    let mut b = Builder::new("product");
+    let mut b = FunctionBuilder::new("product");
     let x = b.input("x", f32s(&[2, 3]));
     let weight = b.weight("weight", [4, 3]);
     let y = b.linear(x, weight, None).unwrap();
@@ -23,7 +24,7 @@ fn a_tensor_of_another_device_dtype_or_shape_is_refused() {
     let elsewhere = filled(&torch, cpu, &[4, 3], 1.0);
     let x = filled(&torch, fake, &[2, 3], 1.0);
     let graph = torch.load(fake, &product()).unwrap();
-    let bf16 = torch.tensor(fake, &Type::new(Dtype::BFloat16, [2, 3]), &[0; 12]).unwrap();
+    let bf16 = torch.tensor(fake, &TensorType::new(Dtype::BFloat16, [2, 3]), &[0; 12]).unwrap();
     let (x_elsewhere, wide) =
         (filled(&torch, cpu, &[2, 3], 1.0), filled(&torch, fake, &[3, 2], 1.0));
     let cases: [(&[&TorchTensor], TorchErrorCode, &str); 8] = [
@@ -61,7 +62,7 @@ fn a_tensor_of_another_device_dtype_or_shape_is_refused() {
         assert_eq!(refused.code(), Some(code), "{refused}");
         assert!(refused.to_string().contains(words), "{refused}");
     }
-    // Inputs are never brought along, only weights are.
+    // `WeightPlace::Anywhere` moves weights to the device, and never inputs.
     let refused = graph.run(&[&x_elsewhere, &elsewhere], WeightPlace::Anywhere).unwrap_err();
     assert!(refused.to_string().contains("input x is on cpu"), "{refused}");
     for (weight, place) in [(&weight, WeightPlace::OnDevice), (&elsewhere, WeightPlace::Anywhere)] {
@@ -69,11 +70,11 @@ fn a_tensor_of_another_device_dtype_or_shape_is_refused() {
     }
 }
 
-/// What is refused is refused before anything is taken over.
+/// A run is refused before it takes over the memory of any input.
 #[test]
 fn a_run_that_is_refused_leaves_its_inputs() {
     let torch = open(Vec::new());
-    let mut b = Builder::new("update");
+    let mut b = FunctionBuilder::new("update");
     let x = b.input("x", f32s(&[2]));
     let y = b.input("y", f32s(&[2]));
     let sum = b.binary(BinaryOp::Add, x, y).unwrap();
@@ -101,7 +102,8 @@ fn bytes_and_dtypes_that_fit_nothing_are_refused() {
     let torch = open(Vec::new());
     let refused = torch.tensor(cpu(&torch), &f32s(&[2, 3]), &[0; 23]).unwrap_err();
     assert_eq!(refused.code(), Some(TorchErrorCode::WrongType), "{refused}");
-    let refused = torch.tensor(cpu(&torch), &Type::new(Dtype::UInt32, [1]), &[0; 4]).unwrap_err();
+    let refused =
+        torch.tensor(cpu(&torch), &TensorType::new(Dtype::UInt32, [1]), &[0; 4]).unwrap_err();
     assert_eq!(refused.code(), Some(TorchErrorCode::Unsupported), "{refused}");
     let x = filled(&torch, cpu(&torch), &[2, 3], 1.0);
     assert_eq!(x.read_into(&mut [0; 23]).unwrap_err().code(), Some(TorchErrorCode::WrongType));
@@ -111,7 +113,7 @@ fn bytes_and_dtypes_that_fit_nothing_are_refused() {
     assert_eq!(refused.code(), Some(TorchErrorCode::WrongDevice), "{refused}");
 }
 
-/// Many threads in one session: `preheat-torch-abi` promises that they may.
+/// Many threads may use one session at the same time, as `preheat-torch-abi` promises.
 #[test]
 fn threads_share_a_graph() {
     let torch = open(Vec::new());

@@ -1,11 +1,11 @@
-//! A session on the libtorch that is installed, and tensors for it.
+//! How do the tests open a session on the installed libtorch, and make tensors for it?
 
 use std::process::Command;
 
 use preheat::Dtype;
-use preheat::backend::torch::{FakeDevice, Torch, TorchLookup, TorchOptions, TorchTensor};
-use preheat::device::{TorchDevice, TorchId};
-use preheat::graph::Type;
+use preheat_runtime::backend::torch::{FakeDevice, Torch, TorchLookup, TorchOptions, TorchTensor};
+use preheat_runtime::device::{TorchDevice, TorchId};
+use preheat_tensor::TensorType;
 
 /// A session with the CPU and these fake devices.
 pub fn open(fake_devices: Vec<FakeDevice>) -> Torch {
@@ -17,7 +17,7 @@ pub fn cpu(torch: &Torch) -> &TorchDevice {
     &torch.devices()[0]
 }
 
-/// The fake device of this number.
+/// The fake device with this index.
 pub fn fake(torch: &Torch, index: usize) -> &TorchDevice {
     torch
         .devices()
@@ -27,8 +27,7 @@ pub fn fake(torch: &Torch, index: usize) -> &TorchDevice {
         .unwrap()
 }
 
-/// The devices that are no fake, and that can be used: the CPU, and the cards or Apple's GPU where
-/// there are some.
+/// The usable devices that are not fake: the CPU, and the cards or Apple's GPU if there are any.
 pub fn real(torch: &Torch) -> Vec<&TorchDevice> {
     let all = torch.devices().iter();
     all.filter(|device| device.is_usable() && !matches!(device.id, TorchId::Fake(_))).collect()
@@ -39,11 +38,11 @@ pub fn accelerator(torch: &Torch) -> Option<&TorchDevice> {
     real(torch).get(1).copied()
 }
 
-pub fn f32s(dims: &[u64]) -> Type {
-    Type::new(Dtype::Float32, dims)
+pub fn f32s(dims: &[u64]) -> TensorType {
+    TensorType::new(Dtype::Float32, dims)
 }
 
-/// `dims` of this number.
+/// A tensor of the shape `dims` whose elements all equal `number`.
 pub fn filled(torch: &Torch, device: &TorchDevice, dims: &[u64], number: f32) -> TorchTensor {
     let kind = f32s(dims);
     let bytes = number.to_le_bytes().repeat(usize::try_from(kind.elements()).unwrap());
@@ -60,7 +59,7 @@ fn devices_are_described() {
     let torch = open(vec![FakeDevice { memory_bytes: Some(1 << 20), ..FakeDevice::default() }]);
     assert_eq!(cpu(&torch).id, TorchId::Cpu);
     #[cfg(target_os = "linux")]
-    assert!(cpu(&torch).free_bytes > Some(0), "the host tells");
+    assert!(cpu(&torch).free_bytes > Some(0), "the host reports its free memory");
     assert_eq!(
         (fake(&torch, 0).total_bytes, fake(&torch, 0).free_bytes),
         (Some(1 << 20), Some(1 << 20))
@@ -81,7 +80,7 @@ fn devices_are_described() {
     }
 }
 
-/// Libraries that are loaded have no say in what a program writes.
+/// Loading libtorch must not make a program print anything.
 #[test]
 fn opening_writes_nothing() {
     const CHILD: &str = "PREHEAT_TEST_OPENS_TORCH";

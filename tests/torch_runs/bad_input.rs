@@ -1,8 +1,9 @@
-//! What is asked for and cannot be had: each a clear error, or the fallback that is documented.
+//! What happens if a request names a device or a setting that cannot be used? There is a clear
+//! error, or the documented fallback.
 
 use std::path::PathBuf;
 
-use preheat::torch_abi::{Api, INTERFACE_VERSION};
+use preheat_torch_abi::{INTERFACE_VERSION, TorchApi};
 
 use super::lab::{compile, torch_library, warnings};
 use crate::support::lab::DOUBLE;
@@ -10,7 +11,7 @@ use crate::support::{Lab, Preheat, Ran};
 
 const SEVEN: &str = "--json run --prompt seven --steps 1 --output out.png";
 
-/// Asserts that a run failed with one error of these words, and nothing else.
+/// Asserts that a run failed with one error that contains these words, and printed nothing else.
 #[track_caller]
 fn refused(preheat: Preheat, status: i32, words: &[&str]) {
     let ran = preheat.run().ended(status).says(words);
@@ -18,7 +19,8 @@ fn refused(preheat: Preheat, status: i32, words: &[&str]) {
     assert_eq!(ran.stderr.matches("error: ").count(), 1, "{}", ran.stderr);
 }
 
-/// Asserts that a run went to another device than it was told to, with one warning of these words.
+/// Asserts that a run used `device` instead of the device that was requested, and that its only
+/// warning contains these words.
 #[track_caller]
 fn stood_in(preheat: Preheat, device: &str, words: &[&str]) {
     let ran: Ran = preheat.run().done();
@@ -66,7 +68,7 @@ fn devices_that_are_not_there() {
     }
 }
 
-/// Whether the machine that this runs on has an NVIDIA card, on which the words are others.
+/// Whether this machine has an NVIDIA card. If it has one, the errors are different.
 fn has_cards() -> bool {
     PathBuf::from("/proc/driver/nvidia").exists()
 }
@@ -82,12 +84,12 @@ fn flags_that_mean_nothing() {
         (
             "--text-encoder-device tpu",
             1,
-            ["--text-encoder-device tpu does not go with `cpu`", "libtorch's devices only"],
+            ["`tpu` of the text encoders does not go with `cpu`", "libtorch's devices only"],
         ),
         (
             "--vae-device xla-cpu",
             1,
-            ["--vae-device xla-cpu does not go with `cpu`", "libtorch's devices only"],
+            ["`xla-cpu` of the VAE does not go with `cpu`", "libtorch's devices only"],
         ),
     ] {
         let ran = on("cpu", words).run().ended(status).says(&said);
@@ -96,14 +98,17 @@ fn flags_that_mean_nothing() {
     refused(
         on("xla-cpu", "--vae-device cpu"),
         1,
-        &["--vae-device cpu does not go with `xla-cpu`", "leave the flag out"],
+        &[
+            "`cpu` of the VAE does not go with `xla-cpu`",
+            "leave --text-encoder-device and --vae-device out",
+        ],
     );
     refused(
         lab.on("xla-cpu").words(SEVEN).words("--batch auto"),
         2,
         &["batch is auto", "xla-cpu is not one"],
     );
-    assert!(lab.objects().is_empty(), "something was compiled before it was refused");
+    assert!(lab.objects().is_empty(), "something was compiled before the run was refused");
 }
 
 #[test]
@@ -125,7 +130,7 @@ fn programs_do_not_run_through_libtorch() {
             on("cpu", what).run().ended(1).says(&["libtorch", "the graphs of models", "xla-cpu"]);
         assert_eq!(ran.stdout, "");
     }
-    // auto does not lead there.
+    // `auto` does not choose libtorch for a program.
     let ran = lab.on("auto").words("--json program run").arg(&program).run().done().json();
     assert_eq!(ran["device"]["selected"], "xla-cpu", "{ran}");
     assert!(
@@ -144,7 +149,7 @@ fn fake_devices_that_do_not_parse() {
     );
 }
 
-/// What keeps libtorch from being used, and words that say so.
+/// A reason why libtorch cannot be used, and the words with which the error names this reason.
 struct Obstacle {
     name: &'static str,
     variables: Vec<(&'static str, PathBuf)>,
@@ -184,7 +189,10 @@ fn obstacles(lab: &Lab) -> Vec<Obstacle> {
         },
         Obstacle {
             name: "a library of another release",
-            variables: backend(library("next", &table(size_of::<Api>(), INTERFACE_VERSION + 1))),
+            variables: backend(library(
+                "next",
+                &table(size_of::<TorchApi>(), INTERFACE_VERSION + 1),
+            )),
             words: vec!["of the interface", "cargo xtask setup torch"],
         },
         Obstacle {
@@ -216,21 +224,22 @@ fn a_libtorch_that_cannot_be_used() {
                 .fold(run, |run, (variable, value)| run.env(variable, value))
                 .words(SEVEN)
         };
-        // Named: XLA's CPU stands in for it, with a warning, unless that is forbidden.
+        // If the device is named, XLA's CPU is used instead, with a warning; `--strict-device`
+        // makes it an error.
         for device in ["cpu", "cuda"] {
             let mut said = vec!["runs through libtorch, which cannot be used", "xla-cpu"];
             stood_in(on(device), "xla-cpu", &said);
             said.extend(&words);
             refused(on(device).arg("--strict-device"), 1, &said);
         }
-        // Not named: XLA's CPU, and why.
+        // If no device is named, XLA's CPU is chosen, and the reason is given.
         let ran = on("auto").run().done().json();
         assert_eq!(ran["device"]["selected"], "xla-cpu", "{name}");
         let reason = ran["device"]["reason"].as_str().unwrap();
         for word in &words {
             assert!(reason.contains(word), "{name}: no {word:?} in {reason}");
         }
-        // What there is can be asked all the same.
+        // `preheat devices` works nevertheless.
         let devices = on_devices(&lab, &variables);
         let cpu = devices.iter().find(|device| device["name"] == "cpu").unwrap();
         assert_eq!(cpu["available"], false, "{name}: {cpu}");
@@ -244,7 +253,7 @@ fn on_devices(lab: &Lab, variables: &[(&'static str, PathBuf)]) -> Vec<serde_jso
     run.words("--json devices").run().done().json().as_array().unwrap().clone()
 }
 
-/// Nothing of it is installed: neither the library nor libtorch.
+/// Neither the torch library nor libtorch is installed.
 #[test]
 fn nothing_is_installed() {
     let lab = Lab::new();
@@ -259,7 +268,7 @@ fn nothing_is_installed() {
     );
     let ran = bare("auto").words(SEVEN).run().done().json();
     assert_eq!(ran["device"]["selected"], "xla-cpu");
-    // A library, and no libtorch for it.
+    // The library is there, but no libtorch for it.
     let alone = bare("cpu").env("PREHEAT_TORCH_BACKEND", torch_library()).env_remove("LIBTORCH");
     refused(
         strict(alone),

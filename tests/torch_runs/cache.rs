@@ -1,8 +1,9 @@
-//! The same questions as everywhere: what is warm, where it came from, and what the cache holds.
+//! Does the cache work for libtorch's devices as it does for all others? The tests check what is
+//! warm, where an executable came from, and what the cache holds.
 
-use preheat::device::DeviceName;
-use preheat::pipeline::{Pipeline, TextToImage};
 use preheat::{Match, Source};
+use preheat_diffusion::pipeline::{Pipeline, TextToImage};
+use preheat_runtime::device::DeviceName;
 use serde_json::Value;
 
 use super::lab::{assert_stages, torch_library};
@@ -46,7 +47,7 @@ fn what_is_warmed_is_warm_in_the_next_process() {
 
     let stats = stats(&lab);
     assert_eq!(
-        (stats["entries"].as_u64(), stats["compiles"].as_u64()),
+        (stats["entries"].as_u64(), stats["warming"]["compiles"].as_u64()),
         (Some(STAGES), Some(STAGES))
     );
     assert_eq!(stats["by_device"]["cpu"]["entries"].as_u64(), Some(STAGES), "{stats}");
@@ -63,7 +64,7 @@ fn what_is_warmed_is_warm_in_the_next_process() {
     lab.assert_nothing_half_written();
 }
 
-/// What compiles only for XLA is never taken for a graph of libtorch's, and the other way round.
+/// An executable of XLA is never used as a graph of libtorch, nor the other way round.
 #[test]
 fn both_devices_keep_their_own_in_one_cache() {
     let lab = Lab::new();
@@ -89,7 +90,7 @@ fn without_a_cache_everything_is_made_ready_each_time() {
         let ran = lab.torch().words(SEVEN).arg("--tpu-compilation-cache=false").run().done().json();
         assert_stages(&ran, "compiled", "compiled");
     }
-    assert!(!lab.cache().exists(), "the cache was written all the same");
+    assert!(!lab.cache().exists(), "a run without the cache must not write it");
 }
 
 #[test]
@@ -129,18 +130,18 @@ fn upkeep_takes_entries_of_libtorch_as_it_takes_others() {
     let ran = other.torch().words(SEVEN).run().done().json();
     assert_stages(&ran, "disk", "exact");
 
-    // Not while the library is there that made them.
+    // Entries are not stale while the torch library that made them is there.
     lab.torch().words("cache prune --stale").run().done();
-    assert_eq!(entries(&lab).len() as u64, STAGES, "what is in use was pruned");
+    assert_eq!(entries(&lab).len() as u64, STAGES, "entries in use were pruned");
     lab.bare().words("cache prune --stale").run().done();
-    assert!(entries(&lab).is_empty(), "what no library is there for was kept");
+    assert!(entries(&lab).is_empty(), "entries without their library were kept");
     lab.torch().words(SEVEN).run().done();
     upkeep(&lab, "cache clear --yes");
     assert!(entries(&lab).is_empty());
 }
 
-/// There is no machine code to make anew: such entries serve every build of the library that the
-/// key allows.
+/// An entry of libtorch has no machine code that a new plugin build would have to compile again. So
+/// `cache rewarm` does not change it.
 #[test]
 fn rewarming_leaves_entries_of_libtorch_alone() {
     let lab = Lab::new();
@@ -168,7 +169,8 @@ fn a_damaged_entry_is_made_ready_again() {
     assert_stages(&ran, "compiled", "compiled");
 }
 
-/// The commands that scripts call often: loading libtorch would take each a third of a second.
+/// Scripts call these commands often, and loading libtorch would make each take a third of a second
+/// longer.
 #[test]
 fn asking_the_cache_loads_no_libtorch() {
     let lab = Lab::new();
@@ -188,6 +190,6 @@ fn asking_the_cache_loads_no_libtorch() {
         0,
         "a run on another device opens libtorch"
     );
-    // That the loader tells at all.
+    // This shows that the loader reports libtorch if it is loaded.
     assert!(loads("lookup --steps 2") > 0, "{}", torch_library().display());
 }

@@ -1,17 +1,17 @@
-//! Runs of the binary with the torch library, and runtimes on its devices.
+//! How do tests run the binary with the torch library, and make runtimes on its devices?
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use preheat::device::{DeviceName, Request};
-use preheat::{Runtime, runtime};
+use preheat::Runtime;
+use preheat_runtime::device::{DeviceName, DeviceRequest};
 use serde_json::Value;
 
 use crate::support::{Lab, Preheat, xla_cpu_plugin};
 
-/// The torch library that is tested: `PREHEAT_TORCH_BACKEND`. Panics where there is none: a test
-/// that cannot reach it fails, it is never skipped.
+/// The path of the torch library that is tested, which `PREHEAT_TORCH_BACKEND` holds. Panics if
+/// there is no such library, because a test without it must fail and not be skipped.
 pub fn torch_library() -> PathBuf {
     let path = std::env::var_os("PREHEAT_TORCH_BACKEND").map(PathBuf::from);
     let path = path
@@ -30,27 +30,31 @@ impl Lab {
         self.on("cpu")
     }
 
-    /// `preheat` on a device of libtorch's or XLA's.
+    /// `preheat` on this device, which libtorch or XLA drives.
     pub fn on(&self, device: &str) -> Preheat {
         let preheat =
             self.bare().env("PREHEAT_TORCH_BACKEND", torch_library()).env("PREHEAT_DEVICE", device);
         quiet_threads(preheat)
     }
 
-    /// `preheat` on the first fake device of this list, as `PREHEAT_TORCH_FAKE_DEVICES` has it.
+    /// `preheat` on the first of these fake devices. `devices` is a JSON list, which becomes the
+    /// value of `PREHEAT_TORCH_FAKE_DEVICES`.
     pub fn fake(&self, devices: &str) -> Preheat {
         self.on("fake:0").env("PREHEAT_TORCH_FAKE_DEVICES", devices)
     }
 
-    /// The same with so many bytes of memory.
+    /// `preheat` on a fake device with this much memory.
     pub fn card(&self, memory_bytes: u64) -> Preheat {
         self.fake(&format!("[{{\"memory_bytes\": {memory_bytes}}}]"))
     }
 
     /// A runtime on a device, with this folder's cache.
-    pub fn runtime(&self, device: DeviceName) -> runtime::Builder {
-        let builder =
-            Runtime::builder().device(Request { device, strict: true, ..Request::default() });
+    pub fn runtime(&self, device: DeviceName) -> preheat_runtime::RuntimeBuilder {
+        let builder = Runtime::builder().device(DeviceRequest {
+            device,
+            strict: true,
+            ..DeviceRequest::default()
+        });
         match device {
             DeviceName::XlaCpu => builder.plugin(xla_cpu_plugin()),
             _ => builder,
@@ -59,17 +63,17 @@ impl Lab {
     }
 }
 
-/// On a machine that does something else, too, libgomp's threads lose milliseconds at each op while
-/// they spin for one another.
+/// Makes libgomp's threads sleep while they wait for one another. On a busy machine, threads that
+/// spin instead would lose milliseconds at each op.
 fn quiet_threads(preheat: Preheat) -> Preheat {
     preheat.env("OMP_WAIT_POLICY", "passive")
 }
 
-/// In a child of a test.
+/// The variable that is set in the child of a test.
 const CHILD: &str = "PREHEAT_TEST_CHILD";
 
-/// Runs `body` in a child process of the test called `test`, in which libtorch has these fake
-/// devices: the library reads its environment when a session is opened.
+/// Runs `body` in a child process of the test named `test`, in which libtorch has these fake
+/// devices. A child is needed because the library reads its environment when a session is opened.
 pub fn with_fake_devices(test: &str, devices: &str, body: impl FnOnce(&Lab)) {
     if std::env::var_os(CHILD).is_some() {
         return body(&Lab::new());
@@ -87,7 +91,7 @@ pub fn with_fake_devices(test: &str, devices: &str, body: impl FnOnce(&Lab)) {
     said.lines().filter(|line| line.starts_with("memory ")).for_each(|line| println!("{line}"));
 }
 
-/// What a run says of its device's memory, in bytes.
+/// A figure of the device's memory that a run reports, in bytes.
 pub fn device_bytes(ran: &Value, name: &str) -> u64 {
     let figure = ran["metrics"][format!("device.{name}")].as_f64();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bytes")]
@@ -123,8 +127,8 @@ pub fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A folder that holds a library of a few lines of C, for a `LIBTORCH` or a torch library that is
-/// another than it should be.
+/// Compiles a few lines of C to a library at this path, and returns the path. The library takes the
+/// place of a wrong libtorch or a wrong torch library.
 pub fn compile(source: &str, library: &Path) -> OsString {
     std::fs::create_dir_all(library.parent().unwrap()).unwrap();
     crate::support::compile_c(source, library, true);

@@ -1,23 +1,23 @@
-//! What rests on a device: offloading, what is decided from the memory that is free, and running
-//! out of it.
+//! How much memory does a model take on a device? The tests cover offloading, the decisions that
+//! depend on the free memory, and what happens if memory runs out.
 
 use std::path::Path;
 
-use preheat::device::DeviceName;
-use preheat::device::offload::{Decision, Mode, Offload};
-use preheat::pipeline::{self, Made, Pipeline, TextToImage};
+use preheat_diffusion::pipeline::{self, Made, Pipeline, TextToImage};
+use preheat_runtime::device::DeviceName;
+use preheat_runtime::device::offload::{Decision, Mode, Offload};
 
 use super::lab::{bytes, device_bytes, warnings, with_fake_devices};
 use crate::support::demo::{Picture, demo_model};
 use crate::support::{Lab, Preheat, Ran, random_model};
 
-/// More than anything here takes.
+/// More memory than any test here needs.
 const PLENTY: u64 = 1 << 30;
-/// What the estimate leaves out here: the numbers that stand in graphs, those of stages that wait
-/// among them.
+/// The bytes that the estimate leaves out in these tests: the scalars of all graphs that are
+/// loaded.
 const SCALARS: u64 = 2048;
 
-/// What a run took of its device.
+/// How much memory a run took on its device.
 struct Taken {
     made: Made,
     decision: Decision,
@@ -29,7 +29,13 @@ fn run(lab: &Lab, device: u32, model: &Path, offload: Offload, side: u64) -> Tak
     run_set_up(lab, device, model, Pipeline::builder().offload(offload), side)
 }
 
-fn run_set_up(lab: &Lab, device: u32, model: &Path, set_up: pipeline::Builder, side: u64) -> Taken {
+fn run_set_up(
+    lab: &Lab,
+    device: u32,
+    model: &Path,
+    set_up: pipeline::PipelineBuilder,
+    side: u64,
+) -> Taken {
     let runtime = lab.runtime(DeviceName::Fake(device)).metrics(true).build().unwrap();
     let pipeline = set_up.open(&runtime, model).unwrap();
     let (width, height) = (Some(side), Some(side));
@@ -41,7 +47,7 @@ fn run_set_up(lab: &Lab, device: u32, model: &Path, set_up: pipeline::Builder, s
 }
 
 impl Taken {
-    /// Asserts that the estimate holds and is of use, and prints it.
+    /// Asserts that the estimate was high enough and not far too high, and prints it.
     fn check(&self, name: &str) {
         let (mode, peak) = (self.decision.mode, self.peak_bytes);
         let estimate = self.decision.figures.under(mode);
@@ -61,7 +67,8 @@ impl Taken {
     }
 }
 
-/// A model by each mode: its peaks fall, and its picture stays.
+/// Runs a model in each mode: the peak must fall from mode to mode, and the picture must stay the
+/// same.
 fn by_mode(lab: &Lab, name: &str, model: &Path, side: u64) -> [u64; 3] {
     let taken = [Mode::None, Mode::Model, Mode::Sequential]
         .map(|mode| run(lab, 0, model, Offload::Always(mode), side));
@@ -95,7 +102,8 @@ fn offloading_takes_what_it_says() {
     });
 }
 
-/// As the memory shrinks, each mode comes in turn, the first that fits by the estimate.
+/// The mode that is chosen is always the first that fits according to the estimate. So devices with
+/// less and less memory get the modes in their order.
 #[test]
 fn auto_takes_the_first_mode_that_fits() {
     let devices = r#"[{}, {"memory_bytes": 9500000}, {"memory_bytes": 8500000}, {"memory_bytes": 4000000},
@@ -113,9 +121,10 @@ fn auto_takes_the_first_mode_that_fits() {
             taken.check("demo");
             seen.push(first);
         }
-        // The last one does not fit by the estimate, which is cautious, and does in fact.
+        // On the last device, no mode fits by the estimate. The estimate is cautious, so the run
+        // fits nevertheless.
         assert_eq!(seen, [Mode::None, Mode::None, Mode::Model, Mode::Sequential, Mode::Sequential]);
-        // What is reserved is left alone.
+        // Reserved memory is not used.
         let reserving = Pipeline::builder().reserve_memory_bytes(1_000_000);
         let taken = run_set_up(lab, 1, &demo_model(), reserving, 64);
         assert_eq!((taken.decision.mode, taken.decision.reserve_bytes), (Mode::Model, 1_000_000));
@@ -123,8 +132,8 @@ fn auto_takes_the_first_mode_that_fits() {
     });
 }
 
-/// A second run does not wait for weights that are there, under offloading neither; and what is let
-/// go is gone.
+/// A second run gives the same latents in every mode; after the model is unloaded, none of its
+/// memory is left, and it still runs.
 #[test]
 fn nothing_is_left_when_a_model_is_unloaded() {
     with_fake_devices(
@@ -152,7 +161,8 @@ fn nothing_is_left_when_a_model_is_unloaded() {
     );
 }
 
-/// `preheat run` of the small model whose VAE takes most, on a card of so much memory.
+/// `preheat run` on the small model whose VAE takes the most memory, on a card with a given amount
+/// of memory.
 struct Large {
     lab: Lab,
 }
@@ -190,14 +200,14 @@ fn a_picture_that_has_no_room_is_decoded_in_tiles() {
     let (peak, picture) = (device_bytes(&whole, "peak_bytes_in_use"), large.picture());
     let card = peak * 7 / 10;
 
-    // A warmup goes the same way, so that the run finds its graphs; and so does a run that was not
-    // warmed.
+    // A warmup also chooses tiles, so that the run finds its graphs; a run without a warmup chooses
+    // the same tiles.
     let warmed = large.on(card, "warmup").run().done().json();
     assert!(warnings(&warmed).iter().any(|warning| warning.contains(TILES)), "{warmed}");
     let tiled = large.run(card).done().json();
     assert!(warnings(&tiled).iter().any(|warning| warning.contains(TILES)), "{tiled}");
     assert!(device_bytes(&tiled, "peak_bytes_in_use") <= card);
-    // Each tile's norms see that tile alone: alike, not the same.
+    // The norms of each tile see only that tile. So the pictures are similar, but not equal.
     let psnr = large.picture().psnr(&picture);
     println!("memory a picture in tiles is {psnr:.1} dB from the whole one");
     assert!(psnr > 20.0, "{psnr} dB");
@@ -208,7 +218,7 @@ fn a_picture_that_has_no_room_is_decoded_in_tiles() {
     assert_eq!(fresh.picture().rgb, large.picture().rgb);
 }
 
-/// `--offload none` on a card for which it is too much.
+/// `--offload none` on a card that is too small for it.
 #[test]
 fn a_stage_that_has_no_room_is_offloaded() {
     let lab = Lab::new();
@@ -219,8 +229,8 @@ fn a_stage_that_has_no_room_is_offloaded() {
     let trying =
         |mode: &str| format!("ran out of memory on fake:0: trying again with offload {mode}");
     let expected = (run(PLENTY).done(), bytes(&lab.path("out.png"))).1;
-    // On the first one it is enough to drop the weights of stages that are done; on the second a
-    // step fails half-way.
+    // On the first card it is enough to drop the weights of finished stages; on the second card, a
+    // step fails in the middle.
     for (memory_bytes, modes) in [(8_500_000, vec![]), (7_500_000, vec!["sequential"])] {
         let ran = run(memory_bytes).done().json();
         let said = warnings(&ran);
@@ -231,7 +241,8 @@ fn a_stage_that_has_no_room_is_offloaded() {
         assert_eq!(bytes(&lab.path("out.png")), expected, "{memory_bytes}");
     }
     std::fs::remove_file(lab.path("out.png")).unwrap();
-    // More than the largest op takes, and less than it takes with what is alive beside it.
+    // This is more memory than the largest op takes alone. It is less than the op takes together
+    // with the values that are needed later.
     let ran = run(800_000).ended(1);
     let figures = [
         "ran out of memory on fake:0",

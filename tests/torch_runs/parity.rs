@@ -1,17 +1,17 @@
-//! The CPU through libtorch against the CPU through XLA, in float32: the same latents, the same
-//! pictures.
+//! Does the CPU through libtorch compute the same latents and pictures as the CPU through XLA, in
+//! float32?
 
 use std::path::Path;
 
-use preheat::device::DeviceName;
-use preheat::pipeline::{Made, Pipeline, TextToImage};
 use preheat::{Dtype, Tensor};
+use preheat_diffusion::pipeline::{Made, Pipeline, TextToImage};
+use preheat_runtime::device::DeviceName;
 
 use super::lab::bytes;
 use crate::support::demo::{Picture, demo_model};
 use crate::support::{Lab, random_model};
 
-/// The largest difference of latents, of the largest absolute value.
+/// The largest difference of latents, relative to the largest absolute value.
 const LIMIT: f64 = 1e-4;
 const PSNR_DB: f64 = 45.0;
 
@@ -21,7 +21,7 @@ fn error(have: &Tensor, want: &Tensor) -> f64 {
     let (have, want) = (have.to_f32().unwrap(), want.to_f32().unwrap());
     let largest = want.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
     let share = |(have, want): (&f32, &f32)| f64::from((have - want).abs()) / f64::from(largest);
-    // A NaN is as wrong as can be.
+    // A NaN counts as an infinite difference.
     have.iter()
         .zip(&want)
         .map(share)
@@ -37,7 +37,7 @@ fn psnr(have: &Made, want: &Made) -> f64 {
     10.0 * (255.0 * 255.0 / mean).log10()
 }
 
-/// Runs a request on both, and compares.
+/// Runs each request on both devices, and compares the results.
 fn agree(lab: &Lab, name: &str, model: &Path, requests: &[TextToImage]) {
     let open = |device| {
         let runtime = lab.runtime(device).build().unwrap();
@@ -58,8 +58,8 @@ fn agree(lab: &Lab, name: &str, model: &Path, requests: &[TextToImage]) {
     }
 }
 
-/// What the model's own scheduler does with guidance; and another scheduler without it, at a size
-/// that is no square.
+/// One request with the model's own scheduler and guidance, and one with another scheduler and no
+/// guidance, at a size that is not square.
 fn requests(steps: u64) -> [TextToImage; 2] {
     let own = TextToImage {
         width: Some(64),
@@ -94,8 +94,8 @@ macro_rules! models {
 
 models!(sd15 sd21 sdxl mixed odd down_first);
 
-/// The demo model is trained, so that its pictures are ones that a person would compare. All its
-/// steps.
+/// The demo model is trained, so its pictures show something that a person could compare. It runs
+/// with all of its steps.
 #[test]
 fn demo() {
     let [own, _] = requests(20);

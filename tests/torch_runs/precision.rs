@@ -1,10 +1,11 @@
-//! In which dtype the CPU computes.
+//! In which dtype does the CPU compute through libtorch?
 
 use super::lab::warnings;
 use crate::support::Lab;
 use crate::support::demo::Picture;
 
-/// A picture in bfloat16 against the one in float32, as for XLA:CPU.
+/// The smallest allowed peak signal-to-noise ratio of a picture in bfloat16 against the one in
+/// float32. XLA:CPU has the same limit.
 const PSNR_BF16_DB: f64 = 35.0;
 
 #[test]
@@ -49,7 +50,7 @@ fn the_cpu_computes_in_float32_unless_forced() {
     println!("parity the demo model in bfloat16 on the CPU: {psnr:.1} dB");
     assert!(psnr >= PSNR_BF16_DB && psnr.is_finite(), "{psnr} dB");
 
-    // One stage alone.
+    // The flag for one stage does not change the dtype of the denoiser.
     let (one, _) = run("--vae-precision bf16 --force-precision");
     assert_eq!(one["signature"]["dtype"], "float32");
 }

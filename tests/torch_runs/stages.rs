@@ -1,11 +1,11 @@
-//! Stages on devices of their own, and what a device lacks.
+//! Can each stage run on its own device, and what happens if a device lacks an op?
 
 use std::path::Path;
 
 use preheat::Runtime;
-use preheat::device::offload::{Mode, Offload};
-use preheat::device::{DeviceName, StageDevices, StageKind};
-use preheat::pipeline::{Made, Pipeline, TextToImage};
+use preheat_diffusion::pipeline::{Made, Pipeline, TextToImage};
+use preheat_runtime::device::offload::{Mode, Offload};
+use preheat_runtime::device::{DeviceName, StageDevices, StageKind};
 
 use super::lab::{bytes, warnings, with_fake_devices};
 use crate::support::Lab;
@@ -21,7 +21,8 @@ fn peak(runtime: &Runtime) -> u64 {
     runtime.metrics().device_memory["peak_bytes_in_use"]
 }
 
-/// Bytes of the weights that a stage reads: all that it has in its file, in float32.
+/// The sizes in bytes of a component's weight files, added up. The demo model's files are in
+/// float16, so in float32 the weights take up to twice as much.
 fn weight_bytes(component: &str) -> u64 {
     let folder = demo_model().join(component);
     let is_weights = |path: &Path| path.extension().is_some_and(|ending| ending == "safetensors");
@@ -55,8 +56,8 @@ fn each_stage_computes_on_its_own_device() {
 
             let of_stage = kinds.map(|stage| peak(split.for_stage(stage)));
             println!("memory stages apart: {of_stage:?}, together {}", peak(&together));
-            // The denoiser's weights are on its device and on no other, and those of the others are
-            // not on it.
+            // The denoiser's weights are on its own device and on no other. The other stages'
+            // weights are not on the denoiser's device.
             let [text_encoder, denoiser, vae] = of_stage;
             assert!(denoiser >= weight_bytes("unet") && denoiser < peak(&together), "{of_stage:?}");
             assert!(text_encoder >= weight_bytes("text_encoder") * 9 / 10, "{of_stage:?}");
@@ -76,8 +77,8 @@ fn each_stage_computes_on_its_own_device() {
     );
 }
 
-/// What a text encoder makes is read by every step: it rests where those run, and nothing of it
-/// stays behind.
+/// Every step reads the output of the text encoder. This output rests on the device where the steps
+/// run, and no part of it stays on the text encoder's device.
 #[test]
 fn prompts_rest_where_the_denoiser_reads_them() {
     with_fake_devices(
@@ -94,8 +95,8 @@ fn prompts_rest_where_the_denoiser_reads_them() {
             let resting = |runtime: &Runtime| runtime.metrics().device_memory["bytes_in_use"];
             let (here, there) =
                 (resting(&runtime), resting(runtime.for_stage(StageKind::TextEncoder)));
-            // The prompt and the empty one: 77 tokens of 64 numbers. Graphs have a few numbers of
-            // their own.
+            // The prompt and the empty one, each with 77 tokens of 64 numbers. The limit below
+            // leaves room for the few numbers that graphs hold.
             let prompts = 2 * 77 * 64 * 4;
             assert!(
                 here >= prompts && there < 2048,
@@ -105,7 +106,7 @@ fn prompts_rest_where_the_denoiser_reads_them() {
     );
 }
 
-/// Two stages on a device that is not the denoiser's make room for each other.
+/// Two stages on a device without the denoiser make room for each other.
 #[test]
 fn stages_that_share_a_device_share_what_is_there() {
     with_fake_devices(
@@ -143,7 +144,7 @@ fn stages_that_share_a_device_share_what_is_there() {
     );
 }
 
-/// What one request brings in and out is not taken from under another.
+/// While one request uses a stage's weights, another request cannot move them off the device.
 #[test]
 fn requests_share_a_model_that_moves_in_and_out() {
     with_fake_devices(
@@ -194,7 +195,7 @@ fn the_flags_give_the_same_picture_wherever_stages_are() {
     }
 }
 
-/// A warmup is of the devices that the run uses.
+/// A warmup warms each stage for the device on which the run uses it.
 #[test]
 fn stages_are_warm_where_they_run() {
     let lab = Lab::new();

@@ -1,4 +1,4 @@
-//! Steps, metrics and traces of a device of libtorch's, and Ctrl-C.
+//! Do steps, metrics, traces and Ctrl-C work on a device of libtorch?
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ fn an_interrupt_between_steps_ends_within_a_second() {
     random_model::write_small("sd15", &lab.path("")).unwrap();
     let words = "-v run --model sd15 --prompt fox --width 256 --height 256 --steps 900 --scheduler euler --output out.png";
     let run = lab.torch().words(words).words("--no-tpu-warmup").start();
-    // It has its graphs, and is on its steps.
+    // Once the graphs are stored, the run starts its steps.
     until("the run stores its graphs", || lab.objects().len() >= 3);
     std::thread::sleep(Duration::from_secs(1));
     let interrupted = Instant::now();
@@ -78,6 +78,6 @@ fn an_interrupt_between_steps_ends_within_a_second() {
     assert!(took < Duration::from_secs(1), "it took {took:?}: {ran:?}");
     assert!(!lab.path("out.png").exists());
     lab.assert_nothing_half_written();
-    // What was made ready before is kept.
+    // Graphs that were made ready before the interrupt are kept.
     lab.torch().words("lookup --model sd15 --width 256 --height 256").run().done();
 }

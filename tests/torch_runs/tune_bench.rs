@@ -1,14 +1,14 @@
-//! `preheat devices bench` and `devices tune` on devices of libtorch.
+//! Do `preheat devices bench` and `devices tune` work on devices of libtorch?
 
 use std::sync::{Arc, Mutex, OnceLock};
 
 use preheat::Dtype;
 use preheat::Tensor;
 use preheat::TensorType;
-use preheat::device::DeviceName;
-use preheat::pipeline::{Pipeline, TextToImage, Tuned};
-use preheat::progress::{Event, EventKind, Progress};
-use preheat::runtime::{DeviceTensor, Runtime};
+use preheat_diffusion::pipeline::{Pipeline, TextToImage, Tuned};
+use preheat_runtime::device::DeviceName;
+use preheat_runtime::progress::{Event, EventKind, Progress};
+use preheat_runtime::{DeviceTensor, Runtime};
 use serde_json::Value;
 
 use super::lab::with_fake_devices;
@@ -28,7 +28,7 @@ fn peak_bytes(row: &Value) -> u64 {
     row["peak_memory"]["bytes"].as_u64().unwrap_or_else(|| panic!("no peak memory in {row}"))
 }
 
-/// The batches that were tried on the only device, and whether each was run.
+/// The batches that were tried on the only device, and whether each of them fits.
 fn tried(document: &Value) -> Vec<(u64, bool)> {
     let tried = rows(document)[0]["tried"].as_array().unwrap();
     tried
@@ -46,7 +46,10 @@ fn libtorch_and_xla_agree_on_the_cpu_in_float32() {
     assert_eq!(document["reference"]["device"], "cpu");
     let [cpu, xla] = &rows(&document)[..] else { panic!("{document}") };
     assert_eq!((&cpu["device"], &xla["device"]), (&"cpu".into(), &"xla-cpu".into()));
-    assert_eq!(cpu["agreement"]["largest_difference"], 0.0, "it is what the other is set against");
+    assert_eq!(
+        cpu["agreement"]["largest_difference"], 0.0,
+        "the other device is compared with this one"
+    );
     let difference = xla["agreement"]["largest_difference"].as_f64().unwrap();
     assert!(0.0 < difference && difference <= 1e-4, "{xla}");
     assert_eq!(
@@ -79,10 +82,10 @@ fn bfloat16_is_set_against_a_run_of_its_own_in_float32() {
         (&35.0.into(), &true.into())
     );
     let strict = format!("{low} --min-psnr 90");
-    devices(lab.on("auto"), &strict)
-        .run()
-        .ended(1)
-        .says(&["too far from cpu in float32: cpu has", "90 dB are the least"]);
+    devices(lab.on("auto"), &strict).run().ended(1).says(&[
+        "differ too much from the picture of cpu in float32: the PSNR of cpu is",
+        "at least 90 dB are required",
+    ]);
 }
 
 #[test]
@@ -157,8 +160,11 @@ fn an_estimate_that_needs_more_offloading_ends_the_climb() {
         devices(lab.card(10_000_000), "tune --scheduler euler --steps 4").run().done().json();
     assert_eq!(tried(&document), [(1, true), (2, true), (3, false)]);
     let why = rows(&document)[0]["tried"][2]["reason"].as_str().unwrap().to_owned();
-    assert_eq!(why, "it would need offload model where a single picture has none");
-    // Where the user wants everything resident, the memory itself is the bound.
+    assert_eq!(
+        why,
+        "this batch would need offload model, but a single picture needs only offload none"
+    );
+    // If the user wants every stage resident, only the size of the memory limits the batch.
     let words = "tune --offload none --scheduler euler --steps 4";
     let document = devices(lab.card(10_000_000), words).run().done().json();
     assert_eq!(tried(&document), [(1, true), (2, true), (3, false)]);
@@ -182,7 +188,8 @@ fn several_devices_are_tuned_one_after_the_other() {
     }
 }
 
-/// Another user of the device, who takes what is free of it once a batch of two is under way.
+/// Acts as another program on the device: it allocates nearly all free memory when a batch of two
+/// has run its first step.
 #[derive(Default)]
 struct Other {
     runtime: OnceLock<Runtime>,
@@ -197,8 +204,8 @@ impl Progress for Other {
         };
         let mut holds = self.holds.lock().unwrap();
         if *self.batch.lock().unwrap() == 2 && holds.is_none() {
-            let bytes = i64::try_from(runtime.free_memory_bytes().unwrap()).unwrap() - 4096;
-            let kind = TensorType { dtype: Dtype::UInt8, dimensions: vec![bytes] };
+            let bytes = runtime.free_memory_bytes().unwrap() - 4096;
+            let kind = TensorType::new(Dtype::UInt8, [bytes]);
             *holds = Some(runtime.to_device(&Tensor::zeros(kind).unwrap()).unwrap());
         }
     }

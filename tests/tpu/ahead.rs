@@ -1,6 +1,7 @@
-//! Compiling for hardware that is not here: over the real libtpu, and over a plugin that poses as a
-//! TPU, where what was compiled ahead then runs. Compiles and the processes that did them are
-//! counted in the log of a plugin in front of the real one.
+//! Does compiling for hardware that this machine does not have work? The tests use the real libtpu,
+//! and the test plugin, which poses as a TPU and runs the code that was compiled ahead of time. The
+//! test plugin also stands in front of libtpu, and its log shows each compile and the compile's
+//! process.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -11,8 +12,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pjrt_sim::{Count, Entry, Event, Place, Sim, When};
-use preheat::runtime::Error;
 use preheat::{Dtype, Program, ProgramFormat, Runtime, create_execution_signature};
+use preheat_runtime::Error;
 use serde_json::Value;
 use support::demo::demo_model;
 use support::lab::{DOUBLE, SQUARE, library, until};
@@ -26,14 +27,14 @@ fn over_libtpu(lab: &Lab) -> Preheat {
     preheat
 }
 
-/// `preheat` whose TPU plugin poses as one over XLA:CPU.
+/// `preheat` whose TPU plugin is the test plugin, which poses as a TPU and computes on XLA:CPU.
 fn over_a_pose(lab: &Lab, sim: &Sim) -> Preheat {
     let temporary = lab.path("temporary");
     std::fs::create_dir_all(&temporary).unwrap();
     lab.quick(sim).env("PREHEAT_TPU_PLUGIN", library()).env("TMPDIR", temporary)
 }
 
-/// Whether compiling left a folder behind.
+/// Whether a temporary folder of a compile is still there.
 fn left_over(lab: &Lab) -> bool {
     std::fs::read_dir(lab.path("temporary")).unwrap().next().is_some()
 }
@@ -42,7 +43,7 @@ fn posed(lab: &Lab) -> Sim {
     lab.sim().pose("v5e:1x1")
 }
 
-/// The processes in which something was compiled.
+/// The number of processes in which something was compiled.
 fn processes(log: &[Entry]) -> usize {
     let compiles = log.iter().filter(|entry| matches!(entry.event, Event::Compile { .. }));
     compiles.map(|entry| entry.pid).collect::<BTreeSet<_>>().len()
@@ -76,12 +77,12 @@ fn the_demo_model_is_warmed_for_tpus_that_are_not_here() {
         assert_eq!(
             (lab.compiles(), processes(&lab.log())),
             (earlier + 3, earlier + 3),
-            "each in a process of its own"
+            "each graph is compiled in a process of its own"
         );
         let before = lab.log().len();
         assert_eq!(lookup().done().json()["verdict"], "hit");
         assert_eq!(sources(&warmup()), ["disk"; 3]);
-        assert_eq!(lab.log().len(), before, "no process was started that loads the plugin");
+        assert_eq!(lab.log().len(), before, "no process that loads the plugin was started");
     }
     let listed = lab.bare().words("--json cache list --target tpu:v4:2x2x1").run().done().json();
     assert_eq!(listed.as_array().unwrap().len(), 3);
@@ -108,7 +109,7 @@ fn programs_for_several_devices_are_compiled_as_declared() {
         let key = warmed["stages"][0]["graph_key"].as_str().unwrap().to_owned();
         let record = lab.bare().words("--json cache show").arg(&key).run().done().json();
         assert_eq!(record["options"]["num_partitions"], partitions, "{name}");
-        // What one device takes of the first input: its share.
+        // The first input that one device takes is its share of the whole input.
         assert_eq!(record["interface"]["inputs"][0]["dims"][0], rows, "{name}");
     }
     let compiles = lab.compiles();
@@ -119,7 +120,11 @@ fn programs_for_several_devices_are_compiled_as_declared() {
             "larger topology",
         ]);
     }
-    assert_eq!(lab.compiles(), compiles, "libtpu sees no program that it has too few devices for");
+    assert_eq!(
+        lab.compiles(),
+        compiles,
+        "libtpu must not get a program that needs more devices than the target has"
+    );
 }
 
 #[test]
@@ -148,8 +153,8 @@ fn what_was_compiled_ahead_runs_on_the_tpu_without_a_compile() {
         .run()
         .done()
         .json();
-    // The text encoder and the decoder do not depend on the batch: one and two of them, and four
-    // denoisers.
+    // The text encoder and the decoder do not depend on the batch: there are one text encoder, two
+    // decoders and four denoisers.
     assert_eq!((lab.compiles(), processes(&lab.log())), (7, 7));
     assert_eq!(ahead["requests"].as_array().unwrap().len(), 4);
     assert_eq!(sources(&ahead).len(), 12);
@@ -192,7 +197,7 @@ fn programs_are_compiled_ahead_and_another_topology_is_a_miss_that_is_explained(
         differences.iter().map(|difference| difference["field"].as_str().unwrap()).collect();
     assert!(fields.contains(&"device_kind") && fields.contains(&"topology"), "{fields:?}");
     assert!(!fields.contains(&"program"), "{fields:?}");
-    // On the hardware itself it is there.
+    // On the hardware itself, the program is warm.
     let run = lab.preheat_tpu(&posed(&lab)).env("XLA_FLAGS", "--xla_backend_optimization_level=0");
     let ran = run.words("--json --require-warm program run").arg(&program).run().done().json();
     assert_eq!(
@@ -215,25 +220,27 @@ fn hardware_that_says_something_else_of_itself_is_decided_by_its_plugin() {
         let sim = sim.device_kind("TPU v5 litepod");
         lab.preheat_tpu(&sim).env("XLA_FLAGS", "--xla_backend_optimization_level=0")
     };
-    // Another request than the one that was warmed: it is the program that counts.
+    // This request has another number of steps than the one that was warmed: only the program has
+    // to match.
     let on_hardware = |sim: Sim| {
         here(sim).words("--json --require-warm program run --steps 30").arg(&program).run()
     };
-    // Without an answer, and with a no, what was compiled ahead is not used.
+    // If the plugin cannot judge the executable that was compiled ahead, or rejects it, the
+    // executable is not used.
     on_hardware(posed(&lab)).ended(3).says(&["device_kind"]);
     on_hardware(posed(&lab).abi_version("two")).ended(3).says(&["device_kind"]);
-    // A version says nothing of how many chips there are.
+    // An ABI version does not say how many chips there are.
     on_hardware(posed(&lab).abi_version("one").bounds([2, 1, 1])).ended(3).says(&["topology"]);
     let first = on_hardware(posed(&lab).abi_version("one")).done();
     assert_eq!(first.json()["stages"][0]["source"], "disk");
     first.says(&["the plugin accepts the executable", "TPU v5 litepod", "TPU v5 lite"]);
-    // From then on it is its own.
+    // From then on, the executable is stored for the hardware's own description.
     let again = on_hardware(posed(&lab).abi_version("one")).done();
     assert!(!again.stderr.contains("accepts the executable"), "{}", again.stderr);
     assert_eq!(again.json()["stages"][0]["match"], "exact");
     assert_eq!(lab.compiles(), 1);
     lab.bare().words("cache verify").run().done();
-    // A record whose machine code is gone is no hit, however well it would fit.
+    // A record whose machine code is gone is not a hit, even if it fits.
     for object in lab.objects() {
         std::fs::remove_file(object).unwrap();
     }
@@ -286,11 +293,12 @@ fn a_compiler_that_fails_or_ends_its_process_costs_that_graph_alone() {
     warm(&sim, &bad).ended(1).says(&["the process that compiled ended (exit status: 1)"]);
     let sim = posed(&lab).crash(Place::Compile, second());
     let crashed = warm(&sim, &bad).ended(1).says(&["the process that compiled ended (signal: 6"]);
-    // The reason comes first, and of the stack that follows it nothing.
+    // The error has the reason from the beginning of the child's output, but not the stack trace
+    // after it.
     let crashed =
         crashed.says(&["after it said: F0000", "sim.cc:1] Check failed: told to crash compile"]);
     assert!(!crashed.stderr.contains("(unknown)"), "{}", crashed.stderr);
-    // The model's other stages are kept where one cannot be compiled.
+    // If one stage of a model cannot be compiled, the other stages are kept.
     let sim = posed(&lab).fail(Place::Compile, second());
     let model = |sim: &Sim| {
         over_a_pose(&lab, sim)
@@ -319,13 +327,13 @@ fn nothing_is_compiled_ahead_that_could_not_be_kept() {
             .arg(&program)
             .run()
     };
-    warm("--cache-read-only").ended(1).says(&["is opened for reading alone"]);
+    warm("--cache-read-only").ended(1).says(&["is opened for reading only"]);
     warm("--tpu-compilation-cache=false").ended(1).says(&["no cache is in use"]);
     assert_eq!(lab.compiles(), 0);
-    // Nor is a file written that holds nothing.
+    // An export that would be empty writes no file.
     warm("").done();
     let export = lab.bare().words("cache export warm.preheat --target tpu:v9e:1x1").run().ended(1);
-    export.says(&["nothing in the cache is what was to be exported", "tpu:v5e:1x1"]);
+    export.says(&["no graph in the cache is one of those to be exported", "tpu:v5e:1x1"]);
     assert!(!lab.path("warm.preheat").exists());
     lab.bare().words("cache rewarm --jobs 2").run().ended(2).says(&["--plugin"]);
 }
@@ -360,7 +368,7 @@ fn an_interrupted_warmup_keeps_what_is_done_and_leaves_no_process() {
         .unwrap()
         .pid;
     assert_ne!(child, going_on.id());
-    // As a terminal does it: all processes of the group at once.
+    // The signal goes to all processes of the group at once, as a terminal sends it.
     going_on.signal_group("INT");
     going_on.wait().ended(130);
     until("the end of the compiling process", || !is_running(child));
@@ -392,7 +400,7 @@ fn a_parent_that_is_killed_takes_its_compiling_process_along() {
     assert!(!left_over(&lab));
 }
 
-/// Whether a process is there that is no zombie.
+/// Whether a process exists and is not a zombie.
 fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'))
@@ -409,7 +417,8 @@ fn a_program_that_links_the_library_compiles_ahead_and_runs_nothing() {
             Runtime::builder().target("tpu:v5e:1x1".parse().unwrap()).plugin(support::tpu_plugin());
         builder.cache_dir(lab.cache())
     };
-    // A test offers no process to compile in.
+    // By default, the compile's process is started from the program itself, and this test program
+    // does not call `serve_compiler()`.
     let refused = builder().build().unwrap_err();
     assert!(
         source_text(&refused).contains("call `preheat::serve_compiler()`"),

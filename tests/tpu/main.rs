@@ -1,9 +1,9 @@
-//! TPUs on a machine that need not have one: the real libtpu, which compiles for a topology by
-//! name, and the test plugin that poses as a TPU.
+//! Does preheat work for TPUs? The tests need no TPU. They use the real libtpu, which compiles for
+//! a topology by name, and the test plugin that poses as a TPU.
 //!
-//! All of them are one program, since linking takes longer than most of them run. A test that
-//! changes what belongs to the whole process (its environment, its folder, its signals, its
-//! limits) does so in a child process.
+//! All these tests are one program, because linking takes longer than most of them run. A test that
+//! changes the environment, current folder, signals or limits of the whole process does so in a
+//! child process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -11,7 +11,9 @@
 mod support;
 
 mod ahead;
+mod libtpus;
 mod pjrt_tpu;
 mod rewarm;
+mod tiers;
 mod tpu_pose;
 mod warmup;

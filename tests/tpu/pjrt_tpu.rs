@@ -1,22 +1,22 @@
-//! libtpu on a machine that need not have a TPU: topologies by name, and compiling for hardware
-//! that is not here.
+//! Does libtpu do what preheat expects? The tests need no TPU. They cover topologies by name, and
+//! compiling for hardware that this machine does not have.
 //!
-//! One process may initialise libtpu once, and it reads its surroundings from the environment; so
-//! the test runs itself again as a child with that environment.
+//! One process may initialise libtpu only once, and libtpu reads its settings from the environment.
+//! So the test runs itself again as a child with that environment.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 #![expect(unsafe_code, reason = "asks the plugin's C functions which sizes they expect")]
 
 use crate::support;
 
-use preheat::pjrt::sys::{self, abi_version};
-use preheat::pjrt::{
-    Compatibility, ErrorCode, Executable, ExecutableAbiVersion, PjrtError, Plugin, Program,
-    RuntimeAbiVersion, Topology, Value, compile_ahead, options,
+use preheat_pjrt::sys::{self, abi_version};
+use preheat_pjrt::{
+    Compatibility, ErrorCode, ExecutableAbiVersion, PjrtError, PjrtExecutable, PjrtProgram,
+    PjrtTopology, PjrtValue, Plugin, RuntimeAbiVersion, compile_ahead, options,
 };
 use support::tpu::TpuVersion;
 
-/// The same program for a TPU of another kind.
+/// A target of another kind, for which the same program is compiled.
 const OTHER_TARGET: &str = "v6e:1x1";
 
 const PROGRAM: &str = "module @step {
@@ -36,42 +36,42 @@ fn libtpu_compiles_for_a_tpu_that_is_not_here() {
 
 fn in_child(library: &std::path::Path) {
     let plugin = Plugin::open(library).unwrap();
-    let topology = Topology::create(&plugin, "v5e:1x1", &[]).unwrap();
+    let topology = PjrtTopology::create(&plugin, "v5e:1x1", &[]).unwrap();
     assert_eq!(topology.platform_name().unwrap(), "tpu");
     assert!(topology.platform_version().unwrap().contains("TPU v5 lite"));
     let devices = topology.device_descriptions().unwrap();
     assert_eq!((devices.len(), devices[0].kind.as_str()), (1, "TPU v5 lite"));
-    assert_eq!(devices[0].attributes.get("coords"), Some(&Value::IntList(vec![0, 0, 0])));
+    assert_eq!(devices[0].attributes.get("coords"), Some(&PjrtValue::IntList(vec![0, 0, 0])));
     assert_eq!(
         topology.serialize().unwrap(),
-        Topology::create(&plugin, "v5e:1x1", &[]).unwrap().serialize().unwrap()
+        PjrtTopology::create(&plugin, "v5e:1x1", &[]).unwrap().serialize().unwrap()
     );
 
-    let options = options::encode(1, 1, None, &[], std::iter::empty()).unwrap();
+    let options = options::encode(&options::BuildOptions::default(), std::iter::empty()).unwrap();
     let executable =
-        compile_ahead(&topology, Program::mlir(PROGRAM.as_bytes()), &options, None).unwrap();
+        compile_ahead(&topology, PjrtProgram::mlir(PROGRAM.as_bytes()), &options, None).unwrap();
     assert!(executable.serialize().unwrap().len() > 1000);
     let shape = executable.program_shape().unwrap();
     let text =
         |kinds: &[preheat::TensorType]| kinds.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(text(&shape.parameters), ["8x128xbf16", "128x128xbf16"]);
-    assert_eq!(text(&shape.results), ["8x128xbf16"]);
+    assert_eq!(text(&shape.parameters), ["bfloat16[8, 128]", "bfloat16[128, 128]"]);
+    assert_eq!(text(&shape.results), ["bfloat16[8, 128]"]);
 
     abi_versions(&plugin, &executable, &options);
     abi_version_layout(library);
 
-    let unknown = Topology::create(&plugin, "v5e:7x9x3", &[]).err().unwrap();
+    let unknown = PjrtTopology::create(&plugin, "v5e:7x9x3", &[]).err().unwrap();
     assert_eq!(unknown.code(), Some(ErrorCode::InvalidArgument), "{unknown}");
-    // libtpu takes it for a v2.
-    assert!(matches!(Topology::create(&plugin, "", &[]), Err(PjrtError::EmptyTopologyName)));
-    let broken = compile_ahead(&topology, Program::mlir(b"module {"), &options, None);
+    // libtpu would take an empty name for a v2.
+    assert!(matches!(PjrtTopology::create(&plugin, "", &[]), Err(PjrtError::EmptyTopologyName)));
+    let broken = compile_ahead(&topology, PjrtProgram::mlir(b"module {"), &options, None);
     assert!(matches!(broken, Err(PjrtError::Call { .. })));
 }
 
-/// What the plugin says of executables and runtimes. A runtime's own version takes a client, and so
-/// a TPU; what stands in for it is the runtime that libtpu's compiler compiles for, as the
-/// executable's version names it.
-fn abi_versions(plugin: &Plugin, executable: &Executable, options: &[u8]) {
+/// Checks what the plugin reports about the ABI versions of executables and runtimes. A runtime's
+/// own version comes from a client, which needs a TPU. So the test takes the version of the runtime
+/// for which libtpu compiles, which is in the executable's version.
+fn abi_versions(plugin: &Plugin, executable: &PjrtExecutable, options: &[u8]) {
     let of_executable = executable.abi_version().unwrap().unwrap();
     let bytes = of_executable.to_bytes().unwrap();
     let read = ExecutableAbiVersion::from_bytes(plugin, &bytes).unwrap().unwrap();
@@ -95,15 +95,16 @@ fn abi_versions(plugin: &Plugin, executable: &Executable, options: &[u8]) {
         assert!(refusal(&other).contains(reason));
     }
 
-    let topology = Topology::create(plugin, OTHER_TARGET, &[]).unwrap();
-    let other = compile_ahead(&topology, Program::mlir(PROGRAM.as_bytes()), options, None).unwrap();
+    let topology = PjrtTopology::create(plugin, OTHER_TARGET, &[]).unwrap();
+    let other =
+        compile_ahead(&topology, PjrtProgram::mlir(PROGRAM.as_bytes()), options, None).unwrap();
     let other = other.abi_version().unwrap().unwrap();
     assert!(matches!(takes(&needed, &other), Compatibility::Incompatible(_)));
 
     let runtime = RuntimeAbiVersion::from_bytes(plugin, &needed.of_runtime()).unwrap().unwrap();
     assert!(
         runtime.takes_as(&runtime).is_err_and(|error| error.is_unimplemented()),
-        "libtpu compares no runtimes"
+        "libtpu does not compare runtimes"
     );
     assert!(matches!(
         RuntimeAbiVersion::from_bytes(plugin, b"\xff\xff"),
@@ -111,14 +112,16 @@ fn abi_versions(plugin: &Plugin, executable: &Executable, options: &[u8]) {
     ));
 }
 
-/// The header of the `AbiVersion` extension comes with no plugin; but every function says which
-/// size it expects of its args.
+/// Compares the layout in `sys` with the sizes that libtpu expects. No plugin ships the header of
+/// the `AbiVersion` extension, but the error of each function names the size that its arguments
+/// should have.
 fn abi_version_layout(library: &std::path::Path) {
-    // SAFETY: the plugin is loaded already, and this shares it.
+    // SAFETY: the plugin is loaded already, and this handle shares it.
     let library = unsafe { libloading::Library::new(library) }.unwrap();
-    // SAFETY: PJRT gives this symbol this type; it takes nothing.
+    // SAFETY: PJRT gives this symbol this type; the function takes no arguments.
     let api = unsafe { library.get::<sys::GetPjrtApi>(b"GetPjrtApi").unwrap()() };
-    // SAFETY: libtpu's table reaches so far: it was initialised by a function behind these.
+    // SAFETY: libtpu's table is long enough for these two fields, because they precede the function
+    // that initialised the plugin.
     let (mut extension, describe) =
         unsafe { ((*api).extension_start.cast_const(), (*api).error_message.unwrap()) };
     // SAFETY: each link of the chain is an extension that lives as long as the library.
@@ -131,16 +134,16 @@ fn abi_version_layout(library: &std::path::Path) {
 
     for (index, layout) in abi_version::STRUCTS.iter().enumerate() {
         let function = size_of::<sys::ExtensionBase>() + index * size_of::<usize>();
-        // SAFETY: the extension is one pointer to a function for each struct behind its base, as
+        // SAFETY: behind its base, the extension has one pointer to a function for each struct, as
         // its size confirms.
         let function =
-            unsafe { extension.byte_add(function).cast::<sys::Function<[usize; 8]>>().read() };
+            unsafe { extension.byte_add(function).cast::<sys::ApiFunction<[usize; 8]>>().read() };
         let mut args = [0_usize; 8];
-        // SAFETY: told that the args have no fields, the function reads none of them; and there is
-        // room for all of them.
+        // SAFETY: the first field gives the size of the arguments as 0, so the function reads no
+        // other field. Besides, the array has room for all fields.
         let error = unsafe { function(&raw mut args) };
         let mut message = sys::ErrorMessageArgs { error, ..sys::Args::new() };
-        // SAFETY: an error that was just returned. It is not given back: the process ends soon.
+        // SAFETY: the error was just returned. It is not freed, because the process ends soon.
         let text = unsafe {
             describe(&raw mut message);
             std::slice::from_raw_parts(message.message.cast::<u8>(), message.message_size)

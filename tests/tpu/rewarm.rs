@@ -1,6 +1,7 @@
-//! Upgrade day: what the cache holds, made ready for another plugin build or other hardware from
-//! the programs in its records. Over two real libtpus, and over a plugin that poses as several
-//! builds of one; compiles are counted in the log of a plugin in front.
+//! Does `cache rewarm` make the cache's graphs ready for another plugin build or other hardware? It
+//! needs only the programs in the graphs' records. The tests run over two real releases of libtpu,
+//! and over the test plugin, which poses as several builds. The test plugin's log counts the
+//! compiles.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -12,19 +13,19 @@ use std::path::{Path, PathBuf};
 
 use pjrt_sim::config::from_hex;
 use pjrt_sim::{Count, Event, Outcome, Place, Sim, When, copy_as_other_build};
-use preheat::pjrt::{Compatibility, ExecutableAbiVersion, Plugin};
-use preheat::runtime::{Renewed, Rewarm};
 use preheat::{Dtype, Program, ProgramFormat, Runtime, create_execution_signature};
+use preheat_pjrt::{Compatibility, ExecutableAbiVersion, Plugin};
+use preheat_runtime::{Renewed, Rewarm};
 use serde_json::Value;
 use support::demo::{copy_folder, demo_model};
 use support::lab::{DOUBLE, SQUARE, files_under, library, until};
 use support::tpu::TpuVersion;
 use support::{Lab, Preheat, Ran};
 
-/// What the demo model is warmed under where no flag says otherwise.
+/// The signature of the demo model with everything at its default.
 const DEMO_SIGNATURE: &str = "--model-id model --width 64 --height 64 --cfg-scale 7.5 --scheduler pndm --steps 20 --dtype bfloat16";
 
-/// The test that runs itself again in children.
+/// The name of the test that runs itself again in children.
 const OVER_TWO_LIBTPUS: &str =
     "a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model";
 
@@ -37,7 +38,7 @@ fn other_build(lab: &Lab) -> PathBuf {
     path
 }
 
-/// `preheat` with a plugin for TPUs, and no device asked for.
+/// `preheat` with a plugin for TPUs, and without a device in its environment.
 fn over(lab: &Lab, sim: &Sim, plugin: PathBuf) -> Preheat {
     lab.quick(sim).env("PREHEAT_DEVICE", "auto").env("PREHEAT_TPU_PLUGIN", plugin)
 }
@@ -47,7 +48,7 @@ fn fields(stage: &Value) -> Vec<&str> {
     differences.iter().map(|difference| difference["field"].as_str().unwrap()).collect()
 }
 
-/// How many graphs of a target were recompiled, kept, there before, and failed.
+/// How many graphs of a target were recompiled, were kept, were already there, and failed.
 fn counts(target: &Value) -> [u64; 4] {
     ["recompiled", "kept", "already_there", "failed"].map(|name| target[name].as_u64().unwrap())
 }
@@ -95,8 +96,8 @@ fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() 
         (Some("tpu:v5e:1x1"), [3, 0, 0, 0]),
         "{done}"
     );
-    // One to learn the version of what this build compiles: it is another than that of the build
-    // before.
+    // The additional compile shows the ABI version that this build gives its code. This version
+    // differs from the older build's.
     assert_eq!(lab.compiles(), 3 + 3 + 1);
     let by_signature = after()
         .words("--json lookup --target tpu:v5e:1x1")
@@ -124,7 +125,7 @@ fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() 
         "{warmup}"
     );
     lab.bare().words("cache verify").run().done();
-    // The build before finds its own as it did.
+    // The older build still finds its own graphs.
     let still = before()
         .words("--json lookup --target tpu:v5e:1x1 --model")
         .arg(&model)
@@ -137,11 +138,13 @@ fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() 
     );
 }
 
-/// In a child, the ABI versions of what is stored, a file each: in one folder those of this libtpu,
-/// in the other those of another.
+/// The variables that name two folders to a child. Each folder has one file for each stored graph,
+/// with the graph's ABI version. The first folder is for the graphs that the child's libtpu
+/// compiled, the second for those of the other libtpu.
 const VERSIONS: [&str; 2] = ["PREHEAT_TEST_OWN_VERSIONS", "PREHEAT_TEST_OTHER_VERSIONS"];
 
-/// Asks each libtpu whether it takes what it compiled itself, and what the other did.
+/// Checks, for each libtpu, whether it accepts what it compiled itself and what the other libtpu
+/// compiled.
 fn what_each_build_takes(lab: &Lab, own_keys: &[String]) {
     let folders = [lab.path("own"), lab.path("other")];
     for folder in &folders {
@@ -168,8 +171,8 @@ fn takes_what_it_compiled_and_nothing_else(library: &Path) {
         files.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>()
     });
     assert_eq!((own.len(), other.len()), (3, 3));
-    // Without a TPU there is no runtime to ask; one that has what this libtpu compiles for stands
-    // in for it.
+    // Without a TPU there is no runtime that could accept an executable. So the test makes a
+    // runtime version from the one for which this libtpu compiles.
     let here = TpuVersion::read(&own[0]);
     let takes = |version: &[u8]| {
         let version = ExecutableAbiVersion::from_bytes(&plugin, version).unwrap().unwrap();
@@ -178,7 +181,7 @@ fn takes_what_it_compiled_and_nothing_else(library: &Path) {
     assert!(own.iter().all(|version| takes(version) == Compatibility::Compatible));
     for version in &other {
         let Compatibility::Incompatible(reason) = takes(version) else {
-            panic!("it takes the other's")
+            panic!("this libtpu accepts what the other one compiled")
         };
         assert!(reason.contains("base ABI version"), "{reason}");
     }
@@ -195,12 +198,12 @@ fn two_programs(lab: &Lab) -> [PathBuf; 2] {
     programs
 }
 
-/// Of another build: its platform says so.
+/// The test plugin with another platform version, which makes it another build.
 fn later(lab: &Lab) -> Sim {
     lab.sim().pose("v5e:1x1").platform_version("TFRT TPU v5 lite\nBuilt later")
 }
 
-/// Over every target in the cache, for the other build.
+/// Rewarms every target in the cache for the other build.
 fn rewarm(lab: &Lab, sim: &Sim) -> Ran {
     over(lab, sim, library()).words("--json cache rewarm --plugin").arg(other_build(lab)).run()
 }
@@ -213,8 +216,8 @@ fn what_the_newer_build_takes_is_kept() {
         counts(&rewarm(&lab, &later(&lab).abi_version("163")).done().json()[0]),
         [0, 2, 0, 0]
     );
-    assert_eq!(lab.compiles(), 2 + 1, "one to learn the version of the newer build");
-    // Kept under the newer build's key, with the build that compiled it.
+    assert_eq!(lab.compiles(), 2 + 1, "one compile to learn the version of the newer build");
+    // The graphs are kept under the newer build's key, and name the build that compiled them.
     let listed = lab.bare().words("--json cache list").run().done().json();
     assert_eq!(listed.as_array().unwrap().len(), 4);
     let show = |key: &Value| {
@@ -233,7 +236,7 @@ fn what_the_newer_build_takes_is_kept() {
         assert_eq!(record["abi_version"], older["abi_version"]);
     }
     lab.bare().words("cache verify").run().done();
-    // The device that is here takes it, and computes what it should.
+    // The device of this machine accepts them, and computes the right results.
     let sim = later(&lab).abi_version("163").fail_compile(When::Each);
     for program in [&double, &square] {
         let run = lab.preheat_tpu(&sim).env("PREHEAT_TPU_PLUGIN", other_build(&lab));
@@ -284,21 +287,17 @@ fn another_target_is_compiled_for_from_the_graphs_of_this_one() {
         |words: &str| over(&lab, &sim(), library()).words("--json cache rewarm").words(words).run();
     let done = rewarm("--target tpu:v6e:1x1 --model double").done().json();
     assert_eq!((done[0]["target"].as_str(), counts(&done[0])), (Some("tpu:v6e:1x1"), [1, 0, 0, 0]));
-    assert_eq!(
-        lab.compiles(),
-        2 + 1,
-        "what was compiled for another chip is no candidate to be kept"
-    );
+    assert_eq!(lab.compiles(), 2 + 1, "code for another chip is never kept, so it is compiled");
     let lookup = over(&lab, &sim(), library())
         .words("--json lookup --target tpu:v6e:1x1 --program")
         .arg(&double);
     assert_eq!(lookup.run().done().json()["stages"][0]["match"], "exact");
-    // For the hardware that it was compiled for, it is all there.
+    // The cache already has the graph for the hardware for which it was compiled.
     assert_eq!(
         rewarm("--target tpu:v5e:1x1 --model double").done().json()[0]["graphs"][0]["outcome"],
         "already_there"
     );
-    // A plugin that does not know a target which the cache holds graphs of says so.
+    // If the plugin rejects a target for which the cache holds graphs, the result says so.
     let without = sim().fail(Place::Topology, When::Each);
     let told = over(&lab, &without, library())
         .words("--json cache rewarm --plugin")
@@ -356,8 +355,8 @@ fn an_interrupt_keeps_what_is_done() {
             .words("--json cache rewarm --jobs 1 --plugin")
             .arg(other_build(&lab))
     };
-    // The third compile tells that this build has no versions, the fourth is the first graph's, and
-    // the fifth hangs.
+    // The third compile shows that this build has no ABI versions, the fourth compiles the first
+    // graph, and the fifth hangs.
     let running = rewarm(&later(&lab).hang(Place::Compile, When::Nth(5))).start();
     let hangs = || lab.log().iter().any(|entry| entry.outcome == Outcome::Hanging);
     until("the compile of the second graph", hangs);

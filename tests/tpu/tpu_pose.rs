@@ -1,6 +1,6 @@
-//! Every flag of the command line on a plugin that poses as a TPU, and what each fault of the
-//! plugin comes to. What a flag does on any device has tests of its own elsewhere; here it is shown
-//! to act on this one, and no flag is left out.
+//! Does every flag of the command line have an effect on a TPU, and what happens at each fault of
+//! the plugin? The test plugin poses as a TPU. Other tests show what a flag does on any device;
+//! these tests show that it works on a TPU, and that no flag is left out.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use pjrt_sim::{Count, Origin, Place, Sim, When};
 use serde_json::Value;
 use support::demo::demo_model;
-use support::lab::{DOUBLE, until};
+use support::lab::{DOUBLE, library, until};
 use support::{Lab, Ran};
 
 fn posed(lab: &Lab) -> Sim {
     lab.sim().pose("v5e:1x1")
 }
 
-/// `program run` of a small program, with these words in front of it.
+/// `program run` of a small program with these words.
 fn program(lab: &Lab, sim: &Sim, words: &str) -> Ran {
     let file = lab.file("double.mlir", DOUBLE);
     lab.preheat_tpu(sim).words("--json").words(words).words("program run").arg(file).run()
@@ -31,15 +31,15 @@ fn source(ran: &Ran) -> Value {
     ran.json()["stages"][0]["source"].clone()
 }
 
-/// A lab in whose cache the small program is warm.
+/// A test environment (`Lab`) in whose cache the small program is warm.
 fn warm() -> Lab {
     let lab = Lab::new();
     program(&lab, &posed(&lab), "").done();
     lab
 }
 
-/// The stages of the demo model that would be compiled under these flags, where it is warm with
-/// everything at its default.
+/// The stages of the demo model that a run with these flags would compile, after a warmup without
+/// flags.
 fn cold_stages(lab: &Lab, words: &str) -> Vec<String> {
     let lookup = lab
         .quick_tpu(&posed(lab))
@@ -60,7 +60,7 @@ fn executions(words: &str) -> usize {
     lab.executes()
 }
 
-/// A flag, and what shows that it acts.
+/// A flag, and a function that shows that the flag has an effect.
 type Case = (&'static str, fn());
 
 const CASES: &[Case] = &[
@@ -74,6 +74,16 @@ const CASES: &[Case] = &[
         program(&lab, &posed(&lab), "--device xla-cuda --strict-device")
             .ended(1)
             .says(&["xla-cuda"]);
+    }),
+    ("--libtpu", || {
+        let lab = Lab::new();
+        let run = |libtpu: &str| {
+            let preheat = lab.preheat_tpu(&posed(&lab)).env("PREHEAT_TPU_PLUGIN", "none.so");
+            let words = format!("--json --device tpu --libtpu {libtpu} program run");
+            preheat.words(&words).arg(lab.file("double.mlir", DOUBLE)).run()
+        };
+        run(library().to_str().unwrap()).done();
+        run("other.so").ended(1).says(&["other.so is no file"]);
     }),
     ("--cache-dir", || {
         let lab = warm();
@@ -106,20 +116,48 @@ const CASES: &[Case] = &[
                 .done();
         assert_eq!(source(&ran), "fallback");
     }),
+    ("--compile-effort", || {
+        let lab = Lab::new();
+        let effort = |words: &str| {
+            let ran = program(&lab, &posed(&lab), words).done();
+            (source(&ran), ran.json()["stages"][0]["effort"].clone())
+        };
+        let told = |source: &str, effort: &str| (source.into(), effort.into());
+        assert_eq!(effort("--compile-effort fast"), told("compiled", "fast"));
+        assert_eq!(effort(""), told("compiled", "full"));
+        assert_eq!(effort("--compile-effort fast"), told("disk", "full"));
+    }),
+    ("--metrics-file", || {
+        let lab = Lab::new();
+        let file = lab.path("preheat.prom");
+        program(&lab, &posed(&lab), &format!("--metrics-file {}", file.display())).done();
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.contains("preheat_compiles_total"), "{text}");
+    }),
+    ("--metrics-listen", || {
+        let lab = Lab::new();
+        let ran = program(&lab, &posed(&lab), "-v --metrics-listen 127.0.0.1:0").done();
+        ran.says(&["metrics are served at http://127.0.0.1:"]);
+    }),
     ("--tpu-enable", || {
         let lab = Lab::new();
         let ran = program(&lab, &posed(&lab), "--device auto --tpu-enable").done();
         assert_eq!(
             (&ran.json()["device"]["selected"], &ran.json()["device"]["reason"]),
-            (&"tpu".into(), &"--tpu-enable".into())
+            (&"tpu".into(), &"a TPU is required".into())
         );
     }),
     ("--tpu-disable", || {
         let lab = Lab::new();
         let ran = program(&lab, &posed(&lab), "--tpu-disable")
             .done()
-            .says(&["--tpu-disable rules it out"]);
+            .says(&["the use of TPUs is switched off"]);
         assert_eq!(ran.json()["device"]["selected"], "xla-cpu");
+    }),
+    ("--compile-effort", || {
+        let lab = Lab::new();
+        let ran = program(&lab, &posed(&lab), "--compile-effort tiered").done();
+        assert_eq!(ran.json()["stages"][0]["effort"], "balanced");
     }),
     ("--tpu-manual-warmup", || {
         let lab = Lab::new();
@@ -167,7 +205,7 @@ const CASES: &[Case] = &[
             run.arg("--model").arg(demo_model()).run().done();
             lab.log().split_off(before).awaits(Origin::BufferReady)
         };
-        // What is waited for besides, such as for the prompts, is the same in both.
+        // Other waits, such as for the prompts, are the same in both runs.
         let none = waits("--tpu-sync-steps 0");
         assert!(waits("--tpu-sync-steps 1") > none, "{none}");
         program(&lab, &posed(&lab), "--tpu-sync-steps x").ended(2).says(&["--tpu-sync-steps"]);
@@ -191,8 +229,8 @@ const CASES: &[Case] = &[
     }),
 ];
 
-/// Flags that say in which dtype a model computes, each with the stages that it makes another graph
-/// of.
+/// The flags that choose the dtype of a model, each with an example and with the stages whose graph
+/// it changes.
 const PRECISIONS: &[(&str, &str, &[&str])] = &[
     ("--precision", "--precision fp32", &["text_encoder", "denoiser", "vae_decoder"]),
     ("--text-encoder-precision", "--text-encoder-precision fp32", &["text_encoder"]),
@@ -243,8 +281,8 @@ fn a_model_computes_in_bfloat16_unless_a_flag_says_otherwise() {
 #[test]
 fn no_flag_is_left_out() {
     let help = Lab::new().bare().words("--help").run().done().stdout;
-    // Those of the section on output say how results look, on any device; those of libtorch's
-    // devices are shown in tests/torch_runs.
+    // The section on output is left out, because its flags work alike on every device. The section
+    // on libtorch's devices is left out, too, because tests/torch_runs covers it.
     let runtime = help.split("Devices of libtorch").next().unwrap();
     let flags: BTreeSet<&str> = runtime
         .lines()
@@ -282,7 +320,7 @@ fn out_of_memory_on_load_is_an_error_that_costs_no_entry() {
     let failed =
         program(&lab, &posed(&lab).out_of_memory(Place::Deserialize, When::Each), "").ended(1);
     failed.says(&["out of memory"]);
-    assert_eq!(lab.compiles(), 1, "compiling it anew would not help");
+    assert_eq!(lab.compiles(), 1, "compiling it again would not help");
     assert_eq!(source(&program(&lab, &posed(&lab), "").done()), "disk");
 }
 

@@ -1,5 +1,4 @@
-//! The modes of warmup, on a TPU as the test plugin plays it: what each runs, says and leaves
-//! behind.
+//! What does each mode of warmup run, say and leave behind? The test plugin poses as a TPU.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -7,9 +6,9 @@
 use crate::support;
 
 use pjrt_sim::{Count, Event, Outcome, Sim, When};
-use preheat::pipeline::{Pipeline, TextToImage};
-use preheat::runtime::WarmupReport;
 use preheat::{Runtime, Source};
+use preheat_diffusion::pipeline::{Pipeline, TextToImage};
+use preheat_runtime::WarmupReport;
 use support::demo::{copy_folder, demo_model, denoiser_runs};
 use support::lab::library;
 use support::{Lab, Ran, in_child, random_model};
@@ -70,7 +69,7 @@ fn each_mode_runs_as_many_steps_on_zeros_as_it_says() {
     ] {
         let lab = Lab::new();
         copy_folder(&warm.cache(), &lab.cache());
-        // The quickest stage to compile, and the only one that is.
+        // Only the text encoder is compiled, which takes the least time.
         let cold =
             preheat(&lab, &tpu(&lab), &format!("{words} --text-encoder-precision fp32 {RUN}"))
                 .done();
@@ -80,6 +79,30 @@ fn each_mode_runs_as_many_steps_on_zeros_as_it_says() {
             None => assert!(!cold.stderr.contains("warmup complete"), "{words}: {}", cold.stderr),
         }
     }
+}
+
+#[test]
+fn a_warmup_at_a_lower_effort_serves_such_requests_and_a_fuller_one_serves_them_from_then_on() {
+    let lab = Lab::new();
+    let run = format!("--require-warm --compile-effort fast {RUN}");
+    preheat(&lab, &tpu(&lab), "--compile-effort fast warmup").done();
+    assert_eq!(lab.compiles(), 3);
+    preheat(&lab, &tpu(&lab).fail_compile(When::Each), &run).done();
+    let fuller = preheat(&lab, &tpu(&lab), &format!("--require-warm {RUN}"));
+    assert_eq!(fuller.status, Some(3), "a lower effort serves no fuller one: {}", fuller.stderr);
+    preheat(&lab, &tpu(&lab), "--compile-effort full warmup").done();
+    assert_eq!(lab.compiles(), 6);
+    let served = preheat(&lab, &tpu(&lab).fail_compile(When::Each), &format!("{run} --json"));
+    let document: serde_json::Value = serde_json::from_str(&served.done().stdout).unwrap();
+    let stages = document["stages"].as_array().unwrap();
+    assert!(stages.len() == 3 && stages.iter().all(|stage| stage["effort"] == "full"));
+    let listed = lab.quick_tpu(&tpu(&lab)).words("--json cache list").run().done();
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&listed.stdout).unwrap();
+    let fast = listed.iter().filter(|graph| graph["effort"] == "fast").count();
+    assert_eq!((listed.len(), fast), (6, 3));
+    let refused = preheat(&lab, &tpu(&lab), "--compile-effort quick warmup");
+    assert_eq!(refused.status, Some(2));
+    refused.says(&["is no compile effort: choose fast, balanced, full or tiered"]);
 }
 
 #[test]
@@ -97,7 +120,8 @@ fn what_contradicts_itself_is_wrong_usage() {
             .words(&format!("--require-warm program {command} --force-recompile"));
         ran.arg(&program).run().ended(2).says(&forced);
     }
-    let warming = ["a warmup is there to compile", "`preheat lookup` tells"];
+    let warming =
+        ["a warmup compiles, but --require-warm forbids compiling", "`preheat lookup` tells"];
     preheat(&lab, &tpu(&lab), "--require-warm warmup").ended(2).says(&warming);
     lab.preheat_tpu(&tpu(&lab))
         .words("--require-warm warmup --program")
@@ -146,7 +170,7 @@ fn a_model_that_was_opened_warm_runs_at_once() {
         }
         assert_eq!((lab.compiles(), lab.executes()), (3, 3));
 
-        // Neither executables nor weights are missing any more.
+        // Executables and weights are now on the device.
         let before = lab.log().len();
         let made = pipeline.run(&request()).unwrap();
         assert!(made.stages.iter().all(|stage| stage.source == Source::Memory));
@@ -158,7 +182,10 @@ fn a_model_that_was_opened_warm_runs_at_once() {
                 Event::HostToDevice { bytes } => Some(bytes),
                 _ => None,
             });
-        assert!(largest.max().unwrap() <= 4 * 8 * 8 * 4, "nothing larger than latents is brought");
+        assert!(
+            largest.max().unwrap() <= 4 * 8 * 8 * 4,
+            "nothing larger than latents goes to the device"
+        );
         assert_eq!((log.compiles_started(), log.deserializes_started()), (0, 0));
 
         assert_eq!(

@@ -1,5 +1,5 @@
-//! Graphs built with `XlaBuilder`, and inputs for them. The topics are those of the `xla` crate's
-//! own tests.
+//! Which graphs do the tests of the `xla` crate run? They are built with `XlaBuilder`, each with
+//! its inputs. The topics are those of the crate's own tests.
 
 use xla::{
     ElementType, Literal, PrimitiveType, RandomAlgorithm, Result, Shape, XlaBuilder,
@@ -9,8 +9,8 @@ use xla::{
 /// One graph.
 pub struct Case {
     pub name: &'static str,
-    /// How far apart two XLAs may be, relative to the larger; 0 where they have to agree to the
-    /// bit.
+    /// How far apart the results of two builds of XLA may be, relative to the larger result; 0 if
+    /// they must be equal in every bit.
     pub rtol: f64,
     build: fn(&XlaBuilder) -> Result<XlaOp>,
     inputs: fn() -> Vec<Vec<Literal>>,
@@ -30,11 +30,11 @@ impl Case {
     }
 }
 
-/// Rounding of f32, some operations deep.
+/// Limit for f32 if a few operations round one after the other.
 const F32: f64 = 1e-5;
-/// The same where sums of products are taken in another order.
+/// Limit for f32 if sums of products are computed in another order.
 const SUMS: f64 = 1e-4;
-/// Rounding of bf16: 8 bits.
+/// Limit for bf16, which has 8 bits of precision.
 const BF16: f64 = 1.6e-2;
 const EXACT: f64 = 0.0;
 
@@ -511,7 +511,7 @@ const CONTROL_FLOW: &[Row] = &[
         "a branch in a loop",
         EXACT,
         |b| {
-            // Collatz: how many steps from the start to 1.
+            // The Collatz sequence: how many steps it takes from the start to 1.
             let scalar = || Shape::array::<i64>(vec![]);
             let state = Shape::tuple(vec![scalar(), scalar()]);
             let unfinished = function(&state, |b, x| x.get_tuple_element(0)?.gt(&b.c0(1i64)?))?;
@@ -712,7 +712,7 @@ fn scalar_function(body: impl Fn(&XlaOp, &XlaOp) -> Result<XlaOp>) -> Result<Xla
     builder.build(&body(&x, &y)?)
 }
 
-/// NCHW and OIHW, padded by one on every side.
+/// A convolution with the layouts NCHW and OIHW, padded by one on every side.
 fn convolution(input: &XlaOp, kernel: &XlaOp, stride: i64, groups: i64) -> Result<XlaOp> {
     let (strides, padding, ones) = ([stride; 2], [(1, 1); 2], [1; 2]);
     let spatial = [2, 3];
@@ -722,7 +722,7 @@ fn convolution(input: &XlaOp, kernel: &XlaOp, stride: i64, groups: i64) -> Resul
     )
 }
 
-/// Values of both signs up to `scale`, none twice.
+/// Values of both signs up to `scale`; no value occurs twice.
 fn wave(dimensions: &[i64], scale: f32) -> Literal {
     let count = usize::try_from(dimensions.iter().product::<i64>()).unwrap();
     let mut phase = scale;
@@ -745,7 +745,7 @@ fn bf16(literal: &Literal) -> Literal {
     convert(literal, PrimitiveType::Bf16)
 }
 
-/// Each two numbers as one.
+/// Makes each pair of numbers one complex number.
 fn complex(parts: &Literal) -> Literal {
     let parts = parts.to_vec::<f32>().unwrap();
     let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_le_bytes()).collect();

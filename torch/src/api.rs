@@ -1,15 +1,18 @@
-//! How do preheat's calls reach the safe code of this library? This file has the exported
-//! functions. Each checks its arguments as far as it can, calls the safe code, and turns the
-//! outcome into an answer: a result, an error, or a panic that is caught here.
+//! How do preheat's calls reach the safe code of this library? Through the functions of this
+//! module, to which the interface's table points. Each checks its arguments as far as it can and
+//! calls the safe code. The outcome becomes an answer: a result, an error, or a panic that is
+//! caught here. Only the functions that free something give no answer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use preheat_ir::graph::{Type, Verified};
+use preheat_ir::graph::Verified;
+use preheat_tensor::TensorType;
 use preheat_torch_abi::TorchOptions;
 use preheat_torch_abi::{
-    Answer, Api, Bytes, EventHandle, GraphHandle, INTERFACE_VERSION, MemoryUse, OwnedBytes,
-    RUN_STREAMS_WEIGHTS, Session as RawSession, TensorHandle, TensorSpec, code, dtype_of,
+    Answer, Bytes, EventHandle, GraphHandle, INTERFACE_VERSION, MemoryUse, OwnedBytes,
+    RUN_STREAMS_WEIGHTS, Session as RawSession, TensorHandle, TorchApi, TorchTensorSpec, code,
+    dtype_of,
 };
 
 use crate::failure::{Failure, Outcome};
@@ -19,8 +22,8 @@ use crate::kinds::check;
 use crate::session::Session;
 use crate::shim::Event;
 
-static API: Api = Api {
-    struct_size: size_of::<Api>(),
+static API: TorchApi = TorchApi {
+    struct_size: size_of::<TorchApi>(),
     interface_version: INTERFACE_VERSION,
     free_bytes,
     open,
@@ -45,14 +48,14 @@ static API: Api = Api {
 
 /// The only exported symbol: returns the table of functions.
 #[unsafe(no_mangle)]
-pub extern "C" fn preheat_torch_api() -> *const Api {
+pub extern "C" fn preheat_torch_api() -> *const TorchApi {
     &raw const API
 }
 
 /// What a [`TensorHandle`] points to.
 struct TensorBox {
     session: Arc<Session>,
-    kind: Type,
+    kind: TensorType,
     /// The position of the tensor's device.
     device: u32,
     /// `None` after a run took the tensor over.
@@ -73,7 +76,7 @@ impl TensorBox {
     fn donated(&self) -> Failure {
         Failure::new(
             code::DONATED,
-            format!("the tensor {} was given away to an earlier run", self.kind),
+            format!("the tensor {} was donated to an earlier run", self.kind),
         )
     }
 }
@@ -92,7 +95,7 @@ fn answer(work: impl FnOnce() -> Outcome<Vec<u8>>) -> Answer {
     let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        // A panic of tch mostly holds an error of libtorch.
+        // The text of a panic in tch is usually an error of libtorch.
         Err(Failure::new(
             code::BUG,
             format!("the torch library panicked: {}", text.unwrap_or_default()),
@@ -104,7 +107,7 @@ fn answer(work: impl FnOnce() -> Outcome<Vec<u8>>) -> Answer {
     }
 }
 
-/// As [`answer`], for work without a result.
+/// Like [`answer`], for work without a result.
 fn done(work: impl FnOnce() -> Outcome<()>) -> Answer {
     answer(|| work().map(|()| Vec::new()))
 }
@@ -148,7 +151,7 @@ unsafe fn tensors<'a>(start: *const *const TensorHandle, count: usize) -> Vec<&'
     (0..count).map(|index| unsafe { tensor(start.add(index).read()) }).collect()
 }
 
-fn give_tensor(session: &Arc<Session>, kind: Type, held: Arc<Held>) -> *mut TensorHandle {
+fn give_tensor(session: &Arc<Session>, kind: TensorType, held: Arc<Held>) -> *mut TensorHandle {
     let device = held.device;
     Box::into_raw(Box::new(TensorBox {
         session: Arc::clone(session),
@@ -185,12 +188,12 @@ unsafe extern "C" fn open(options: Bytes, out: *mut *mut RawSession) -> Answer {
 
 unsafe extern "C" fn close(raw: *mut RawSession) {
     done_quietly(|| {
-        // SAFETY: `open` made the pointer from such a box, and the caller closes it once.
+        // SAFETY: `open` made `raw` from a box of this type, and the caller closes it once.
         drop(unsafe { Box::from_raw(raw.cast::<Arc<Session>>()) });
     });
 }
 
-/// Runs `work`, which frees something. A panic in it cannot be reported, and must not go further.
+/// Runs `work`, which frees something. A panic in it cannot be reported, and must not cross into C.
 fn done_quietly(work: impl FnOnce()) {
     drop(catch_unwind(AssertUnwindSafe(work)));
 }
@@ -237,7 +240,7 @@ unsafe extern "C" fn synchronize(raw: *const RawSession, device: u32) -> Answer 
 unsafe extern "C" fn make_tensor(
     raw: *const RawSession,
     device: u32,
-    spec: TensorSpec,
+    spec: TorchTensorSpec,
     bytes: Bytes,
     out: *mut *mut TensorHandle,
 ) -> Answer {
@@ -250,7 +253,7 @@ unsafe extern "C" fn make_tensor(
             // SAFETY: the caller has `rank` sizes there.
             rank => unsafe { std::slice::from_raw_parts(spec.dims, rank as usize) }.to_vec(),
         };
-        let kind = Type::new(dtype, dims);
+        let kind = TensorType::new(dtype, dims);
         // SAFETY: the caller's session is live, and its bytes are valid.
         let (session, bytes) = unsafe { (session(raw), borrowed(bytes)) };
         let held = session.place(device)?.make(&kind, bytes)?;
@@ -301,7 +304,7 @@ unsafe extern "C" fn read_tensor(
 
 unsafe extern "C" fn free_tensor(raw: *mut TensorHandle) {
     done_quietly(|| {
-        // SAFETY: `give_tensor` made the pointer from such a box, and the caller frees it once.
+        // SAFETY: `give_tensor` made `raw` from a box of this type, and the caller frees it once.
         drop(unsafe { Box::from_raw(raw.cast::<TensorBox>()) });
     });
 }
@@ -333,7 +336,7 @@ unsafe extern "C" fn run_graph(
     out_count: usize,
 ) -> Answer {
     answer(|| {
-        // SAFETY: `load_graph` made the pointer from such a box, and the caller has not freed it;
+        // SAFETY: `load_graph` made `raw` from a box of this type, and the caller has not freed it;
         // `given` points to live handles.
         let (graph, given) = unsafe { (&*raw.cast::<Graph>(), tensors(given, count)) };
         let function = &graph.function;
@@ -356,8 +359,8 @@ unsafe extern "C" fn run_graph(
             input.take()?;
         }
         let results = graph.run(inputs_held, &weights)?;
-        // From here on nothing may fail: a caller whose call failed frees no handles.
         let notices = if results.notices.is_empty() { Vec::new() } else { json(&results.notices)? };
+        // From here on nothing may fail, because a caller frees no handles of a call that failed.
         for (index, (held, output)) in
             results.outputs.into_iter().zip(function.outputs()).enumerate()
         {
@@ -371,7 +374,7 @@ unsafe extern "C" fn run_graph(
 
 unsafe extern "C" fn free_graph(raw: *mut GraphHandle) {
     done_quietly(|| {
-        // SAFETY: `load_graph` made the pointer from such a box, and the caller frees it once.
+        // SAFETY: `load_graph` made `raw` from a box of this type, and the caller frees it once.
         drop(unsafe { Box::from_raw(raw.cast::<Graph>()) });
     });
 }
@@ -391,19 +394,20 @@ unsafe extern "C" fn record_event(
 }
 
 unsafe extern "C" fn wait_event(raw: *const EventHandle) -> Answer {
-    // SAFETY: `record_event` made the pointer from such a box, and the caller has not freed it.
+    // SAFETY: `record_event` made `raw` from a box of this type, and the caller has not freed it.
     done(|| unsafe { &*raw.cast::<Event>() }.wait())
 }
 
 unsafe extern "C" fn free_event(raw: *mut EventHandle) {
     done_quietly(|| {
-        // SAFETY: `record_event` made the pointer from such a box, and the caller frees it once.
+        // SAFETY: `record_event` made `raw` from a box of this type, and the caller frees it once.
         drop(unsafe { Box::from_raw(raw.cast::<Event>()) });
     });
 }
 
-/// The arguments of a run, divided into inputs and weights. There are as many as the graph has, of
-/// its types, and on its device.
+/// Checks the arguments of a run, and divides them into inputs and weights. Their number, types and
+/// session must be those of the graph, and so must their device, except for weights if they are
+/// streamed.
 fn checked<'t>(
     graph: &Graph,
     given: &'t [&'t TensorBox],
@@ -430,7 +434,7 @@ fn checked<'t>(
 fn check_tensor(
     graph: &Graph,
     what: &str,
-    (name, kind): (&str, &Type),
+    (name, kind): (&str, &TensorType),
     tensor: &TensorBox,
     may_be_elsewhere: bool,
 ) -> Outcome<()> {

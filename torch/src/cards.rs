@@ -15,8 +15,8 @@ pub struct Card {
 
 impl Card {
     /// The card with this index. `kernels` are those of this libtorch. The name does not contain
-    /// the index, because the name is in the keys of what was made ready for the card, and that
-    /// also serves on the next card of the same kind.
+    /// the index, because the name is a part of cache keys, and an executable that was made for a
+    /// card also serves on other cards of the same kind.
     pub fn of(index: u32, kernels: &Kernels) -> Self {
         if tch::utils::has_hip() {
             return Self { name: "ROCm device".to_owned(), rocm: true, ..Self::default() };
@@ -32,14 +32,14 @@ impl Card {
         }
     }
 
-    /// An entry in place of the cards that libtorch cannot reach.
+    /// An entry that stands for the cards that libtorch cannot reach, with the reason.
     pub fn out_of_reach(why: String) -> Self {
         Self { name: "CUDA".to_owned(), problem: Some(why), ..Self::default() }
     }
 }
 
-/// The compute capabilities that this libtorch reports to be compiled for. Empty where it reports
-/// none.
+/// The compute capabilities that this libtorch reports to be compiled for. Both lists are empty if
+/// it reports none.
 pub struct Kernels {
     /// Kernels as machine code, which runs on cards of the same major and the same or a higher
     /// minor version.
@@ -49,13 +49,15 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// Reads what libtorch reports of itself: flags such as `-gencode;arch=compute_75,code=sm_75`.
+    /// Reads the configuration that libtorch was built with: flags such as
+    /// `-gencode;arch=compute_75,code=sm_75`.
     pub fn read(configuration: &str) -> Self {
         let all = |mark: &str| configuration.split(mark).skip(1).filter_map(capability).collect();
         Self { machine: all("code=sm_"), text: all("code=compute_") }
     }
 
-    /// The reason why a card of this capability cannot be used; `None` where it can.
+    /// The reason why a card of this capability cannot be used; `None` if it can, or if libtorch
+    /// reports no capabilities.
     fn problem(&self, card: (u32, u32)) -> Option<String> {
         let least = self.machine.iter().chain(&self.text).min()?;
         let fits = self.machine.iter().any(|kernel| kernel.0 == card.0 && kernel.1 <= card.1);

@@ -9,7 +9,7 @@ use tch::Kind;
 /// The ops that ran on the CPU in place of a device.
 #[derive(Default)]
 pub struct Fallbacks {
-    /// In the order in which they occurred: a handful at most, and none on most devices.
+    /// In the order in which they occurred. There are only a few, and none on most devices.
     known: Mutex<Vec<(Lack, Seen)>>,
 }
 
@@ -33,8 +33,8 @@ impl Fallbacks {
         self.known().iter().any(|known| known.0 == lack)
     }
 
-    /// Counts a run on the CPU. Returns a report where this device is found to lack this op for the
-    /// first time.
+    /// Counts a run on the CPU. Returns a report if this is the first time that this device is
+    /// found to lack this op.
     pub fn count(&self, lack: Lack, reason: Option<String>) -> Option<TorchFallback> {
         let mut known = self.known();
         if let Some((_, seen)) = known.iter_mut().find(|known| known.0 == lack) {

@@ -1,13 +1,14 @@
-//! How does a graph run with libtorch, and in how little memory?
+//! How does a graph run with libtorch in as little memory as possible?
 //!
 //! A value is dropped after the last op that uses it, and a value that nothing needs is not
-//! computed. A weight becomes a value only when an op needs it: if it rests on another device, it
-//! is copied then, and the copy is dropped as every other value is.
+//! computed. A weight becomes a value only when an op needs it: if the weight rests on another
+//! device, it is copied at that time, and the copy is dropped like every other value.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use preheat_ir::graph::{Node, Op, Type, Value, Verified};
+use preheat_ir::graph::{Node, Op, Value, Verified};
+use preheat_tensor::TensorType;
 use preheat_torch_abi::TorchFallback;
 use preheat_torch_abi::code;
 use tch::{Device, Tensor};
@@ -81,8 +82,8 @@ impl Graph {
         })
     }
 
-    /// Runs the function. `inputs` and `weights` are as many as it declares and of its types, and
-    /// the inputs are on the device.
+    /// Runs the function. There are as many `inputs` and `weights` as the function declares, with
+    /// the declared types, and the inputs are on the device.
     pub fn run(&self, inputs: Vec<Arc<Held>>, weights: &[Arc<Held>]) -> Outcome<Results> {
         let place = self.session.place(self.position)?;
         let _no_gradients = tch::no_grad_guard();
@@ -148,7 +149,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Computes the result of an op: on the device, or on the CPU where the device lacks the op.
+    /// Computes the result of an op: on the device, or on the CPU if the device lacks the op.
     fn compute(
         &self,
         place: &Place,
@@ -179,7 +180,8 @@ impl Graph {
         Ok(tensor.f_to(place.device)?)
     }
 
-    /// An output, in its own memory: a part of a large tensor would keep the whole tensor alive.
+    /// An output in its own memory, because a view of a larger tensor would keep the whole tensor
+    /// alive.
     fn output(
         &self,
         place: &Place,
@@ -207,7 +209,7 @@ impl Graph {
 }
 
 /// Computes an op on the CPU, from copies of its operands.
-fn on_cpu<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
+fn on_cpu<'t>(op: &Op, kind: &TensorType, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
     let copies: HashMap<Value, Tensor> = op
         .operands()
         .into_iter()

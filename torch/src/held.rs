@@ -1,4 +1,4 @@
-//! How many bytes rest on each device? A tensor on a device is counted as long as it lives.
+//! How many bytes of tensors are on each device? A tensor is counted until it is dropped.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -76,7 +76,7 @@ impl Ledger {
     }
 }
 
-/// The share of one tensor in the block of memory that it is in.
+/// The share that one tensor has in its block of memory.
 struct Charge {
     ledger: Arc<Ledger>,
     address: usize,

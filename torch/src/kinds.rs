@@ -1,7 +1,7 @@
 //! Which dtypes and shapes of tch correspond to those of preheat?
 
-use preheat_ir::graph::Type;
 use preheat_tensor::Dtype;
+use preheat_tensor::TensorType;
 use preheat_torch_abi::code;
 use tch::Kind;
 
@@ -32,7 +32,7 @@ pub fn kind_of(dtype: Dtype) -> Outcome<Kind> {
     })
 }
 
-/// Whether the type has fewer than 32 bits, so that operands are converted before they are computed
+/// Whether the type is a float of 16 bits, so that operands have to be converted for a computation
 /// in f32.
 pub fn is_low(kind: Kind) -> bool {
     matches!(kind, Kind::BFloat16 | Kind::Half)
@@ -50,7 +50,7 @@ pub fn size(dim: u64) -> Outcome<i64> {
 }
 
 /// Checks that a tensor has the declared type; the error says where it differs.
-pub fn check(what: &str, name: &str, given: &Type, wanted: &Type) -> Outcome<()> {
+pub fn check(what: &str, name: &str, given: &TensorType, wanted: &TensorType) -> Outcome<()> {
     if given == wanted {
         return Ok(());
     }

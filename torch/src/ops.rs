@@ -1,7 +1,8 @@
 //! Which function of libtorch computes each op of the IR? docs/precision.md says in which dtype
-//! each is computed.
+//! each op is computed.
 
-use preheat_ir::graph::{Attention, BinaryOp, Norm, Op, Type, UnaryOp, Value};
+use preheat_ir::graph::{Attention, BinaryOp, Norm, Op, UnaryOp, Value};
+use preheat_tensor::TensorType;
 use preheat_torch_abi::code;
 use tch::{Kind, Tensor};
 
@@ -9,7 +10,11 @@ use crate::failure::{Failure, Outcome};
 use crate::kinds::{is_low, kind_of, size, sizes};
 
 /// The result of `op`. `kind` is the type of the result, and `of` returns the operands.
-pub fn compute<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
+pub fn compute<'t>(
+    op: &Op,
+    kind: &TensorType,
+    of: &dyn Fn(Value) -> &'t Tensor,
+) -> Outcome<Tensor> {
     Ok(match op {
         Op::Input(_) | Op::Weight(_) | Op::Literal(_) | Op::Fill(_) => {
             return Err(Failure::new(code::BUG, "an input, weight or constant is not computed"));
@@ -19,10 +24,10 @@ pub fn compute<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Ou
         Op::Convert(x, dtype) => of(*x).f_to_kind(kind_of(*dtype)?)?,
         Op::Conv2d { x, weight, bias, stride, padding } => {
             let (stride, padding) = ([size(*stride)?; 2], [size(*padding)?; 2]);
-            // Channels stay in front of rows. The other order took 1.1 times as long for a step of
-            // the SD 1.5 shape on two cores, and its group norm loses digits for values far from
-            // zero. An operand that a permutation left in that order would bring the order back, so
-            // it is made contiguous.
+            // Channels stay in front of rows (NCHW). With channels last, a step of the SD 1.5 shape
+            // on two cores took 1.1 times as long, and group norm loses digits for values far from
+            // zero. A permutation can leave an operand channels-last, and libtorch would keep that
+            // order, so the operand is made contiguous.
             of(*x).f_contiguous()?.f_conv2d(
                 of(*weight),
                 bias.map(of),
@@ -101,7 +106,7 @@ fn binary(op: BinaryOp, x: &Tensor, y: &Tensor) -> Outcome<Tensor> {
 }
 
 /// A norm with statistics in f32. The scale and shift are f32 whatever the dtype of the input, and
-/// libtorch accepts that only where the input is f32, too.
+/// libtorch accepts that only if the input is f32, too.
 fn normalised<'t>(
     norm: &Norm,
     of: &dyn Fn(Value) -> &'t Tensor,
@@ -119,9 +124,9 @@ fn in_f32(x: &Tensor, work: impl Fn(&Tensor) -> Outcome<Tensor>) -> Outcome<Tens
     Ok(work(&x.f_to_kind(Kind::Float)?)?.f_to_kind(kind)?)
 }
 
-/// libtorch's fused attention. Its kernels sum and take the softmax in f32 where queries and values
+/// libtorch's fused attention. Its kernels sum and take the softmax in f32 if queries and values
 /// have equally many features. Otherwise libtorch rounds the scores, so operands of a smaller dtype
-/// are converted to f32 first, as they are where the model asks for it.
+/// are converted to f32 first. They are also converted if the model requires it (`upcast`).
 fn attend<'t>(attention: &Attention, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
     let [query, key, value] = [attention.query, attention.key, attention.value].map(of);
     let kind = query.f_kind()?;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use preheat_ir::graph::Type;
+use preheat_tensor::TensorType;
 use preheat_torch_abi::{FakeDevice, TorchOptions};
 use preheat_torch_abi::{LIBTORCH_VERSION, MemoryUse, UNKNOWN_BYTES, code};
 use preheat_torch_abi::{TorchDevice, TorchId};
@@ -16,7 +16,8 @@ use crate::held::{Held, Ledger};
 use crate::kinds::{kind_of, sizes};
 use crate::shim::{self, Accelerator, Event};
 
-/// About as many bytes as a run's own inputs have, without its weights.
+/// A tensor of at most this size is copied to a card without waiting. The inputs of a run, without
+/// its weights, have at most about this size.
 const SMALL_BYTES: usize = 4 << 20;
 
 /// A session, as a caller opened it.
@@ -109,7 +110,7 @@ impl Place {
     }
 
     /// A tensor of row-major bytes, in its own memory.
-    pub fn make(&self, kind: &Type, bytes: &[u8]) -> Outcome<Arc<Held>> {
+    pub fn make(&self, kind: &TensorType, bytes: &[u8]) -> Outcome<Arc<Held>> {
         if bytes.len() as u64 != kind.bytes() {
             let message =
                 format!("{kind} takes {} bytes, and {} were given", kind.bytes(), bytes.len());
@@ -117,15 +118,15 @@ impl Place {
         }
         let (dims, dtype) = (sizes(&kind.dims)?, kind_of(kind.dtype)?);
         let on_host = Tensor::f_empty(&dims, (dtype, Device::Cpu))?;
-        // SAFETY: the tensor is new and dense and has this many bytes. Nothing else knows it, so
-        // `bytes` cannot overlap it.
+        // SAFETY: the tensor is new and dense and has this many bytes. No other code has a pointer
+        // to it, so `bytes` cannot overlap it.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), on_host.data_ptr().cast(), bytes.len());
         };
         self.hold(match self.device {
             Device::Cpu => on_host,
-            // From memory that the card reads by itself, the copy is asynchronous: the host waits
-            // neither for it nor for the work that is queued before it.
+            // The copy from pinned memory is asynchronous: the host waits neither for the copy nor
+            // for the work that is queued before it.
             Device::Cuda(_) if bytes.len() <= SMALL_BYTES => {
                 shim::pinned(&on_host)?.f_to_device_(self.device, dtype, true, false)?
             }
@@ -133,10 +134,11 @@ impl Place {
         })
     }
 
-    /// A copy of a tensor that rests elsewhere, in its own memory.
+    /// A copy of a tensor of another device, in its own memory on this one.
     pub fn copy(&self, from: &Held) -> Outcome<Arc<Held>> {
         let tensor = from.tensor().f_to(self.device)?;
-        // Where libtorch computes for both devices in the same place, it makes no copy by itself.
+        // If both are one device for libtorch, such as the CPU and a fake device, libtorch makes no
+        // copy.
         let (there, here) = (shim::storage(from.tensor())?.0, shim::storage(&tensor)?.0);
         self.hold(if there == here { dense_copy(&tensor)? } else { tensor })
     }
@@ -177,7 +179,7 @@ impl Place {
         }
     }
 
-    /// The device's description, without what may change.
+    /// The device's description, without the figures that can change.
     fn described(&self) -> TorchDevice {
         let [major, minor, patch] = LIBTORCH_VERSION;
         let card = self.card.as_ref();
@@ -201,12 +203,13 @@ impl Place {
         }
     }
 
-    /// Free and total bytes of the device's own memory; `None` where it uses the host's memory,
-    /// which the caller can measure better.
+    /// Free and total bytes of the device's own memory. A fake device with a limit has that much.
+    /// `None` if the figures cannot be read, or if the device uses the host's memory, which the
+    /// caller can measure better.
     fn free_and_total(&self) -> Option<(u64, u64)> {
         match self.accelerator() {
-            // A failure to read the allocator's memory is no reason to list no devices at all.
             Some(_) if self.card.as_ref().is_some_and(|card| card.problem.is_some()) => None,
+            // If the figures cannot be read, the device is listed without them.
             Some(accelerator) => accelerator.memory().ok().filter(|&(_, total)| total > 0),
             None => self
                 .ledger
@@ -223,8 +226,8 @@ impl Place {
     }
 }
 
-/// The cards. Where libtorch sees none and gives a reason, such as a driver that is too old, an
-/// entry with that reason stands for them.
+/// The cards. If libtorch finds none and gives a reason, such as a driver that is too old, the list
+/// has one entry with that reason.
 fn found_cards() -> Outcome<Vec<Card>> {
     // libtorch gives the reason only to the first caller, so it is kept for later calls.
     static COMPLAINT: OnceLock<Option<String>> = OnceLock::new();

@@ -1,6 +1,8 @@
-// What tch has no function for: which memory a tensor rests in, what a device's allocator holds, and when a device is done. libtorch's
-// own interface for every kind of device, so that a library built without CUDA's headers works with CUDA and ROCm, too. No exception leaves a function:
-// each gives true, or false with libtorch's words in `message`.
+// Which functions of libtorch does tch lack? Those that say which memory a tensor is in, what a
+// device's allocator holds, and when a device has finished its work. They are called through
+// libtorch's common interface of all devices, so that this library works with CUDA and ROCm
+// although it is built without their headers. No exception leaves a function: one that can fail
+// returns true, or false with libtorch's error text in `message`.
 
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
@@ -40,7 +42,7 @@ c10::DeviceType type_of(int kind) {
   return kind == 2 ? c10::DeviceType::MPS : c10::DeviceType::CUDA;
 }
 
-// Keeps what libtorch would write to the standard error.
+// Keeps the warnings that libtorch would write to standard error.
 class Warnings : public c10::WarningHandler {
  public:
   Warnings() : guard_(this) {}
@@ -52,7 +54,8 @@ class Warnings : public c10::WarningHandler {
   c10::WarningUtils::WarningHandlerGuard guard_;
 };
 
-// A moment in the work of a device. libtorch makes the event itself when it is recorded first.
+// A point in the sequence of work of a device. libtorch creates the underlying event when it is
+// first recorded.
 struct Moment {
   Moment(c10::DeviceType type, c10::DeviceIndex index) : event(type), device(type, index) {}
 
@@ -117,8 +120,9 @@ bool preheat_synchronize(int index, char* message, size_t size) {
   return guarded(message, size, [&] { at::accelerator::synchronizeDevice(static_cast<c10::DeviceIndex>(index)); });
 }
 
-// float32 is float32: no product and no convolution in TF32, which libtorch takes for convolutions unless told otherwise. The older
-// functions first, since libtorch refuses to work where they and the newer one contradict each other.
+// Makes libtorch compute products and convolutions of float32 in float32; by default, it computes
+// convolutions in TF32. The older functions are called first, because libtorch refuses to work if
+// they and the newer function contradict each other.
 bool preheat_keep_float32(char* message, size_t size) {
   return guarded(message, size, [] {
     const Warnings warnings;
@@ -131,7 +135,7 @@ bool preheat_keep_float32(char* message, size_t size) {
   });
 }
 
-// A copy in memory that a card reads by itself.
+// A copy in pinned memory, which a card reads by itself.
 bool preheat_pinned(const at::Tensor* from, at::Tensor** to, char* message, size_t size) {
   return guarded(message, size, [&] { *to = new at::Tensor(from->pin_memory()); });
 }
@@ -153,7 +157,7 @@ void preheat_free_moment(Moment* moment) {
   delete moment;
 }
 
-// How many cards there are, and why there are none where libtorch says why.
+// Counts the cards. If there are none, `why` is the reason that libtorch gives, or empty.
 bool preheat_count_cards(int* count, char* why, size_t why_size, char* message, size_t size) {
   return guarded(message, size, [&] {
     const Warnings warnings;
@@ -162,7 +166,7 @@ bool preheat_count_cards(int* count, char* why, size_t why_size, char* message, 
   });
 }
 
-// What libtorch was compiled for, as it words it.
+// libtorch's own text about the hardware that it was compiled for.
 bool preheat_cuda_configuration(char* text, size_t text_size, char* message, size_t size) {
   return guarded(message, size, [&] {
     const Warnings warnings;
@@ -170,8 +174,9 @@ bool preheat_cuda_configuration(char* text, size_t text_size, char* message, siz
   });
 }
 
-// The name and compute capability of an NVIDIA card, from its driver: libtorch tells them to those only who have CUDA's headers.
-// False, with no message, where there is no such driver.
+// Gets the name and compute capability of an NVIDIA card from its driver, because libtorch offers
+// them only to code that is built with CUDA's headers. Returns false, without a message, if there
+// is no such driver.
 bool preheat_card(int index, char* name, size_t name_size, int capability[2]) {
   void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
   if (driver == nullptr) return false;

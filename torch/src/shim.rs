@@ -1,4 +1,5 @@
-//! Which functions of libtorch does tch lack? This file calls those of shim.cpp safely.
+//! Which functions of libtorch does tch lack? This module calls the functions of shim.cpp, and
+//! makes these calls safe.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{NonNull, null_mut};
@@ -148,12 +149,12 @@ impl Accelerator {
     }
 }
 
-/// A point in the sequence of work of a device; `None` where all work is finished before a call
-/// returns.
+/// A point in the sequence of work of a device; `None` for a device that finishes all work before a
+/// call returns.
 pub struct Event(Option<NonNull<c_void>>);
 
-// SAFETY: libtorch lets any thread wait for an event, and several at the same time; the event is
-// recorded before it is shared.
+// SAFETY: libtorch lets any thread wait for an event, and several threads at the same time; the
+// event is recorded before it is shared.
 unsafe impl Send for Event {}
 // SAFETY: as above.
 unsafe impl Sync for Event {}
@@ -186,7 +187,7 @@ pub fn keep_float32() -> Outcome<()> {
     guarded(|message, size| unsafe { raw::preheat_keep_float32(message, size) })
 }
 
-/// A copy in host memory that a card can read by itself.
+/// A copy in pinned host memory, which a card can read by itself.
 pub fn pinned(tensor: &Tensor) -> Outcome<Tensor> {
     let mut copy = null_mut();
     // SAFETY: the tensor is live; in torch-sys it is a pointer to an `at::Tensor`. There is room
@@ -198,7 +199,7 @@ pub fn pinned(tensor: &Tensor) -> Outcome<Tensor> {
     Ok(unsafe { Tensor::from_ptr(copy.cast()) })
 }
 
-/// How many cards there are, and, where there are none, the reason that libtorch gives.
+/// How many cards there are, and, if there are none, the reason that libtorch gives.
 pub fn count_cards() -> Outcome<(u32, Option<String>)> {
     let (mut count, mut why) = (0, [0; MESSAGE_BYTES]);
     // SAFETY: there is room for the count and for two texts of the sizes that are passed.
@@ -208,7 +209,7 @@ pub fn count_cards() -> Outcome<(u32, Option<String>)> {
     Ok((u32::try_from(count).unwrap_or(0), Some(text(&why)).filter(|why| !why.is_empty())))
 }
 
-/// What this libtorch was compiled for, in its own words.
+/// libtorch's own text about the hardware that it was compiled for.
 pub fn cuda_configuration() -> Outcome<String> {
     let mut configuration = [0; CONFIGURATION_BYTES];
     // SAFETY: there is room for two texts of the sizes that are passed.
@@ -223,7 +224,8 @@ pub fn cuda_configuration() -> Outcome<String> {
     Ok(text(&configuration))
 }
 
-/// The address and the size of a tensor's memory. Tensors that share memory have the same.
+/// The address and the size of a tensor's memory. Tensors that share memory have the same address
+/// and size.
 pub fn storage(tensor: &Tensor) -> Outcome<(usize, u64)> {
     let (mut address, mut bytes) = (0, 0);
     // SAFETY: the tensor is live; in torch-sys it is a pointer to an `at::Tensor`. There is room

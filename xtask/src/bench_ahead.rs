@@ -1,5 +1,5 @@
-//! How long does it take to compile for a TPU that is not here? `cargo xtask bench ahead` measures
-//! each stage, and JAX's denoiser of the same shape for the same topology.
+//! How long does it take to compile for a TPU that this machine does not have? `cargo xtask bench
+//! ahead` measures each stage, and JAX's denoiser of the same shape for the same topology.
 //!
 //! Each compile runs only once: a compile takes minutes, and repeated compiles differ by less than
 //! preheat and JAX do. Both sides use the same libtpu.
@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::bench_process::measured;
 use crate::command::{Failure, Outcome, command, root, run as run_command};
+use crate::figure::Figure;
 use crate::model::Model;
 use crate::peers::{self, Peers};
 use crate::preheat::{Preheat, json, number, stages};
@@ -29,7 +30,11 @@ const SURROUNDINGS: [(&str, &str); 7] = [
     ("TPU_LOG_DIR", "disabled"),
 ];
 
-pub fn run(model: Option<&Path>, preheat: Option<&Path>, size: Option<String>) -> Outcome {
+pub fn run(
+    model: Option<&Path>,
+    preheat: Option<&Path>,
+    size: Option<String>,
+) -> Outcome<Vec<Figure>> {
     let preheat = Preheat::given_or_built(preheat)?;
     run_command(&mut preheat.command(["plugins", "install", "tpu"]))?;
     println!("{}", machine::description());
@@ -53,18 +58,45 @@ pub fn run(model: Option<&Path>, preheat: Option<&Path>, size: Option<String>) -
     println!("\nguided, bf16, batch 1, for {TARGET}: each compiled once, in a process of its own");
     table::print(
         ["model", "size", "stage", "compile s", "peak GB", "executable MB", "stored MB"],
-        &rows,
+        &rows.iter().map(Row::cells).collect::<Vec<_>>(),
     );
-    Ok(())
+    Ok(rows.iter().map(Row::figure).collect())
+}
+
+/// The time, memory and bytes of one stage's compile, in preheat or in JAX.
+struct Row {
+    model: String,
+    size: String,
+    stage: String,
+    compile_seconds: f64,
+    peak_bytes: f64,
+    executable_bytes: f64,
+    /// The bytes that preheat keeps on disk for the stage.
+    stored_bytes: Option<f64>,
+}
+
+impl Row {
+    fn cells(&self) -> [String; 7] {
+        let megabytes = |bytes: f64| format!("{:.1}", bytes / 1e6);
+        [
+            self.model.clone(),
+            self.size.clone(),
+            self.stage.clone(),
+            format!("{:.1}", self.compile_seconds),
+            format!("{:.2}", self.peak_bytes / 1e9),
+            megabytes(self.executable_bytes),
+            self.stored_bytes.map_or_else(String::new, megabytes),
+        ]
+    }
+
+    fn figure(&self) -> Figure {
+        let name = format!("{} at {}, {}: compile", self.model, self.size, self.stage);
+        Figure::of(name, self.compile_seconds, "s", None)
+    }
 }
 
 /// Compiles every stage on an empty cache, and returns a row for each.
-fn warmed(
-    preheat: &Preheat,
-    cache: &Path,
-    model: &Model,
-    size: Option<&str>,
-) -> Outcome<Vec<[String; 7]>> {
+fn warmed(preheat: &Preheat, cache: &Path, model: &Model, size: Option<&str>) -> Outcome<Vec<Row>> {
     let with_cache = |words: &[&str]| {
         let mut command = preheat.command(["--json", "--quiet", "--cache-dir"]);
         command.arg(cache).args(words);
@@ -88,28 +120,26 @@ fn row(
     model: &Model,
     size: &str,
     stage: &Value,
-) -> Outcome<[String; 7]> {
+) -> Outcome<Row> {
     if stage["source"] != "compiled" {
         return Err(Failure::new(format!("the stage should have been compiled:\n{stage:#}")));
     }
     let key = stage["graph_key"].as_str().unwrap_or_default();
     let record = json(&mut with_cache(&["cache", "show", key]))?;
-    let megabytes =
-        |pointer: &str| Ok::<_, Failure>(format!("{:.1}", number(&record, pointer)? / 1e6));
-    Ok([
-        model.name(),
-        size.to_owned(),
-        stage["stage"].as_str().unwrap_or_default().to_owned(),
-        format!("{:.1}", number(stage, "/compile_seconds")?),
-        format!("{:.2}", number(stage, "/compile_peak_bytes")? / 1e9),
-        megabytes("/object/payload_bytes")?,
-        megabytes("/object/stored_bytes")?,
-    ])
+    Ok(Row {
+        model: model.name(),
+        size: size.to_owned(),
+        stage: stage["stage"].as_str().unwrap_or_default().to_owned(),
+        compile_seconds: number(stage, "/compile_seconds")?,
+        peak_bytes: number(stage, "/compile_peak_bytes")?,
+        executable_bytes: number(&record, "/object/payload_bytes")?,
+        stored_bytes: Some(number(&record, "/object/stored_bytes")?),
+    })
 }
 
 /// The denoiser of Stable Diffusion 1.5 in JAX, without guidance and scheduler, for a batch of two,
 /// which is what a guided step computes for one picture.
-fn jax(preheat: &Preheat, size: &str) -> Outcome<[String; 7]> {
+fn jax(preheat: &Preheat, size: &str) -> Outcome<Row> {
     let sides: Vec<u32> =
         size.split('x').filter_map(|side| side.parse().ok()).map(|side: u32| side / 8).collect();
     let [width, height] = sides[..] else { return Err(Failure::new(format!("{size} is no size"))) };
@@ -130,13 +160,13 @@ fn jax(preheat: &Preheat, size: &str) -> Outcome<[String; 7]> {
         .env("JAX_PLATFORMS", "cpu")
         .envs(SURROUNDINGS);
     let done = measured(&mut compile)?.result;
-    Ok([
-        "sd15, JAX".to_owned(),
-        size.to_owned(),
-        "denoiser".to_owned(),
-        format!("{:.1}", number(&done, "/compile_seconds")?),
-        format!("{:.2}", number(&done, "/peak_bytes")? / 1e9),
-        format!("{:.1}", number(&done, "/executable_bytes")? / 1e6),
-        String::new(),
-    ])
+    Ok(Row {
+        model: "sd15, JAX".to_owned(),
+        size: size.to_owned(),
+        stage: "denoiser".to_owned(),
+        compile_seconds: number(&done, "/compile_seconds")?,
+        peak_bytes: number(&done, "/peak_bytes")?,
+        executable_bytes: number(&done, "/executable_bytes")?,
+        stored_bytes: None,
+    })
 }

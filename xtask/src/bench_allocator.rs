@@ -10,10 +10,12 @@ use serde_json::Value;
 
 use crate::bench_process::{bench_program, measured, median, megabytes};
 use crate::command::{Failure, Outcome, command, root};
+use crate::figure::Figure;
 use crate::preheat::number;
 use crate::{machine, table};
 
-/// The sides: a title, the bench that it runs, and what overrides jemalloc's settings.
+/// The sides: for each, a title, the bench that runs, and the options that override jemalloc's
+/// settings.
 const SIDES: [(&str, &str, &str); 3] = [
     ("the system's malloc", "allocator-system", ""),
     ("jemalloc, as the binary has it", "allocator-jemalloc", ""),
@@ -24,7 +26,7 @@ const SIDES: [(&str, &str, &str); 3] = [
     ),
 ];
 
-pub fn run(rounds: u32) -> Outcome {
+pub fn run(rounds: u32) -> Outcome<Vec<Figure>> {
     let benches = [bench_program("allocator-system")?, bench_program("allocator-jemalloc")?];
     let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
     let side = |bench: &str, settings: &str| -> Command {
@@ -32,7 +34,8 @@ pub fn run(rounds: u32) -> Outcome {
         let mut command = command(executable, [work.path()]);
         command.arg(root().join("examples/programs/unet_step.mlir"));
         if !settings.is_empty() {
-            // A jemalloc without a prefix reads this name.
+            // jemalloc reads its options from this variable if its functions were built without a
+            // prefix.
             command.env("MALLOC_CONF", settings);
         }
         command
@@ -56,16 +59,18 @@ pub fn run(rounds: u32) -> Outcome {
     print(&results)
 }
 
-fn print(results: &[Vec<Value>; SIDES.len()]) -> Outcome {
+fn print(results: &[Vec<Value>; SIDES.len()]) -> Outcome<Vec<Figure>> {
     println!("{}", machine::description());
     println!("\nunet_step.mlir, 200 steps: resident MB, medians of {} rounds", results[0].len());
-    let mut rows = Vec::new();
+    let (mut rows, mut figures) = (Vec::new(), Vec::new());
     for ((title, ..), results) in std::iter::zip(SIDES, results) {
         let bytes =
             |name: &str| megabytes(results.iter().map(|result| result[name].as_u64().unwrap_or(0)));
         let seconds = |name: &str| {
             results.iter().map(|result| number(result, name)).collect::<Outcome<Vec<f64>>>()
         };
+        let step = median(seconds("/seconds_per_step")?) * 1e3;
+        figures.push(Figure::of(format!("{}: a step", title.trim()), step, "ms", None));
         rows.push([
             title.to_owned(),
             bytes("start_bytes"),
@@ -73,12 +78,12 @@ fn print(results: &[Vec<Value>; SIDES.len()]) -> Outcome {
             bytes("end_bytes"),
             bytes("peak_bytes"),
             format!("{:.3}", median(seconds("/load_seconds")?)),
-            format!("{:.2}", median(seconds("/seconds_per_step")?) * 1e3),
+            format!("{step:.2}"),
         ]);
     }
     table::print(
         ["allocator", "at start", "loaded", "at the end", "peak", "load s", "step ms"],
         &rows,
     );
-    Ok(())
+    Ok(figures)
 }

@@ -7,18 +7,19 @@ use std::time::Instant;
 
 use crate::bench_process::median;
 use crate::command::{Failure, Outcome, root, run as run_command};
+use crate::figure::{Figure, Target};
 use crate::preheat::Preheat;
 use crate::{machine, table};
 
 /// The most seconds that each command may take.
 const MOST_SECONDS: f64 = 10.0;
 
-pub fn run(rounds: u32, preheat: Option<&Path>) -> Outcome {
+pub fn run(rounds: u32, preheat: Option<&Path>) -> Outcome<Vec<Figure>> {
     let preheat = Preheat::given_or_built(preheat)?;
     run_command(&mut preheat.command(["plugins", "install", "xla-cpu"]))?;
     println!("{}", machine::description());
     let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
-    let (mut rows, mut too_slow) = (Vec::new(), Vec::new());
+    let mut figures = Vec::new();
     for (name, log) in [("3000 sizes", sizes()), ("100000 lines", lines())] {
         let path = work.path().join(name);
         std::fs::write(&path, log).map_err(Failure::context("the log could not be written"))?;
@@ -28,19 +29,13 @@ pub fn run(rounds: u32, preheat: Option<&Path>) -> Outcome {
                     .map(|_| one(&preheat, work.path(), &path, &[words, snapping].concat()));
                 let seconds = median(seconds.collect::<Outcome<Vec<_>>>()?);
                 let command = [words, snapping].concat().join(" ");
-                if seconds > MOST_SECONDS {
-                    too_slow.push(format!("{command} over {name}"));
-                }
-                rows.push([name.to_owned(), command, format!("{seconds:.2} s")]);
+                let at_most = Some(Target::AtMost(MOST_SECONDS));
+                figures.push(Figure::of(format!("{name}: {command}"), seconds, "s", at_most));
             }
         }
     }
-    table::print(["log", "command", "median"], &rows);
-    if too_slow.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("over {MOST_SECONDS} s: {}", too_slow.join(", "))))
-    }
+    table::print_figures("median of each command", &figures);
+    Ok(figures)
 }
 
 /// The seconds of one command. Exit status 3 (something is missing) does not count as a failure.
@@ -66,7 +61,7 @@ fn sizes() -> String {
     })
 }
 
-/// Requests that hardly repeat. No service has such a log; it is the one that takes longest.
+/// Requests that hardly repeat. No service has such a log, but it takes the most time.
 fn lines() -> String {
     let mut state = 1_u64;
     let mut below = |end: u64| {

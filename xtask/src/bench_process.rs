@@ -1,4 +1,4 @@
-//! How long does a process of a bench take, what does it use, and what does it print?
+//! How much time and memory does a process of a bench take, and what does it print?
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use wait4::Wait4 as _;
 use crate::command::{Failure, Outcome, cargo, output, spelled};
 use crate::preheat::parse_json;
 
-/// Builds a bench, and learns from cargo where it is.
+/// Builds a bench, and returns the path that cargo reports for it.
 pub fn bench_program(bench: &str) -> Outcome<PathBuf> {
     let mut build = cargo(["bench", "--package", "preheat", "--no-run", "--bench", bench]);
     build.arg("--message-format=json-render-diagnostics");
@@ -27,7 +27,7 @@ pub fn bench_program(bench: &str) -> Outcome<PathBuf> {
         })
 }
 
-/// What a process printed and used.
+/// The output of a process, and the resources that it used.
 pub struct Measured {
     /// The JSON that it printed.
     pub result: Value,
@@ -67,9 +67,9 @@ pub fn measured(command: &mut Command) -> Outcome<Measured> {
     })
 }
 
-/// A process that lives for a whole bench and works when it is told to, so that sides that take
-/// long to get ready can take turns. It prints one line of JSON when it is ready, and one for each
-/// line that it receives.
+/// A process that runs during a whole bench, and works only when it receives a line. So programs
+/// that take long to start can still be measured in turns. The process prints one line of JSON when
+/// it is ready, and one for each line that it receives.
 pub struct Resident {
     child: Child,
     input: ChildStdin,
@@ -78,7 +78,7 @@ pub struct Resident {
 }
 
 impl Resident {
-    /// Starts it, waits until it is ready, and returns what it then printed.
+    /// Starts the process, waits until it is ready, and returns the JSON that it then prints.
     pub fn start(command: &mut Command) -> Outcome<(Self, Value)> {
         let spelled = spelled(command);
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -95,7 +95,7 @@ impl Resident {
     /// Sends a line, and waits for the answer.
     pub fn ask(&mut self, line: &str) -> Outcome<Value> {
         let sent = writeln!(self.input, "{line}").and_then(|()| self.input.flush());
-        sent.map_err(Failure::context(format!("`{}` listens no more", self.spelled)))?;
+        sent.map_err(Failure::context(format!("`{}` no longer reads its input", self.spelled)))?;
         self.answer()
     }
 
@@ -114,7 +114,7 @@ impl Resident {
 
 impl Drop for Resident {
     fn drop(&mut self) {
-        // The process holds gigabytes of memory, and nothing that could be lost.
+        // A kill frees its gigabytes of memory at once, and the process has no data to lose.
         drop(self.child.kill());
         drop(self.child.wait());
     }

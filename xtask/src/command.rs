@@ -1,5 +1,6 @@
-//! How does a task run a command? In the workspace's root. The command is printed before it starts,
-//! and a failure names it in a form that can be typed again.
+//! How does a task run a command? Every command runs in the workspace's root, and most commands are
+//! printed before they start. The message of a failure has the command in a form that can be typed
+//! again.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -15,7 +16,7 @@ impl Failure {
         Self(message.into())
     }
 
-    /// For `map_err`: puts what was tried in front of the reason.
+    /// For `map_err`: puts a description of the attempt in front of the reason.
     pub fn context<E: fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
         let what = what.into();
         move |error| Self(format!("{what}: {error}"))

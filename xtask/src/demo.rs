@@ -1,5 +1,5 @@
-//! What does preheat save? `cargo xtask demo` compiles the example programs and the demo model in
-//! one set of processes, loads them in another, and compares the two.
+//! How much time does preheat save? `cargo xtask demo` compiles the example programs and the demo
+//! model in one set of processes, loads them in another set, and compares the times.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -12,8 +12,8 @@ use crate::preheat::{Preheat, json, number, sources, stages};
 use crate::setup::{Profile, install};
 use crate::{prerequisites, table};
 
-/// The seed of the picture. Any seed would do; with a fixed one, people can compare their picture
-/// with the one in the README.
+/// The seed of the picture. It is fixed, so that people can compare their picture with the one in
+/// the README.
 const SEED: &str = "7";
 
 pub fn run() -> Outcome {
@@ -54,7 +54,7 @@ pub fn run() -> Outcome {
     Ok(())
 }
 
-/// The example programs, by name.
+/// The example programs, sorted by name.
 fn programs() -> Outcome<Vec<PathBuf>> {
     let folder = root().join("examples/programs");
     let entries = std::fs::read_dir(&folder)
@@ -99,7 +99,7 @@ impl Demo<'_> {
         self.pictures.join(format!("seven-{name}.png"))
     }
 
-    /// How many compiles the processes did so far, from the cache's statistics.
+    /// The number of compiles in all processes so far, according to the cache's statistics.
     fn compiles(&self) -> Outcome<f64> {
         number(&json(&mut self.command(&["--json", "cache", "stats"]))?, "/compiles")
     }
@@ -180,7 +180,7 @@ impl Pixels {
         Ok(Self { width, height, rgb })
     }
 
-    /// Black below the last row.
+    /// The colour of a pixel, or black if the row is below the last one.
     fn at(&self, column: usize, row: usize) -> [u8; 3] {
         let from = (row * self.width + column) * 3;
         self.rgb.get(from..from + 3).map_or([0; 3], |pixel| [pixel[0], pixel[1], pixel[2]])

@@ -1,22 +1,28 @@
 //! How does a developer set preheat up, test it and measure it? `cargo xtask --help` lists the
 //! tasks.
 //!
-//! Every task runs commands that a person could type. Each command is printed before it runs, so
-//! that it can be repeated alone. Each subcommand has a file of its own; [`command`] runs commands,
-//! and [`preheat`] asks the built binary.
+//! Every task runs commands that a person could type. The important ones are printed before they
+//! run, so that they can be repeated alone. Each subcommand has its own file. [`command`] runs
+//! commands, and [`preheat`] runs the built binary and reads its JSON.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program for people, whose whole output is text"
+    reason = "this program prints text for people"
 )]
 
 mod bench;
 mod bench_ahead;
+mod bench_all;
 mod bench_allocator;
+mod bench_effort;
 mod bench_evidence;
+mod bench_plugin;
 mod bench_process;
+mod comfyui;
 mod command;
 mod demo;
+mod figure;
+mod frameworks;
 mod machine;
 mod model;
 mod peers;
@@ -26,6 +32,7 @@ mod pipeline_step;
 mod pipeline_sync;
 mod preheat;
 mod prerequisites;
+mod python;
 mod setup;
 mod storm;
 mod table;
@@ -58,7 +65,7 @@ enum Task {
     /// Let many processes work on one store, kill many of them at any moment, and check that
     /// nothing is damaged, lost or left over.
     Storm(storm::Arguments),
-    /// Run a benchmark.
+    /// Run a benchmark, or all of them with one table at the end.
     Bench(bench::Arguments),
 }
 

@@ -1,5 +1,5 @@
-//! Which model do the pipeline's benches run? One with the shape of Stable Diffusion 1.5 and random
-//! weights, or the folder that a flag names.
+//! Which model do the pipeline's benches run? Most run a model with the shape of Stable Diffusion
+//! 1.5 and random weights, unless a flag names another folder.
 
 use std::fmt;
 use std::io::Read as _;
@@ -43,23 +43,31 @@ pub struct Model {
 }
 
 impl Model {
-    /// The folder that a flag names, or else one below the target folder, which is made once and
-    /// takes 4 GB.
+    /// The folder that a flag names, or else a model below the target folder, which is made once
+    /// and takes 4 GB.
     pub fn given_or_made(given: Option<&Path>) -> Outcome<Self> {
         if let Some(given) = given {
             let folder =
                 given.canonicalize().map_err(Failure::context(given.display().to_string()))?;
             return Ok(Self { folder });
         }
-        let folder = root().join("target/bench/sd15");
+        Self::made("sd15")
+    }
+
+    /// A model with random weights, below the target folder. It is made at the first call. `shape`
+    /// is `sd15`, whose model takes 4 GB, `sd21` or `sdxl`.
+    pub fn made(shape: &str) -> Outcome<Self> {
+        let folder = root().join("target/bench").join(shape);
         if !folder.exists() {
-            // The model is written beside its place and renamed when it is complete.
-            let partial = folder.with_file_name("partial/sd15");
+            // The model is written to a folder beside its final place, and moved there when it is
+            // complete.
+            let partial = root().join("target/bench/partial").join(shape);
             let _ = std::fs::remove_dir_all(&partial);
             let mut make =
-                cargo(["run", "--quiet", "--release", "--example", "random_model", "--", "sd15"]);
+                cargo(["run", "--quiet", "--release", "--example", "random_model", "--", shape]);
             run_command(make.arg(&partial))?;
-            // For minutes, the system would write its gigabytes to the disk while runs are timed.
+            // Without this, the system would write the model's gigabytes to the disk while runs are
+            // timed.
             run_command(&mut Command::new("sync"))?;
             std::fs::rename(&partial, &folder)
                 .map_err(Failure::context(format!("cannot make {}", folder.display())))?;

@@ -1,5 +1,5 @@
-//! What do the benches compare preheat with? C programs, which are compiled here, and Python
-//! programs, which run in virtual environments.
+//! With what do the benches compare preheat? With C programs, which are compiled here, and with
+//! Python programs, which run in virtual environments.
 
 use std::path::{Path, PathBuf};
 

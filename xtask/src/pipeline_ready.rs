@@ -2,10 +2,11 @@
 //! its weights are in place? `cargo xtask bench pipeline-ready` compares both times with the least
 //! that each can take.
 //!
-//! The floors are two C programs: one loads the executables of all stages side by side on glibc's
-//! malloc, compiled whole from the programs in preheat's cache; the other reads the same bytes of
-//! weights from the page cache into fresh memory and does nothing with them. Every round runs each
-//! side once, in a new process, and the next round starts with another side.
+//! The least times are those of two C programs, called floors. One loads the executables of all
+//! stages side by side on glibc's malloc; they are compiled from the programs in preheat's cache
+//! and not slimmed. The other one reads the same bytes of weights from the page cache into fresh
+//! memory and does nothing with them. Every round runs each side once, in a new process, and each
+//! round starts with another side.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,14 +15,16 @@ use serde_json::Value;
 
 use crate::bench_process::{measured, median};
 use crate::command::{Failure, Outcome, command, output, run as run_command, spelled};
+use crate::figure::{Figure, Target};
 use crate::model::{Model, Size, byte_ranges};
 use crate::preheat::{Preheat, number, sources, stages};
 use crate::{machine, peers, table};
 
-/// The most that preheat's executables may take, as a multiple of the floor that loads all stages
-/// side by side.
+/// The longest time that preheat's executables may take, as a multiple of the time of the floor
+/// that loads all stages side by side.
 const EXECUTABLES_TARGET: f64 = 1.0;
-/// The most that preheat's weights may take, as a multiple of a plain read of the same bytes.
+/// The longest time that preheat's weights may take, as a multiple of the time to read the same
+/// bytes with as many threads.
 const WEIGHTS_TARGET: f64 = 1.2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +37,12 @@ enum Side {
 
 const SIDES: [Side; 4] = [Side::Floor, Side::ReadAlone, Side::ReadTogether, Side::Preheat];
 
-pub fn run(rounds: u32, model: Option<&Path>, preheat: Option<&Path>, size: Size) -> Outcome {
+pub fn run(
+    rounds: u32,
+    model: Option<&Path>,
+    preheat: Option<&Path>,
+    size: Size,
+) -> Outcome<Vec<Figure>> {
     let preheat = Preheat::given_or_built(preheat)?;
     run_command(&mut preheat.command(["plugins", "install", "xla-cpu"]))?;
     let plugin = preheat.plugin("xla-cpu")?;
@@ -54,9 +62,11 @@ pub fn run(rounds: u32, model: Option<&Path>, preheat: Option<&Path>, size: Size
     };
     println!("{}", machine::description());
     subject.fill_caches()?;
+    // The model and the caches may have just been written. While the system still writes them to
+    // the disk, it would slow some of the measured sides.
+    run_command(&mut command("sync", [""; 0]))?;
     let times = subject.measure(rounds)?;
-    subject.print(&times);
-    Ok(())
+    Ok(subject.print(&times))
 }
 
 struct Subject {
@@ -168,7 +178,7 @@ impl Subject {
         Ok(times)
     }
 
-    fn print(&self, times: &Times) {
+    fn print(&self, times: &Times) -> Vec<Figure> {
         let bytes: u64 = self
             .ranges
             .iter()
@@ -208,41 +218,42 @@ impl Subject {
         let middle = |seconds: &[f64]| median(seconds.iter().copied());
         let floors = middle(&times.floor) + middle(&times.read_together);
         let own = middle(&times.executables) + middle(&times.weights);
+        let at_most = |most| Some(Target::AtMost(most));
+        let figures = vec![
+            Figure::ratio(
+                "executables: preheat / plugin alone",
+                middle(&times.executables) / middle(&times.floor),
+                at_most(EXECUTABLES_TARGET),
+            ),
+            Figure::ratio(
+                "weights: preheat / the bytes alone, 1 thread",
+                middle(&times.weights) / middle(&times.read_alone),
+                None,
+            ),
+            Figure::ratio(
+                format!("weights: preheat / {together}"),
+                middle(&times.weights) / middle(&times.read_together),
+                at_most(WEIGHTS_TARGET),
+            ),
+            Figure::ratio(
+                format!("both: preheat / (plugin alone + {together})"),
+                middle(&times.both) / floors,
+                None,
+            ),
+            Figure::ratio(
+                "both: preheat / its executables + its weights",
+                middle(&times.both) / own,
+                None,
+            ),
+        ];
         println!();
-        table::print(
-            ["ratio of medians", "", "target", ""],
-            &[
-                table::verdict(
-                    "executables: preheat / plugin alone",
-                    middle(&times.executables) / middle(&times.floor),
-                    Some(EXECUTABLES_TARGET),
-                ),
-                table::verdict(
-                    "weights: preheat / the bytes alone, 1 thread",
-                    middle(&times.weights) / middle(&times.read_alone),
-                    None,
-                ),
-                table::verdict(
-                    &format!("weights: preheat / {together}"),
-                    middle(&times.weights) / middle(&times.read_together),
-                    Some(WEIGHTS_TARGET),
-                ),
-                table::verdict(
-                    &format!("both: preheat / (plugin alone + {together})"),
-                    middle(&times.both) / floors,
-                    None,
-                ),
-                table::verdict(
-                    "both: preheat / its executables + its weights",
-                    middle(&times.both) / own,
-                    None,
-                ),
-            ],
-        );
+        table::print_figures("ratio of medians", &figures);
+        figures
     }
 }
 
-/// A run that compiled where it should have loaded would make the comparison worthless.
+/// Checks that a run loaded from the cache: if it compiled instead, the comparison would be
+/// worthless.
 fn loaded(command: &Command, result: &Value) -> Outcome {
     if sources(result)?.split(", ").all(|source| source == "disk") {
         return Ok(());

@@ -1,8 +1,9 @@
 //! How much faster is a later run of a size than the first? `cargo xtask bench pipeline-sizes`
 //! compares the first run, which compiles, with a later one in a fresh process, which loads.
 //!
-//! Each round runs every size twice on a cache of its own: empty, then filled. Both runs are
-//! `preheat run` with everything at its default: the first one includes the automatic warmup.
+//! In each round, every size gets a new cache and runs twice: on the empty cache, then on the
+//! filled one. Both runs are `preheat run` with its default settings for warmup, so the first run
+//! includes the automatic warmup.
 
 use std::path::Path;
 
@@ -10,11 +11,12 @@ use serde_json::Value;
 
 use crate::bench_process::{Measured, measured, median};
 use crate::command::{Failure, Outcome, run as run_command};
+use crate::figure::Figure;
 use crate::model::{Model, Size};
 use crate::preheat::{Preheat, number, sources};
 use crate::{machine, table};
 
-/// What one run took, in seconds.
+/// The times of one run, in seconds.
 struct Run {
     /// Seconds until executables and weights were ready.
     ready: f64,
@@ -30,7 +32,7 @@ pub fn run(
     model: Option<&Path>,
     preheat: Option<&Path>,
     sizes: &[Size],
-) -> Outcome {
+) -> Outcome<Vec<Figure>> {
     let preheat = Preheat::given_or_built(preheat)?;
     run_command(&mut preheat.command(["plugins", "install", "xla-cpu"]))?;
     let model = Model::given_or_made(model)?;
@@ -50,8 +52,7 @@ pub fn run(
             runs.push([run("compiled")?, run("disk")?]);
         }
     }
-    print(&model, steps, sizes, &all);
-    Ok(())
+    Ok(print(&model, steps, sizes, &all))
 }
 
 fn read(process: &Measured, wanted: &str) -> Outcome<Run> {
@@ -70,7 +71,8 @@ fn read(process: &Measured, wanted: &str) -> Outcome<Run> {
     })
 }
 
-fn print(model: &Model, steps: u32, sizes: &[Size], all: &[Vec<[Run; 2]>]) {
+fn print(model: &Model, steps: u32, sizes: &[Size], all: &[Vec<[Run; 2]>]) -> Vec<Figure> {
+    let mut figures = Vec::new();
     let rounds = all.first().map_or(0, Vec::len);
     let plural = if steps == 1 { "" } else { "s" };
     println!(
@@ -83,6 +85,8 @@ fn print(model: &Model, steps: u32, sizes: &[Size], all: &[Vec<[Run; 2]>]) {
                 |side: usize, of: fn(&Run) -> f64| median(runs.iter().map(|run| of(&run[side])));
             let (cold_ready, warm_ready) = (middle(0, |run| run.ready), middle(1, |run| run.ready));
             let (cold_done, warm_done) = (middle(0, |run| run.done), middle(1, |run| run.done));
+            let ready = format!("{size}: ready, first run / cached run");
+            figures.push(Figure::ratio(ready, cold_ready / warm_ready, None));
             let peak = runs.iter().flatten().map(|run| run.peak_bytes).max().unwrap_or(0);
             [
                 size.to_string(),
@@ -111,4 +115,5 @@ fn print(model: &Model, steps: u32, sizes: &[Size], all: &[Vec<[Run; 2]>]) {
         ],
         &rows,
     );
+    figures
 }

@@ -1,10 +1,11 @@
 //! How long does a denoising step of `preheat run` take? `cargo xtask bench pipeline-step` compares
 //! a step through libtorch, and on the CPU also one through XLA, with eager `PyTorch`.
 //!
-//! A process for each side lives through the whole bench with the model loaded, and they work in
-//! turns, each with as many threads as there are processors: preheat's run the steps of its
-//! pipeline and, when told so, the same executable back to back; the other runs diffusers' `UNet`.
-//! Each turn runs all steps of one side; its figure is the mean of all but the first.
+//! Two or three processes run during the whole bench, each with the model loaded. They work in
+//! turns, each with as many threads as there are processors. preheat's processes run the steps of
+//! its pipeline or, as another side of the comparison, the same executable back to back. The last
+//! process runs diffusers' `UNet`. In one turn, one side runs all its steps; the figure of the turn
+//! is the mean of all steps except the first.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,17 +15,18 @@ use tempfile::TempDir;
 
 use crate::bench_process::{Resident, bench_program, median};
 use crate::command::{Failure, Outcome, command, run as run_command};
+use crate::figure::{Figure, Target};
 use crate::model::{Model, Size};
 use crate::peers::{self, Peers};
 use crate::preheat::number;
 use crate::setup::{Profile, install};
 use crate::{machine, prerequisites, table, torch};
 
-/// The most that a step through libtorch may take, as a multiple of one in eager `PyTorch`.
+/// The longest allowed time of a step through libtorch, as a multiple of one in eager `PyTorch`.
 const LIBTORCH_TARGET: f64 = 1.05;
-/// The most that a step on XLA:CPU may take, as a multiple of one in eager `PyTorch`.
+/// The longest allowed time of a step on XLA:CPU, as a multiple of one in eager `PyTorch`.
 const XLA_TARGET: f64 = 1.15;
-/// The most that a step may take, as a multiple of a call of the bare executable.
+/// The longest allowed time of a step, as a multiple of a call of the bare executable.
 const LOOP_TARGET: f64 = 1.02;
 
 /// The options of the bench.
@@ -54,8 +56,8 @@ enum Side {
 }
 
 impl Side {
-    /// The sides that run on a device. A call of the bare executable reads gigabytes of weights of
-    /// its own, so only one such side is run.
+    /// The sides that run on a device. A side that calls the bare executable holds gigabytes of
+    /// weights of its own, so only one such side is run.
     fn on(device: &str) -> &'static [Self] {
         match device {
             "cpu" => &[Self::Libtorch, Self::Xla, Self::XlaAlone, Self::Eager],
@@ -99,7 +101,7 @@ impl Processes {
     }
 }
 
-pub fn run(bench: &Bench<'_>) -> Outcome {
+pub fn run(bench: &Bench<'_>) -> Outcome<Vec<Figure>> {
     let sides = Side::on(bench.device);
     let program = Program::given_or_built(bench.program, sides)?;
     let model = Model::given_or_made(bench.model)?;
@@ -114,8 +116,7 @@ pub fn run(bench: &Bench<'_>) -> Outcome {
             seconds[index].push(took);
         }
     }
-    print(bench, &model, sides, &seconds);
-    Ok(())
+    Ok(print(bench, &model, sides, &seconds))
 }
 
 /// The bench program, and what it needs in its environment.
@@ -152,8 +153,8 @@ impl Program {
     }
 }
 
-/// Starts a process for each side, and makes sure that they compute in the same dtype, with as many
-/// threads.
+/// Starts the processes, and makes sure that they compute in the same dtype, with the same number
+/// of threads.
 fn start(
     bench: &Bench<'_>,
     program: &Program,
@@ -209,7 +210,7 @@ fn latent(pixels: u32) -> String {
     (pixels.next_multiple_of(64) / 8).to_string()
 }
 
-fn print(bench: &Bench<'_>, model: &Model, sides: &[Side], seconds: &[Vec<f64>]) {
+fn print(bench: &Bench<'_>, model: &Model, sides: &[Side], seconds: &[Vec<f64>]) -> Vec<Figure> {
     let Bench { size, rounds, steps, .. } = bench;
     println!(
         "\n{} at {size}, guided: seconds a step, {rounds} rounds of {steps} steps, the first of each left out",
@@ -236,17 +237,18 @@ fn print(bench: &Bench<'_>, model: &Model, sides: &[Side], seconds: &[Vec<f64>])
             .find(|(known, _)| **known == side)
             .map(|(_, seconds)| seconds)
     };
-    let verdict = |title, one, other, target| {
+    let figure = |title: &str, one, other, target| {
         let ratios = std::iter::zip(of(one)?, of(other)?).map(|(one, other)| one / other);
-        Some(table::verdict(title, median(ratios), Some(target)))
+        Some(Figure::ratio(title, median(ratios), Some(Target::AtMost(target))))
     };
     let ratios = [
-        verdict("preheat, libtorch / eager PyTorch", Side::Libtorch, Side::Eager, LIBTORCH_TARGET),
-        verdict("preheat, XLA:CPU / eager PyTorch", Side::Xla, Side::Eager, XLA_TARGET),
-        verdict("libtorch: loop / graph alone", Side::Libtorch, Side::LibtorchAlone, LOOP_TARGET),
-        verdict("XLA:CPU: loop / executable alone", Side::Xla, Side::XlaAlone, LOOP_TARGET),
+        figure("preheat, libtorch / eager PyTorch", Side::Libtorch, Side::Eager, LIBTORCH_TARGET),
+        figure("preheat, XLA:CPU / eager PyTorch", Side::Xla, Side::Eager, XLA_TARGET),
+        figure("libtorch: loop / graph alone", Side::Libtorch, Side::LibtorchAlone, LOOP_TARGET),
+        figure("XLA:CPU: loop / executable alone", Side::Xla, Side::XlaAlone, LOOP_TARGET),
     ];
     println!();
-    let ratios: Vec<_> = ratios.into_iter().flatten().collect();
-    table::print(["median of the rounds' ratios", "", "target", ""], &ratios);
+    let figures: Vec<Figure> = ratios.into_iter().flatten().collect();
+    table::print_figures("median of the rounds' ratios", &figures);
+    figures
 }

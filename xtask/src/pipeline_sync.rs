@@ -1,23 +1,24 @@
-//! What does it cost if the host waits for the device between steps? `cargo xtask bench
-//! pipeline-sync` runs the denoising loop without waiting, with a wait after every step, and with
-//! one after every fifth step.
+//! How much time does it cost if the host waits for the device between steps? `cargo xtask bench
+//! pipeline-sync` runs the denoising loop without waiting, with a wait after every step, and with a
+//! wait after every fifth step.
 //!
-//! Three processes live through the whole bench, each with the model loaded, and run the loop in
+//! Three processes run during the whole bench, each with the model loaded. They run the loop in
 //! turns.
 
 use std::path::Path;
 
 use crate::bench_process::{Resident, bench_program, median};
 use crate::command::{Failure, Outcome, command, root, run as run_command};
+use crate::figure::Figure;
 use crate::model::{Model, Size};
 use crate::preheat::number;
 use crate::setup::{Profile, install};
 use crate::{machine, table};
 
-/// After how many steps the host waits; with 0 it never waits.
+/// The host waits after this number of steps; with 0 it never waits.
 const EVERY: [u32; 3] = [0, 1, 5];
 
-pub fn run(rounds: u32, steps: u32, model: Option<&Path>, size: Size) -> Outcome {
+pub fn run(rounds: u32, steps: u32, model: Option<&Path>, size: Size) -> Outcome<Vec<Figure>> {
     run_command(&mut install("xla-cpu", Profile::Release))?;
     let program = bench_program("pipeline-sync")?;
     // The demo model's steps are short, so that the cost of waiting shows.
@@ -27,10 +28,14 @@ pub fn run(rounds: u32, steps: u32, model: Option<&Path>, size: Size) -> Outcome
     let load = |every: u32| {
         let mut start = command(&program, [work.path(), model.folder()]);
         start.args([size.width, size.height, steps, every].map(|number| number.to_string()));
-        eprintln!("loading the model, to wait every {every} steps");
+        eprintln!(
+            "loading the model for the loop that waits after every {every} steps (0: it never \
+             waits)"
+        );
         Ok(Resident::start(&mut start)?.0)
     };
-    // A process that compiles holds more memory from then on, so another one fills the cache.
+    // A process that has compiled holds more memory than one that has loaded. So a separate process
+    // fills the cache first.
     drop(load(0)?);
     let mut sides = EVERY.into_iter().map(load).collect::<Outcome<Vec<_>>>()?;
     let mut measured = [const { Vec::new() }; EVERY.len()];
@@ -53,11 +58,11 @@ pub fn run(rounds: u32, steps: u32, model: Option<&Path>, size: Size) -> Outcome
         "\n{} at {size}, guided, float32, {rounds} rounds of {steps} steps; medians",
         model.name()
     );
-    print(&measured);
-    Ok(())
+    Ok(print(&measured))
 }
 
-fn print(measured: &[Vec<[f64; 4]>; EVERY.len()]) {
+fn print(measured: &[Vec<[f64; 4]>; EVERY.len()]) -> Vec<Figure> {
+    let mut figures = Vec::new();
     let middle =
         |side: &[[f64; 4]], figure: usize| median(side.iter().map(|figures| figures[figure]));
     let rows: Vec<[String; 6]> = std::iter::zip(EVERY, measured)
@@ -67,6 +72,12 @@ fn print(measured: &[Vec<[f64; 4]>; EVERY.len()]) {
             // while slows all of them.
             let ratio =
                 median(std::iter::zip(side, &measured[0]).map(|(side, never)| side[0] / never[0]));
+            if every > 0 {
+                let title = format!(
+                    "time of a step, waiting after every {every} steps, relative to never waiting"
+                );
+                figures.push(Figure::ratio(title, ratio, None));
+            }
             [
                 every.to_string(),
                 format!("{:.2}", 1.0 / step),
@@ -77,7 +88,14 @@ fn print(measured: &[Vec<[f64; 4]>; EVERY.len()]) {
             ]
         })
         .collect();
-    let header =
-        ["--tpu-sync-steps", "steps/s", "a step, to 0's", "p99", "the loop adds", "process peak"];
+    let header = [
+        "--tpu-sync-steps",
+        "steps/s",
+        "step time, relative to 0",
+        "p99",
+        "the loop adds",
+        "process peak",
+    ];
     table::print(header, &rows);
+    figures
 }

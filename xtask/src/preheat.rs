@@ -1,5 +1,5 @@
-//! What does the built binary say? Tasks ask it through its JSON, on which documents and other
-//! programs rely, too.
+//! How does a task get results from the built binary? It runs the binary with `--json`, and reads
+//! the same JSON on which other programs rely.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +20,7 @@ impl Preheat {
         Self::built(Profile::Release)
     }
 
-    /// Builds it, if it is not up to date, and learns from cargo where it is.
+    /// Builds the binary, if it is not up to date, and takes its path from cargo's messages.
     pub fn built(profile: Profile) -> Outcome<Self> {
         let mut build = cargo(["build", "--package", "preheat", "--bin", "preheat"]);
         if let Profile::Release = profile {
@@ -56,7 +56,7 @@ impl Preheat {
         command(&self.executable, arguments)
     }
 
-    /// Where the binary found a plugin's library.
+    /// The path at which the binary found a plugin's library.
     pub fn plugin(&self, name: &str) -> Outcome<PathBuf> {
         let mut list = self.command(["--json", "plugins", "list"]);
         let plugins = json(&mut list)?;

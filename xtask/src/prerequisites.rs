@@ -3,7 +3,7 @@
 
 use crate::command::{Failure, Outcome, command, output, succeeds};
 
-/// A tool that this project does not bring along.
+/// A tool that a task needs, and that must already be on the machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
     Rustfmt,
@@ -17,7 +17,7 @@ pub enum Tool {
     Venv,
 }
 
-/// What a build of the binary and an install of plugins needs.
+/// What a build of the binary and an installation of plugins need.
 pub const BUILD: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the tests need.
 pub const TEST: &[Tool] = &[
@@ -34,7 +34,10 @@ pub const XLA_RS: &[Tool] =
     &[Tool::CCompiler, Tool::CxxCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the torch library and its set-up need.
 pub const TORCH: &[Tool] = XLA_RS;
-/// What the benches with peers need.
+/// What the Python package needs.
+pub const PYTHON: &[Tool] =
+    &[Tool::Clippy, Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip, Tool::Venv];
+/// What the benches that compare preheat with other programs need.
 pub const PEERS: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip, Tool::Venv];
 
 /// Whether this process belongs to root, who can run programs as any other user.
@@ -82,12 +85,14 @@ impl Tool {
             Self::Pip => {
                 "pip for python3 (downloads the plugins): `apt install python3-pip`, `python3 -m ensurepip --user`"
             }
-            Self::Venv => "venv for python3 (keeps the peers apart): `apt install python3-venv`",
+            Self::Venv => {
+                "venv for python3 (makes virtual environments for tests and benches): `apt install python3-venv`"
+            }
         }
     }
 }
 
-/// Fails with every tool of `tools` that is missing and how to get it.
+/// Fails if any of `tools` is missing. The error says for each missing tool how to get it.
 pub fn check(tools: &[Tool]) -> Outcome {
     let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.is_there()).collect();
     if missing.is_empty() {

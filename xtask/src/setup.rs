@@ -26,7 +26,8 @@ enum Plugins {
     Torch,
 }
 
-/// How the binary that installs is built: with the profile that the task needs anyway.
+/// The build profile of the binary that installs the plugins. It is the profile that the task needs
+/// anyway, so that the binary is built only once.
 #[derive(Clone, Copy)]
 pub enum Profile {
     Debug,
@@ -45,7 +46,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     names.iter().try_for_each(|name| run_command(&mut install(name, Profile::Release)))
 }
 
-/// The command that makes sure that a plugin is installed. It downloads nothing if the plugin is.
+/// The command that makes sure that a plugin is installed. It downloads nothing if the plugin is
+/// there already.
 pub fn install(name: &str, profile: Profile) -> Command {
     let mut command = cargo(["run", "--quiet", "--package", "preheat"]);
     if let Profile::Release = profile {

@@ -1,14 +1,16 @@
-//! `cargo xtask storm`: does a store survive many processes that are killed at any moment?
+//! Does a store survive if many processes that use it are killed at any moment? `cargo xtask storm`
+//! tests this.
 //!
 //! Processes of the real binary work on one store of a bounded size, a given number at a time, and
-//! many of them are killed (SIGKILL). From time to time all are left to end, and then nothing may
-//! be damaged, lost or left over: `calm.rs` lists the checks. The seed decides what every process
-//! does, and after how long it is killed; it does not decide how the processes overlap.
+//! many of them are killed (SIGKILL). From time to time, the storm waits until all processes have
+//! ended. Then nothing may be damaged, lost or left over: `calm.rs` lists the checks. The seed
+//! decides what every process does, and after how long it is killed; it does not decide how the
+//! processes overlap.
 //!
 //! A process that was not killed has to end with the right status and to give the right result.
 //! With `--with-release`, an older release works on the same store, and its processes are killed as
-//! well. The same checks then apply, with one exception for the older release: it may take the
-//! index for damaged, and rebuild it from the objects, without pins and counters.
+//! well. The same checks then apply, with one exception for the older release: it may treat the
+//! index as damaged, and rebuild it from the objects, without pins and counters.
 
 mod action;
 mod calm;
@@ -33,7 +35,7 @@ use crate::table;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// How long processes are started.
+    /// For how many minutes new processes are started.
     #[arg(long, default_value_t = 10.0)]
     pub minutes: f64,
     /// The seed that decides what the processes do and when they are killed [default: the time].
@@ -58,10 +60,10 @@ impl Arguments {
     }
 }
 
-/// The store holds less than all subjects together take, about 640 KB, so that some of them are
-/// always evicted.
+/// The limit of the store, as a flag and in bytes. All programs and the model together take about
+/// 640 KB, so some of their executables are always evicted.
 const STORE_LIMIT: (&str, u64) = ("450KB", 450_000);
-/// The time between two checks of the store.
+/// The longest time between two checks of the store.
 const LONGEST_ROUND: Duration = Duration::from_mins(2);
 
 /// One storm: its folder, which is kept if anything was wrong, and its findings so far.
@@ -71,10 +73,11 @@ struct Storm {
     started: AtomicU64,
     /// How often an older release set the index aside.
     lost_indices: AtomicU64,
-    /// How many folders with a child's answer were left by processes that were killed while they
-    /// read them.
+    /// How many processes were killed while they read the answer of a child, and left the folder
+    /// with that answer.
     read_answers: AtomicU64,
-    /// The index's own starting time, and how often it had been lost, at the last check.
+    /// The values at the last check: the time since which the index has counted, and how often an
+    /// index had been lost.
     counted: Mutex<Option<(String, u64)>>,
     counts: Mutex<BTreeMap<&'static str, Counts>>,
     failures: Mutex<Vec<String>>,
@@ -121,7 +124,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
             .map_err(Failure::context(format!("removing {}", storm.folder.display())));
     }
     Err(Failure::new(format!(
-        "{}\n{} has the store, and in logs/ what each process said; to repeat it: `cargo xtask storm {repeat}`",
+        "{}\n{} contains the store and, in logs/, what each process printed; to repeat the storm: `cargo xtask storm {repeat}`",
         failed.join("\n"),
         storm.folder.display()
     )))
@@ -194,8 +197,8 @@ impl Storm {
         Ok(())
     }
 
-    /// Makes the store. With two releases, the older one stores first and this one must find its
-    /// entries; then both go on.
+    /// Makes the store. With two releases, the older one stores first, and this one must find the
+    /// entries. Then each of them runs once more.
     fn take_turns(&self) -> Outcome {
         let turns = match &self.releases[..] {
             [this, other] => {
@@ -214,7 +217,8 @@ impl Storm {
         self.calm()
     }
 
-    /// Starts one process after the other until `end`, or until anything failed.
+    /// Keeps one slot busy: starts one process after the other until `end`, or until anything
+    /// failed. There are as many slots as processes that run at a time.
     fn keep_busy(&self, slot: usize, choices: &mut fastrand::Rng, end: Instant) {
         while Instant::now() < end && !self.has_failed() {
             let action = Action::choose(choices);
@@ -227,7 +231,7 @@ impl Storm {
         }
     }
 
-    /// Counts how a process ended, and notes what should not have happened.
+    /// Counts how a process ended, and notes every fault.
     fn judge(&self, action: &Action, release: &Release, slot: usize, ended: &Ended) {
         let verdict = action.verdict(self, release, slot, ended);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,8 +246,8 @@ impl Storm {
         }
     }
 
-    /// Notes that a process set the index aside, which only an older release may do: it takes a
-    /// snapshot that sled was killed over for damage.
+    /// Counts that a process set the index aside. Only an older release may do this: if a process
+    /// was killed while sled wrote a snapshot, the older release treats the index as damaged.
     fn note_lost_index(&self, release: &Release) -> Result<(), String> {
         if !release.is_older() {
             return Err("nobody damaged the index, and yet it was made anew".to_owned());
@@ -308,7 +312,9 @@ impl Storm {
             ["processes", "done", "without index", "nothing to do", "killed", "index busy"];
         table::print(header, &rows);
         let answers = self.read_answers.load(Ordering::Relaxed);
-        println!("{answers} processes were killed over a child's answer, and left its folder.");
+        println!(
+            "{answers} processes were killed while they read a child's answer, and left its folder."
+        );
         if self.has_two_releases() {
             let lost = self.lost_indices.load(Ordering::Relaxed);
             println!("The older release set the index aside {lost} times.");

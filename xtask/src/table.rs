@@ -1,5 +1,7 @@
-//! How are the figures of a bench shown? As a table whose first column is aligned to the left and
-//! whose other columns are aligned to the right.
+//! How are the figures of a bench shown? They are shown as a table whose first column is aligned to
+//! the left and whose other columns are aligned to the right.
+
+use crate::figure::Figure;
 
 /// Prints rows under a header, each column as wide as it needs to be.
 pub fn print<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COLUMNS]]) {
@@ -20,7 +22,7 @@ pub fn print<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COL
     rows.iter().for_each(line);
 }
 
-/// Seconds with as many places as matter to a person.
+/// Seconds, with no more decimal places than a person needs.
 pub fn seconds(seconds: f64) -> String {
     if seconds < 10.0 { format!("{seconds:.3} s") } else { format!("{seconds:.1} s") }
 }
@@ -31,10 +33,7 @@ pub fn gigabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e9
 }
 
-/// A row of a table of ratios: its name, the ratio, the most that it should be, and whether it
-/// keeps to that.
-pub fn verdict(title: &str, ratio: f64, at_most: Option<f64>) -> [String; 4] {
-    let target = at_most.map_or_else(String::new, |at_most| format!("<= {at_most}"));
-    let met = at_most.map_or("", |at_most| if ratio <= at_most { "met" } else { "MISSED" });
-    [title.to_owned(), format!("{ratio:.3}"), target, met.to_owned()]
+/// Prints the figures of a bench with their targets, under the title `what`.
+pub fn print_figures(what: &str, figures: &[Figure]) {
+    print([what, "", "target", ""], &figures.iter().map(Figure::row).collect::<Vec<_>>());
 }

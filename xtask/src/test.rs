@@ -1,7 +1,8 @@
-//! Does everything still work? `cargo xtask test` runs every check, one after the other, and times
-//! each; the first failure ends it. `--quick` runs the part that needs no plugin and takes a
-//! minute. `--xla-rs` and `--torch` run separate lists of checks, because they link XLA and
-//! libtorch, which the other checks do not need.
+//! Does everything still work? `cargo xtask test` runs the checks one after the other, and times
+//! each of them. It ends at the first failure. `--quick` runs only the checks that need no plugin;
+//! once everything is built, they take half a minute on two idle cores. `--xla-rs`, `--torch`,
+//! `--plugin`, `--python` and `--comfyui` run separate lists of checks, because these need XLA,
+//! libtorch, JAX, Python packages or `ComfyUI`.
 
 use std::process::Command;
 use std::time::Instant;
@@ -9,21 +10,35 @@ use std::time::Instant;
 use crate::command::{Failure, Outcome, cargo, output, root, run as run_command};
 use crate::setup::{Profile, install};
 use crate::xla_rs::Extension;
-use crate::{prerequisites, storm, table, torch};
+use crate::{comfyui, frameworks, prerequisites, python, storm, table, torch};
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is a flag")]
 pub struct Arguments {
     /// Run only the tests that need no plugin and no download, without the slow ones.
-    #[arg(long, conflicts_with_all = ["xla_rs", "torch"])]
+    #[arg(long, conflicts_with_all = ["xla_rs", "torch", "python"])]
     quick: bool,
-    /// Check the feature `xla-rs` instead: builds the `xla` crate against an XLA of its own, and
-    /// compares the two.
+    /// Check the feature `xla-rs` instead: builds the `xla` crate with its own XLA, and compares
+    /// the results of that XLA with those of the plugin.
     #[arg(long)]
     xla_rs: bool,
     /// Check the torch devices instead: builds the torch library against a libtorch of its own (540
     /// MB the first time), and runs every op and whole models on it.
-    #[arg(long, conflicts_with = "xla_rs")]
+    #[arg(long, conflicts_with_all = ["xla_rs", "python"])]
     torch: bool,
+    /// Check the caching plugin under real frameworks instead: installs JAX with what it needs
+    /// (160 MB the first time), and runs programs through it.
+    #[arg(long, conflicts_with_all = ["quick", "xla_rs", "torch"])]
+    plugin: bool,
+    /// Check the Python package instead: builds its wheel, installs it into two empty virtual
+    /// environments, one for the oldest and one for the newest Python on this machine, and tests it
+    /// in both.
+    #[arg(long, conflicts_with_all = ["quick", "xla_rs", "torch", "plugin"])]
+    python: bool,
+    /// Check the ComfyUI node pack instead: installs ComfyUI and torch (4 GB, minutes the first
+    /// time), makes small models, and samples with them in the real server.
+    #[arg(long, conflicts_with_all = ["quick", "xla_rs", "torch", "plugin", "python"])]
+    comfyui: bool,
     /// Arguments of the test programs, such as a part of a test's name.
     #[arg(last = true)]
     passed_on: Vec<String>,
@@ -35,6 +50,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Arguments { quick: true, .. } => quick_steps,
         Arguments { xla_rs: true, .. } => xla_rs_steps,
         Arguments { torch: true, .. } => torch_steps,
+        Arguments { plugin: true, .. } => plugin_steps,
+        Arguments { python: true, .. } => python_steps,
+        Arguments { comfyui: true, .. } => comfyui_steps,
         _ => all_steps,
     };
     let outcome = all_steps(&mut steps, &arguments.passed_on);
@@ -68,12 +86,12 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     tests.args(passed_on(test_arguments));
     steps.command("tests", &mut tests)?;
     // Only root can try what other users may do to a cache, and hosted continuous integration does
-    // not run these tests. So they run wherever somebody runs this command as root.
+    // not run these tests. So this command runs them whenever root starts it.
     if prerequisites::is_root() {
         let owners = ["test", "--test", "store", "cache_folder::", "--", "--ignored"];
         steps.command("tests as other users", &mut cargo(owners))?;
         let limited = ["test", "-p", "preheat-cache", "--lib", "threads::", "--", "--ignored"];
-        steps.command("tests as a user of few threads", &mut cargo(limited))?;
+        steps.command("tests as a user with a thread limit", &mut cargo(limited))?;
     } else {
         steps.left_out(
             "tests as other users",
@@ -98,8 +116,8 @@ const SLOW: [&str; 6] = [
     "a_lock_whose_holder_shows_no_work_is_waited_for_once",
 ];
 
-/// The checks that a developer runs between two changes. They take under a minute on two cores once
-/// everything is built. All other checks need a plugin, or take long.
+/// The checks that a developer runs between two changes. Once everything is built, they take half a
+/// minute on two idle cores. All other checks need a plugin, or take long.
 fn quick_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.command("format", &mut cargo(["fmt", "--all", "--check"]))?;
     let mut tests = cargo(["test", "--workspace", "--lib", "--bins", "--test", "quick", "--"]);
@@ -138,14 +156,15 @@ fn links_no_xla() -> Outcome {
     ]))?;
     match tree.lines().find(|package| package.starts_with("xla ")) {
         Some(package) => Err(Failure::new(format!(
-            "{package} is built without being asked for: `cargo tree -i xla`"
+            "the default build contains {package}; `cargo tree -i xla` shows which crate needs it"
         ))),
         None => Ok(()),
     }
 }
 
-/// Licences, bans and sources of everything that a workspace may be built from (deny.toml). The
-/// database of advisories cannot be fetched everywhere: hosted continuous integration checks those.
+/// Checks licences, bans and sources of everything that a workspace may be built from (deny.toml).
+/// Advisories are left out, because their database cannot be fetched everywhere; hosted continuous
+/// integration checks them.
 fn deny(manifest: &str) -> Command {
     let mut command =
         cargo(["deny", "--locked", "--manifest-path", manifest, "--config", "deny.toml", "check"]);
@@ -176,7 +195,7 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     let tests_of_set_up =
         ["test", "--package", "xtask", "--features", "xla-rs", "--bin", "xla-extension"];
     steps.command("tests of the set-up", &mut extension.cargo(tests_of_set_up))?;
-    // What converts stands in the crates whose types it makes.
+    // The conversions are in the crates that define the resulting types.
     let conversions = ["--package", "preheat-tensor", "--package", "preheat-cache", "--lib"];
     let features = ["--features", "preheat-tensor/xla-rs,preheat-cache/xla-rs"];
     let of_conversions = ["test"].into_iter().chain(conversions).chain(features);
@@ -186,9 +205,9 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     let mut tests = cargo("test", &["--lib", "--test", "xla_rs"]);
     tests.args(passed_on(test_arguments));
     steps.command("tests", &mut tests)?;
-    // These steps only read the crate and link nothing, and cargo keeps their build scripts apart
-    // from those above. DOCS_RS makes the build script of `xla` leave out its C++, which takes more
-    // than a minute.
+    // The steps below type-check `xla` and link nothing. Cargo runs its build script for them
+    // separately from the steps above. DOCS_RS makes that build script leave out its C++, which
+    // takes more than a minute.
     let parts = ["--lib", "--test", "xla_rs", "--example", "xla_rs", "--", "-D", "warnings"];
     steps.command("clippy", cargo("clippy", &parts).env("DOCS_RS", "1"))?;
     let lints_of_set_up = [
@@ -236,6 +255,52 @@ fn torch_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
         // spinning would take most of the time.
         .env("OMP_WAIT_POLICY", "passive");
     steps.command("tests", &mut tests)
+}
+
+/// Runs the checks of the caching plugin under real frameworks. Its tests run only by name.
+fn plugin_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
+    steps.step("prerequisites", || prerequisites::check(prerequisites::PEERS))?;
+    let mut set_up = None;
+    steps.step("set-up", || {
+        set_up = Some(frameworks::SetUp::make(Profile::Debug)?);
+        Ok(())
+    })?;
+    let Some(set_up) = set_up else { return Ok(()) };
+    let mut clippy = cargo(["clippy", "--package", "preheat-pjrt-plugin", "--test", "frameworks"]);
+    steps.command("clippy of the tests", clippy.args(["--", "-D", "warnings"]))?;
+    steps.command("tests", set_up.tests().args(passed_on(test_arguments)))
+}
+
+/// Runs the checks of the Python package.
+fn python_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
+    steps.step("prerequisites", || prerequisites::check(prerequisites::PYTHON))?;
+    let lints = ["clippy", "--package", "preheat-python", "--", "-D", "warnings"];
+    steps.command("clippy", &mut cargo(lints))?;
+    steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;
+    steps.command("wheel", &mut python::build_wheel())?;
+    let wheel = python::wheel()?;
+    for (version, program) in python::pythons()? {
+        steps.step(&format!("installation, Python {version}"), || {
+            run_command(&mut python::make_environment(&version, &program))?;
+            run_command(&mut python::install(&version, &wheel))
+        })?;
+        steps.command(&format!("types, Python {version}"), &mut python::types(&version))?;
+        let mut tests = python::tests(&version, test_arguments);
+        steps.command(&format!("tests, Python {version}"), &mut tests)?;
+    }
+    Ok(())
+}
+
+/// Runs the checks of the node pack in a real `ComfyUI`.
+fn comfyui_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
+    steps.step("prerequisites", || prerequisites::check(prerequisites::PYTHON))?;
+    steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;
+    steps.command("wheel", &mut python::build_wheel())?;
+    let wheel = python::wheel()?;
+    steps.command("set-up ComfyUI", &mut comfyui::install())?;
+    steps.step("installation of the pack", || comfyui::install_pack(&wheel))?;
+    steps.command("models", &mut comfyui::make_models())?;
+    steps.command("tests", &mut comfyui::tests(test_arguments))
 }
 
 /// The arguments that `cargo test` passes on to the test programs.

@@ -10,17 +10,17 @@ use crate::command::{Failure, Outcome, command, output, root, run, spelled};
 use crate::prerequisites;
 use crate::setup::{Profile, install};
 
-/// The variable that names the user's own libtorch, which is then used as it is.
+/// The variable that names the user's own libtorch. If it is set, no libtorch is installed.
 const OWN: &str = "LIBTORCH";
 /// The variable that names a torch library that is already built.
 const LIBRARY: &str = "PREHEAT_TORCH_BACKEND";
 
 /// A libtorch, and the torch library built against it.
 pub struct SetUp {
-    /// What tch calls LIBTORCH.
+    /// The folder that the crate tch calls LIBTORCH.
     libtorch: PathBuf,
-    /// The place of the torch library in the user's data folder; `None` with the user's own
-    /// libtorch.
+    /// The path of the torch library in the user's data folder; `None` if the user's own libtorch
+    /// is used.
     installed: Option<PathBuf>,
 }
 
@@ -40,7 +40,7 @@ pub fn setup(profile: Profile) -> Outcome {
     Ok(())
 }
 
-/// `cargo` in the torch library's own workspace, sharing the target folder.
+/// `cargo` in the torch library's own workspace, which builds into `torch/` in the target folder.
 pub fn cargo(subcommand: &str) -> Command {
     let mut command = command("cargo", [subcommand]);
     command.current_dir(root().join("torch")).env("CARGO_TARGET_DIR", target());
@@ -70,7 +70,7 @@ impl SetUp {
         Ok(set_up)
     }
 
-    /// `cargo` in the torch library's workspace, with what it is built against.
+    /// `cargo` in the torch library's workspace, with the variables that name its libtorch.
     pub fn cargo(&self, subcommand: &str) -> Command {
         let mut command = cargo(subcommand);
         command.env(OWN, &self.libtorch);
@@ -109,7 +109,8 @@ pub fn built() -> PathBuf {
     target().join("release").join(file)
 }
 
-/// Lets the binary install libtorch. Returns its folder, and the place for the torch library.
+/// Lets the binary install libtorch. Returns libtorch's folder, and the path at which the torch
+/// library is to be installed.
 fn installed(profile: Profile) -> Outcome<(PathBuf, Option<PathBuf>)> {
     let mut command = install("torch", profile);
     command.args(["--libtorch-alone", "--json"]);

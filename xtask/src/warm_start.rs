@@ -3,7 +3,7 @@
 //!
 //! Four sides work on the same two graphs: the floor (a C program that only loads the plugin and
 //! deserialises), preheat, JAX with its persistent cache, and pypjrt with its compile cache. Each
-//! side fills its cache once. Then every round runs each side once, in a new process, and the next
+//! side fills its cache once. Then every round runs each side once, in a new process, and each
 //! round starts with another side. The bench compares two medians: the seconds that each side
 //! counts from its start until its executable is ready, and the seconds that its whole process
 //! takes.
@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::bench_process::{measured, median, megabytes};
 use crate::command::{Failure, Outcome, command, run as run_command, spelled};
+use crate::figure::{Figure, Target};
 use crate::peers::{self, Peers};
 use crate::preheat::{Preheat, number, sources};
 use crate::setup::{Profile, install};
@@ -56,8 +57,8 @@ const UNETS: [Unet; 2] = [
     },
 ];
 
-/// The part of the floor's seconds that preheat may take. It is below 1 because preheat's allocator
-/// saves more time than its other work costs.
+/// The most time that preheat may take, as a share of the floor's. It is below 1 because slimmed
+/// executables and the binary's allocator save more time than preheat's other work costs.
 const FLOOR_TARGET: f64 = 0.9;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Side {
 }
 
 /// Builds and installs all sides, then measures.
-pub fn run(rounds: u32, only: Option<UnetName>) -> Outcome {
+pub fn run(rounds: u32, only: Option<UnetName>) -> Outcome<Vec<Figure>> {
     let preheat = Preheat::build()?;
     run_command(&mut install("xla-cpu", Profile::Release))?;
     let plugin = preheat.plugin("xla-cpu")?;
@@ -90,6 +91,7 @@ pub fn run(rounds: u32, only: Option<UnetName>) -> Outcome {
     let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
     let floor = peers::floor(&plugin, work.path())?;
     println!("{}", machine::description());
+    let mut figures = Vec::new();
     for unet in UNETS.iter().filter(|unet| only.is_none_or(|only| only == unet.name)) {
         let folder = work.path().join(unet.config).with_extension("");
         std::fs::create_dir(&folder)
@@ -103,9 +105,9 @@ pub fn run(rounds: u32, only: Option<UnetName>) -> Outcome {
             folder,
         };
         subject.fill_caches()?;
-        subject.print(&subject.measure(rounds)?)?;
+        figures.extend(subject.print(&subject.measure(rounds)?)?);
     }
-    Ok(())
+    Ok(figures)
 }
 
 /// One `UNet`, and the folder with the caches of all sides for it.
@@ -182,7 +184,7 @@ impl Subject<'_> {
         }
     }
 
-    /// What every side took in every round, in the order of [`SIDES`].
+    /// The times of every side in every round, in the order of [`SIDES`].
     fn measure(&self, rounds: u32) -> Outcome<[Vec<Round>; SIDES.len()]> {
         let mut sides = [const { Vec::new() }; SIDES.len()];
         for round in 0..rounds as usize {
@@ -195,8 +197,8 @@ impl Subject<'_> {
         Ok(sides)
     }
 
-    /// Runs a side once. A side that compiled where it should have loaded would make the comparison
-    /// worthless.
+    /// Runs a side once. It is an error if the side compiled instead of loading, because the
+    /// comparison would be worthless.
     fn round(&self, side: Side) -> Outcome<Round> {
         let mut command = self.command(side);
         let process = measured(&mut command)?;
@@ -221,8 +223,8 @@ impl Subject<'_> {
         })
     }
 
-    /// The bytes that a side keeps for this program: the executable, and for preheat the program
-    /// with it.
+    /// The bytes that a side keeps for this program: the executable and, for preheat, also the
+    /// program.
     fn stored_bytes(&self, side: Side) -> Outcome<u64> {
         let path = match side {
             Side::Floor => self.executable(),
@@ -233,7 +235,7 @@ impl Subject<'_> {
         bytes_under(&path).map_err(Failure::context(format!("cannot measure {}", path.display())))
     }
 
-    fn print(&self, sides: &[Vec<Round>; SIDES.len()]) -> Outcome {
+    fn print(&self, sides: &[Vec<Round>; SIDES.len()]) -> Outcome<Vec<Figure>> {
         println!("\n{}, batch 2, float32: medians of {} rounds", self.unet.title, sides[0].len());
         let mut rows = Vec::new();
         for (side, rounds) in std::iter::zip(SIDES, sides) {
@@ -259,35 +261,31 @@ impl Subject<'_> {
         let wall =
             sides.each_ref().map(|rounds| median(rounds.iter().map(|round| round.wall_seconds)));
         let [floor, preheat, jax, pypjrt] = ready;
-        let verdict = |met: bool| if met { "met" } else { "MISSED" }.to_owned();
-        let (to_floor, to_jax) = (preheat / floor, jax / preheat);
+        let title = |ratio: &str| format!("{}: {ratio}", self.unet.title);
+        let jax_target = Some(Target::AtLeast(self.unet.jax_target));
+        let figures = vec![
+            Figure::ratio(
+                title("preheat / floor"),
+                preheat / floor,
+                Some(Target::AtMost(FLOOR_TARGET)),
+            ),
+            Figure::ratio(title("JAX / preheat"), jax / preheat, jax_target),
+            Figure::ratio(title("pypjrt / preheat"), pypjrt / preheat, None),
+        ];
+        let processes = [wall[1] / wall[0], wall[2] / wall[1], wall[3] / wall[1]];
+        let rows: Vec<[String; 5]> = std::iter::zip(&figures, processes)
+            .map(|(figure, process)| {
+                let [name, ready, target, holds] = figure.row();
+                [name, ready, format!("{process:.3}"), target, holds]
+            })
+            .collect();
         println!();
-        table::print(
-            ["ratio of medians", "ready", "process", "target", ""],
-            &[
-                [
-                    "preheat / floor",
-                    &ratio(to_floor),
-                    &ratio(wall[1] / wall[0]),
-                    &format!("<= {FLOOR_TARGET}"),
-                    &verdict(to_floor <= FLOOR_TARGET),
-                ],
-                [
-                    "JAX / preheat",
-                    &ratio(to_jax),
-                    &ratio(wall[2] / wall[1]),
-                    &format!(">= {}", self.unet.jax_target),
-                    &verdict(to_jax >= self.unet.jax_target),
-                ],
-                ["pypjrt / preheat", &ratio(pypjrt / preheat), &ratio(wall[3] / wall[1]), "", ""],
-            ]
-            .map(|row| row.map(str::to_owned)),
-        );
-        Ok(())
+        table::print(["ratio of medians", "ready", "process", "target", ""], &rows);
+        Ok(figures)
     }
 }
 
-/// What one process of a side took.
+/// The times of one process of a side.
 struct Round {
     ready_seconds: f64,
     wall_seconds: f64,
@@ -301,8 +299,4 @@ fn bytes_under(path: &Path) -> std::io::Result<u64> {
         return Ok(path.metadata()?.len());
     }
     std::fs::read_dir(path)?.map(|entry| bytes_under(&entry?.path())).sum()
-}
-
-fn ratio(value: f64) -> String {
-    format!("{value:.2}")
 }

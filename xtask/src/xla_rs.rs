@@ -1,5 +1,5 @@
-//! What does the `xla` crate need to be built and run? An `xla_extension`, and a libclang for
-//! bindgen. This module makes them or finds the user's own.
+//! What does the `xla` crate need to be built and run? It needs an `xla_extension`, and a libclang
+//! for bindgen. This module makes them or finds the user's own.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::command::{Failure, Outcome, cargo, output, spelled};
 use crate::prerequisites;
 
-/// The variable that names the user's own `xla_extension`, which is then used as it is.
+/// The variable that names the user's own `xla_extension`. If it is set, none is made.
 const OWN: &str = "XLA_EXTENSION_DIR";
 
 /// The variable with the arguments that bindgen passes to clang.
@@ -26,7 +26,8 @@ pub struct Extension {
 }
 
 impl Extension {
-    /// The user's own where `XLA_EXTENSION_DIR` is set, else the one that [`Self::make`] makes.
+    /// The user's own extension if `XLA_EXTENSION_DIR` is set, or else the one that [`Self::make`]
+    /// makes.
     pub fn own_or_made() -> Outcome<Self> {
         match std::env::var_os(OWN).filter(|folder| !folder.is_empty()) {
             Some(folder) => {
@@ -58,7 +59,8 @@ impl Extension {
         Ok(Self { folder, made_here: true })
     }
 
-    /// The variables that a build and a run need, each with its value alone.
+    /// The variables that a build and a run need, each with its value. The values do not contain
+    /// what the environment already has.
     fn variables(&self) -> Vec<(&'static str, OsString)> {
         let mut variables = vec![(OWN, self.folder.clone().into_os_string())];
         if self.made_here {
@@ -91,7 +93,7 @@ impl Extension {
 pub fn setup() -> Outcome {
     let extension = Extension::make()?;
     eprintln!(
-        "Made of TensorFlow's wheel: fit for tests and for building graphs, without StableHLO text, GPU and plugin clients.\n\
+        "Made from TensorFlow's wheel: fit for tests and for building graphs. It has no StableHLO text, no GPU client and no plugin client.\n\
          A shell takes the variables below with: eval \"$(cargo xtask setup xla-rs)\""
     );
     for (name, value) in extension.variables() {

@@ -1,28 +1,29 @@
-//! Makes the `XLA_EXTENSION_DIR` that the `xla` crate links, per user, and prints its path: what
-//! `cargo xtask setup xla-rs` runs.
+//! How does a user get the `XLA_EXTENSION_DIR` that the `xla` crate links? This program makes it,
+//! once for each user, and prints its path. `cargo xtask setup xla-rs` runs it.
 //!
-//! No registry carries the `xla_extension` archive that the crate is made for. The wheel
-//! tensorflow-cpu has what is in it all the same: XLA's headers, and two libraries that export
-//! `xla::*`. What the wheel lacks, headers of MLIR, LLVM and the GPU client, is in `include/`
-//! beside this file, as few lines as the crate compiles with. The crate's build script runs
-//! bindgen, which needs libclang: that is a wheel, too, with the three headers in `clang/` in place
-//! of those that come with a whole clang.
+//! No registry has the `xla_extension` archive for which the crate is made. But the wheel
+//! tensorflow-cpu has what the crate needs: XLA's headers, and two libraries that export `xla::*`.
+//! The wheel lacks headers of MLIR, LLVM and the GPU client. These are in `include/` beside this
+//! file, each with only the lines that the crate needs to compile. The crate's build script runs
+//! bindgen, which needs libclang. libclang comes from another wheel, and the three headers in
+//! `clang/` replace those that a whole clang has.
 //!
 //! ```text
-//! <data folder>/xla-rs/<digest of the recipe>/   whole or absent: made elsewhere, then renamed into place
+//! <data folder>/xla-rs/<digest of the recipe>/   complete or absent: it is renamed into place
 //!   installed.json                               the files that were unpacked, with their sizes
-//!   include/                                     the wheel's headers, and the ones of this folder over them
-//!   lib/libxla_extension.so                      a linker script that names the two libraries beside it
-//!   clang/libclang.so, clang/include/            for bindgen: LIBCLANG_PATH, BINDGEN_EXTRA_CLANG_ARGS
+//!   include/                                     the wheel's headers, and those beside this file
+//!   lib/libxla_extension.so                      a linker script that names the two libraries
+//!   clang/libclang.so, clang/include/            for bindgen: LIBCLANG_PATH and
+//!                                                BINDGEN_EXTRA_CLANG_ARGS name them
 //! ```
 //!
-//! It is fit for tests and for building graphs. It is no replacement for an `xla_extension`: it has
-//! no StableHLO text, no GPU and no plugin clients, and loading TensorFlow costs a process 0.2 s
-//! and 300 MB.
+//! The folder is sufficient for tests and for building graphs. It does not fully replace an
+//! `xla_extension`: it has no StableHLO text, no GPU and no plugin clients, and loading TensorFlow
+//! costs a process 0.2 s and 300 MB.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program for people: the path, and how far it is"
+    reason = "this program prints the path, and its progress"
 )]
 
 use std::cell::RefCell;
@@ -32,10 +33,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use preheat::Digest;
-use preheat::plugins::{InstalledFile, Installer, Progress, Wheel};
+use preheat_cache::Digest;
+use preheat_plugins::{InstallProgress, InstalledFile, Installer, Wheel};
 
-/// XLA, as TensorFlow carries it.
+/// The wheel of TensorFlow, which contains XLA.
 const TENSORFLOW: Wheel<'_> = Wheel {
     distribution: "tensorflow-cpu",
     version: "2.21.0",
@@ -47,7 +48,7 @@ const TENSORFLOW: Wheel<'_> = Wheel {
     abi: Some("cp311"),
 };
 
-/// What bindgen reads C headers with.
+/// The library with which bindgen reads C headers.
 const LIBCLANG: Wheel<'_> = Wheel {
     distribution: "libclang",
     version: "18.1.1",
@@ -59,8 +60,9 @@ const LIBCLANG: Wheel<'_> = Wheel {
     abi: None,
 };
 
-/// What is taken from a wheel: a file, or a folder with everything below it where both names end in
-/// `/`.
+/// The files that are taken from a wheel, as pairs of a name in the wheel and a name in the folder
+/// that is made. A pair stands for a file or, if both names end in `/`, for a folder with
+/// everything below it.
 type Taken = &'static [(&'static str, &'static str)];
 
 const FROM_TENSORFLOW: Taken = &[
@@ -80,7 +82,8 @@ const FROM_TENSORFLOW: Taken = &[
 const FROM_LIBCLANG: Taken =
     &[("libclang-18.1.1.data/platlib/clang/native/libclang.so", "clang/libclang.so")];
 
-/// The files of this folder, and what they stand for. One that the wheel has, too, takes its place.
+/// The files that do not come from a wheel: their names in the folder that is made, and their
+/// contents. They replace files of the wheel with the same names.
 const OWN: &[(&str, &str)] = &[
     ("clang/include/stdbool.h", include_str!("clang/stdbool.h")),
     ("clang/include/stddef.h", include_str!("clang/stddef.h")),
@@ -106,10 +109,10 @@ const OWN: &[(&str, &str)] = &[
     ),
 ];
 
-/// The file that says what was unpacked.
+/// The file that lists what was unpacked.
 const INSTALLED: &str = "installed.json";
 
-/// What folders of installs under way begin with.
+/// The beginning of the name of each folder in which an installation is under way.
 const STAGING: &str = ".staging-";
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -127,7 +130,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The folder, made unless it is there.
+/// The path of the folder, which is made unless it is there.
 fn extension() -> Outcome<PathBuf> {
     if (std::env::consts::OS, std::env::consts::ARCH) != ("linux", "x86_64") {
         return Err("no xla_extension can be made here: the recipe is for Linux on x86-64. Set XLA_EXTENSION_DIR to one that was \
@@ -139,7 +142,7 @@ fn extension() -> Outcome<PathBuf> {
     std::fs::create_dir_all(&parent)
         .map_err(|error| format!("could not create {}: {error}", parent.display()))?;
     let folder = parent.join(recipe());
-    // Given back by the kernel when the process ends.
+    // The kernel releases the lock when the process ends.
     let lock = File::options().create(true).append(true).open(parent.join(".lock"))?;
     lock.lock()?;
     if is_intact(&folder) {
@@ -149,8 +152,8 @@ fn extension() -> Outcome<PathBuf> {
     Ok(folder)
 }
 
-/// Names what this program makes: another wheel, choice or header is another folder, and so another
-/// `XLA_EXTENSION_DIR`, for which cargo builds the crate anew.
+/// The name of the folder: a digest of the wheels, the choice of files and the headers. If any of
+/// them changes, `XLA_EXTENSION_DIR` changes, too, and cargo builds the crate again.
 fn recipe() -> String {
     let text = format!("{TENSORFLOW:?}{LIBCLANG:?}{FROM_TENSORFLOW:?}{FROM_LIBCLANG:?}{OWN:?}");
     let digest = Digest::of(text.as_bytes()).to_string();
@@ -182,8 +185,8 @@ fn make(installer: &Installer<'_>, parent: &Path, folder: &Path) -> Outcome<()> 
         }
     }
     std::fs::write(tree.join(INSTALLED), serde_json::to_vec(&files)?)?;
-    // The libraries, which take up most of it, and without which nothing links; sizes tell whether
-    // a header was lost.
+    // Only the libraries are synced. They take most of the space, and nothing links without them.
+    // If a header was lost, its size shows it.
     for library in unpacked.iter().filter(|file| file.contains(".so")) {
         File::open(tree.join(library))?.sync_all()?;
     }
@@ -195,7 +198,7 @@ fn make(installer: &Installer<'_>, parent: &Path, folder: &Path) -> Outcome<()> 
     Ok(())
 }
 
-/// Where a member of a wheel goes.
+/// The path to which a member of a wheel is unpacked; `None` if it is not taken.
 fn place(taken: Taken, member: &str) -> Option<String> {
     let file = taken.iter().find_map(|(from, to)| match member.strip_prefix(from) {
         Some("") => Some((*to).to_owned()),
@@ -205,7 +208,7 @@ fn place(taken: Taken, member: &str) -> Option<String> {
     (!OWN.iter().any(|(own, _)| *own == file)).then_some(file)
 }
 
-/// Whether everything is there that was put there, judged by sizes.
+/// Whether every file that was put into the folder is there, with the right size.
 fn is_intact(folder: &Path) -> bool {
     let Ok(text) = std::fs::read(folder.join(INSTALLED)) else { return false };
     let Ok(files) = serde_json::from_slice::<Vec<InstalledFile>>(&text) else { return false };
@@ -216,21 +219,21 @@ fn is_intact(folder: &Path) -> bool {
         && OWN.iter().all(|(file, text)| is(file, text.len() as u64))
 }
 
-/// How far it is, a line a stage.
+/// Prints how far the work is, one line for each stage.
 #[derive(Default)]
 struct Shown {
     last: RefCell<String>,
 }
 
 impl Shown {
-    fn tell(self) -> impl Fn(Progress) {
+    fn tell(self) -> impl Fn(InstallProgress) {
         move |progress| {
             let stage = match progress {
-                Progress::Download { total_bytes, .. } => {
+                InstallProgress::Download { total_bytes, .. } => {
                     format!("downloading {} MB", total_bytes / 1_000_000)
                 }
-                Progress::Verify { .. } => "checking its sha256".to_owned(),
-                Progress::Unpack { .. } => "unpacking".to_owned(),
+                InstallProgress::Verify { .. } => "checking its sha256".to_owned(),
+                InstallProgress::Unpack { .. } => "unpacking".to_owned(),
                 _ => return,
             };
             if self.last.replace(stage.clone()) != stage {
@@ -263,7 +266,7 @@ mod tests {
         assert_eq!(
             placed("tensorflow/include/xla/pjrt/pjrt_api.h"),
             None,
-            "the one of this folder takes its place"
+            "the file of this folder replaces it"
         );
         assert_eq!(placed("tensorflow/python/eager/context.py"), None);
     }
@@ -281,7 +284,7 @@ mod tests {
                     let text = std::fs::read_to_string(&path).unwrap();
                     assert!(
                         OWN.iter().any(|(_, own)| *own == text),
-                        "{} is in no list",
+                        "{} is missing in OWN",
                         path.display()
                     );
                     seen += 1;

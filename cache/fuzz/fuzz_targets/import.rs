@@ -1,5 +1,5 @@
-//! Files that are imported: whatever they hold, what is taken in is sound, and nothing is left
-//! behind.
+//! Can an imported file damage a store? For any content of the file, every object that the import
+//! adds is intact, and the import leaves no other object behind.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,7 +8,7 @@ use preheat_cache::{Store, StoreOptions};
 fuzz_target!(|data: &[u8]| {
     let Some((mode, data)) = data.split_first() else { return };
     let compressed;
-    // The archive itself, or the frame around it.
+    // The input is the archive to compress, or a whole compressed file.
     let file = if mode % 2 == 1 {
         compressed = zstd::bulk::compress(data, 1).unwrap();
         compressed.as_slice()

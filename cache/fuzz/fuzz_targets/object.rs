@@ -1,11 +1,11 @@
-//! Objects as they may lie on a disk that others write: whatever they hold, none is a hit that its
-//! checksums do not vouch for.
+//! Can a damaged or forged object be loaded as intact machine code? For any content of the file, a
+//! hit has a payload of the length that its record states, and no reader panics.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use preheat_cache::{Digest, GraphKey, GraphRecord, Lookup, Note, Store, StoreOptions};
+use preheat_cache::{Digest, GraphKey, GraphRecord, Note, ObjectLookup, Store, StoreOptions};
 
 static STORE: LazyLock<(tempfile::TempDir, Store)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
@@ -15,7 +15,7 @@ static STORE: LazyLock<(tempfile::TempDir, Store)> = LazyLock::new(|| {
     (folder, store)
 });
 
-/// Gets the checksums right, as a forger would.
+/// Replaces both checksums by the right ones, as a forger would.
 fn forge(bytes: &mut [u8]) {
     let word =
         |at: usize| bytes.get(at..at + 8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
     let path = store.layout().object(&key);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, &bytes).unwrap();
-    if let Ok(Lookup::Hit(object)) = store.load(&key) {
+    if let Ok(ObjectLookup::Hit(object)) = store.load(&key) {
         let info = object.record.object.as_ref().unwrap();
         assert_eq!(object.payload.len() as u64, info.payload_bytes);
         let _ = object.program();

@@ -1,4 +1,5 @@
-//! Writes what the fuzzers start from: an object, its record, and an exported file.
+//! Which inputs do the fuzzers start from? This program writes them: an object, its record, and an
+//! exported file.
 
 use std::fs;
 use std::path::Path;

@@ -63,17 +63,17 @@ pub(crate) enum Refused {
     RenamedFolder,
 }
 
-/// Makes the file system refuse something, from now on.
+/// From now on, an operation fails as it does on a file system that does not support it.
 pub(crate) fn refuse(what: Refused) {
     JOURNAL.with_borrow_mut(|journal| journal.refused = Some(what));
 }
 
-/// Ends all such refusals.
+/// From now on, no operation is refused.
 pub(crate) fn allow_all() {
     JOURNAL.with_borrow_mut(|journal| journal.refused = None);
 }
 
-/// The result that the file system gives for something that it may refuse.
+/// Fails with the file system's error if a test has refused this operation.
 pub(super) fn attempt(what: Refused) -> io::Result<()> {
     let number = match what {
         Refused::Exchange => 22,

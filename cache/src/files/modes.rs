@@ -1,4 +1,5 @@
-//! Which modes and which group do a store's folders and files have?
+//! Which modes and which group do a store's folders and files have? In a private store, only their
+//! owner may write to them; in a shared store, the group of the store's folder may write, too.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,9 +13,10 @@ use crate::layout::Layout;
 use crate::trust::Trust;
 
 impl Folder {
-    /// Sets the modes that go with the store's trust, as far as this user may. Only trusted users
-    /// keep the right to write; in a shared store all of them get it, through the group of the
-    /// store's folder. Files with names that a store does not give are left as they are.
+    /// Sets the modes that the store's trust requires, on the file or folder at `path` and on all
+    /// below it. Users who are not trusted lose the right to write. In a shared store, the group of
+    /// the store's folder gets this right. Files and folders of other users, links, and files with
+    /// names that a store does not give are left as they are.
     pub(crate) fn settle_modes(&self, path: &Path) -> io::Result<()> {
         let (folder, name) = self.parent(path)?;
         let metadata = folder.symlink_metadata(name)?;
@@ -35,9 +37,10 @@ impl Folder {
         Ok(())
     }
 
-    /// In a shared store, gives one file or folder of this user's to the group of the store's
-    /// folder, since only that group's members are trusted. Where this user may not do so, the file
-    /// keeps its group, and others get an error when they read it.
+    /// In a shared store, gives one file or folder of this user to the group of the store's folder,
+    /// since the members of this group are trusted, and members of another group perhaps are not.
+    /// If the system does not allow this, the file keeps its group, and other users get an error
+    /// when they read it.
     #[cfg(unix)]
     fn join_group(&self, folder: &Dir, name: &OsStr, metadata: &Metadata) -> io::Result<()> {
         use cap_std::fs::MetadataExt as _;
@@ -60,9 +63,9 @@ impl Folder {
         Ok(())
     }
 
-    /// The mode of a file or folder of this user's that users who are not trusted may write to, and
-    /// the mode that [`settle_modes`](Self::settle_modes) would give it. An empty path stands for
-    /// the store's folder.
+    /// The mode of a folder of this user to which untrusted users may write, and the mode that
+    /// [`settle_modes`](Self::settle_modes) would give it. `None` for any other folder, and in a
+    /// shared store. An empty path stands for the store's folder.
     #[cfg(unix)]
     pub(crate) fn tightened(&self, path: &Path) -> Option<(u32, u32)> {
         use cap_std::fs::MetadataExt as _;
@@ -82,7 +85,8 @@ impl Folder {
         None
     }
 
-    /// As [`settle_modes`](Self::settle_modes), for the folder itself.
+    /// Sets the mode of the store's folder itself, as [`settle_modes`](Self::settle_modes) does for
+    /// the files and folders in it.
     pub(crate) fn settle_own_mode(&self) -> io::Result<()> {
         settle(&self.dir, OsStr::new("."), &self.metadata()?, self.trust)
     }
@@ -119,7 +123,7 @@ impl Folder {
     }
 }
 
-/// Makes one folder with the mode that goes with `trust`.
+/// Makes one folder with the mode that `trust` requires.
 pub(crate) fn make_folder(within: &Dir, name: &OsStr, trust: Trust) -> io::Result<()> {
     #[cfg_attr(not(unix), expect(unused_mut))]
     let mut builder = DirBuilder::new();
@@ -135,7 +139,7 @@ pub(crate) fn make_folder(within: &Dir, name: &OsStr, trust: Trust) -> io::Resul
     Ok(())
 }
 
-/// Gives one file or folder of this user's the mode that goes with `trust`.
+/// Gives one file or folder of this user the mode that `trust` requires.
 #[cfg(unix)]
 fn settle(within: &Dir, name: &OsStr, metadata: &Metadata, trust: Trust) -> io::Result<()> {
     use cap_std::fs::{MetadataExt as _, Permissions, PermissionsExt as _};
@@ -154,7 +158,7 @@ fn settle(within: &Dir, name: &OsStr, metadata: &Metadata, trust: Trust) -> io::
     within.set_permissions(name, Permissions::from_mode(wanted))
 }
 
-/// The mode without the right to write for anybody but the owner.
+/// The mode without the right to write for the group and for all others.
 #[cfg(unix)]
 fn tightened(mode: u32) -> u32 {
     mode & !0o022

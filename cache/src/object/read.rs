@@ -1,9 +1,10 @@
 //! Is this object intact, and what is in it? An object is read once, from front to back, and
 //! everything that is read is hashed.
 //!
-//! The machine code is decompressed piece by piece while it is read. So loading an object takes the
-//! memory of its machine code and little more, and checking it takes none of that. The machine code
-//! is returned only after the hash at the end of the file was found to be right.
+//! The machine code is decompressed piece by piece while it is read. So loading an object takes
+//! little more memory than its machine code, and checking an object never holds the machine code in
+//! memory. The machine code is returned only after the hash at the end of the file was found to be
+//! right.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,11 +15,11 @@ use crate::key::GraphKey;
 use crate::program::{self, ProgramFormat};
 use crate::record::{GraphRecord, ObjectInfo, ProgramInfo, RecordStatistics};
 
-/// The room that is reserved before decompression is at most this many times the stored length, so
-/// that a forged length cannot reserve much memory.
+/// Before decompression, at most this many times the stored length is allocated, and 1 MiB. So a
+/// forged length cannot allocate much memory.
 const TRUSTED_RATIO: u64 = 64;
-/// The most output that a frame may ask a decoder to keep as its window: 32 MiB. At
-/// [`ZSTD_LEVEL`](super::ZSTD_LEVEL), frames ask for 2 MiB.
+/// The base-2 logarithm of the largest window that a frame may have, which is 32 MiB. At
+/// [`ZSTD_LEVEL`](super::ZSTD_LEVEL), frames have a window of 2 MiB.
 const WINDOW_LOG_MAX: u32 = 25;
 
 /// An object whose checksums were right.
@@ -40,9 +41,9 @@ pub(crate) fn load(file: &mut File, key: &GraphKey) -> Result<Loaded, ObjectErro
     Ok(Loaded { record, program, payload })
 }
 
-/// Checks everything in an object: its checksums, its record, its program, its machine code, and
-/// that its key follows from what its record says it was compiled from. The program is returned
-/// unless it is long.
+/// Checks everything in an object: its checksums, its record, its program and its machine code. If
+/// this release knows the version of the record, the key also has to follow from the program, the
+/// options and the environment in the record. The program is returned unless it is long.
 pub(crate) fn verify(
     file: &mut File,
     key: &GraphKey,
@@ -120,7 +121,8 @@ impl<R: Read> Opened<R> {
         }
     }
 
-    /// See [`verify`]. Without `patience`, nothing is read after the first part that is wrong.
+    /// Does what [`verify`] does. Without `patience`, reading stops at a wrong program or wrong
+    /// machine code. A caller without `patience` has to check the record first.
     pub(crate) fn verify(
         self,
         key: &GraphKey,
@@ -178,8 +180,8 @@ impl<R: Read> Opened<R> {
         if !patience && let Some(Err(error)) = program {
             return Err(error);
         }
-        // The rest of the part is read whatever the result was, so that damaged bytes are reported
-        // as a wrong checksum.
+        // The rest of the part is read even after an error, so that damaged bytes are reported as a
+        // wrong checksum.
         io::copy(&mut stored, &mut io::sink())?;
         let mut stored = self.from.by_ref().take(prelude.payload_stored_bytes);
         let payload = unpack(
@@ -213,9 +215,9 @@ impl<R: Read> Opened<R> {
 /// Whether a long frame contains the program of a record, as far as this can be found without
 /// holding the program in memory.
 ///
-/// For a format that is hashed as it is, the digest is compared. For any other format, the digest
-/// would need the whole program; there, only the length is compared. A user of the program computes
-/// the key from the program, so another program is never taken for it.
+/// If the bytes of a format are hashed unchanged, the digests are compared. The digest of any other
+/// format needs the whole program, so only the lengths are compared. This is safe: before a program
+/// is used, its key is computed from the program itself, and a wrong program gives another key.
 fn is_program(
     info: &ProgramInfo,
     bytes: u64,
@@ -238,7 +240,7 @@ impl ProgramFrame {
                 .unwrap_or(false);
         }
         let bytes = decompress("program", &self.frame, self.bytes);
-        bytes.is_ok_and(|bytes| program::digest_of(self.format, &bytes) == *digest)
+        bytes.is_ok_and(|bytes| program::has_digest(self.format, &bytes, digest))
     }
 }
 
@@ -261,11 +263,12 @@ fn read_head(from: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, Prelude)
     if *hash.as_bytes() == stored { Ok((header, prelude)) } else { Err(ObjectError::Checksum) }
 }
 
-/// The record. It has to agree with the lengths beside it and name the key that was asked for.
+/// The record. It has to agree with the lengths in the first bytes of the file, and with `key` if
+/// that is given.
 ///
-/// Only the index knows how a graph is used, so what an object from elsewhere says about its use is
-/// ignored. So are requests beyond the number that a record keeps, figures that no measurement
-/// gives, and times in the future.
+/// Uses and pins are recorded in the index, so those that an object states are ignored. Requests
+/// beyond the number that a record keeps and implausible measurements are dropped. If the time of
+/// the compile lies in the future, it is replaced by the present time.
 fn decode_header(
     header: &[u8],
     prelude: &Prelude,
@@ -308,8 +311,8 @@ fn into_memory(room_bytes: usize, from: &mut dyn Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decompresses a frame piece by piece. `take` gets the room to reserve at first. If it receives
-/// less than the stated length, or could receive more, that is an error.
+/// Decompresses a frame piece by piece. `take` gets the number of bytes to reserve at first, and a
+/// reader of the decompressed bytes. It is an error if their number is not `stated_bytes`.
 fn unpack<T>(
     part: &'static str,
     frame: impl Read,
@@ -324,7 +327,7 @@ fn unpack<T>(
     let limit_bytes = stated_bytes.saturating_add(1);
     let mut given = decoder.take(limit_bytes);
     let trusted_bytes = frame_bytes.saturating_mul(TRUSTED_RATIO).saturating_add(1 << 20);
-    // One byte more is reserved, to detect a frame that goes on after the stated length.
+    // One byte more is allocated, to detect a frame that is longer than stated.
     let room_bytes = usize::try_from(limit_bytes.min(trusted_bytes)).unwrap_or(0);
     let taken = take(room_bytes, &mut given).map_err(broken)?;
     match limit_bytes - given.limit() {

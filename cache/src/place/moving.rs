@@ -1,21 +1,23 @@
-//! How does a store get out of a folder in which other things lie?
+//! How does a store move out of a folder that has other files as well?
 //!
-//! Releases that made no marks made their store in whatever folder they were given, even a home
-//! folder. Preheat's files there are moved, once, into a folder `preheat-store` beside the others:
+//! Releases that made no marks made their store in the folder that the user named, even in a home
+//! folder. There, preheat's files are moved once into a folder `preheat-store` beside the other
+//! files:
 //!
 //! 1. The folder is made, with the file `MOVED-HERE` in it, which is synced before anything moves.
 //!    This file says that a move is under way until the folder is marked, and the process that
 //!    moves the store locks it.
-//! 2. The lock that the older release takes for its index is taken, so that a transaction of that
-//!    release ends before anything moves.
+//! 2. The process takes the lock that an older release takes for its index, so that a transaction
+//!    of that release ends before anything moves.
 //! 3. Everything with a name that a store gives is renamed, the objects first, `format` last. A
 //!    folder that holds nothing else moves as a whole; from any other folder, only preheat's files
 //!    move.
 //! 4. The folder is marked, and is the store from then on.
 //!
-//! A process that ends in between leaves each file in one of the two places, and the next process
-//! goes on with the move. Where both places have a file of the same name, an older release has made
-//! it again meanwhile: nothing is replaced or removed, and the file stays where it is.
+//! If a process ends during the move, each file is in one of the two places, and the next process
+//! goes on with the move. If both places have a file of the same name, an older release has made
+//! the file again during the move. The file in the old place then stays there: nothing is replaced
+//! or removed.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -34,7 +36,7 @@ const MOVING_PATIENCE: Duration = Duration::from_secs(20);
 /// How often to look at a lock.
 const POLL: Duration = Duration::from_millis(2);
 
-/// sled's log. An index is this file.
+/// The name of sled's log. A folder with this file is an index.
 const LOG: &str = "db";
 
 /// Whether a move into this folder has begun.
@@ -42,7 +44,8 @@ pub(super) fn has_begun(own: &Folder) -> bool {
     own.is_file(&Layout::relative().moved_here())
 }
 
-/// Where the objects of a store are, whether it has moved, is being moved or has yet to move.
+/// The folder in which the objects of a store are now: the old one or the new one, depending on how
+/// far the move has come.
 pub(super) fn readable(named: Folder) -> Folder {
     let objects = Layout::relative().objects();
     match named.within(Layout::FOLDER) {
@@ -100,7 +103,7 @@ pub(super) fn move_out(named: Folder) -> Result<Folder, PlaceError> {
     Ok(own)
 }
 
-/// Makes the beginning of the move durable, whichever process began it.
+/// Makes the beginning of the move durable. This process or an earlier one may have begun the move.
 fn begin(own: &Folder) -> io::Result<()> {
     let journal = Layout::relative().moved_here();
     own.write_first(&journal, Layout::MOVED.as_bytes())?;
@@ -160,8 +163,8 @@ fn take_each(named: &Folder, path: &Path, to: &Path) -> io::Result<()> {
     named.sync_folder_of(&to.join("any"))
 }
 
-/// Whether a folder may move as a whole, because it holds nothing of others. sled's folder is never
-/// taken apart: it moves as a whole if sled made it.
+/// Whether a folder may move as a whole, because everything in it is preheat's. The folder of an
+/// index counts as whole if sled's log is in it. Without the log, it stays where it is.
 fn is_whole(named: &Folder, path: &Path) -> bool {
     if is_index(path) {
         return named.is_file(&path.join(LOG));
@@ -181,8 +184,8 @@ fn is_index(path: &Path) -> bool {
     all.iter().any(|graphs| graphs == path)
 }
 
-/// Whether a file is preheat's. Two of the names that a store gives are given by other programs as
-/// well.
+/// Whether a file is preheat's. The names `format` and `CACHEDIR.TAG` are used by other programs as
+/// well, so the contents of these files decide.
 fn is_ours(named: &Folder, path: &Path) -> bool {
     let layout = Layout::relative();
     if *path == layout.format() {

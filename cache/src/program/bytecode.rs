@@ -1,13 +1,16 @@
-//! What does a program in MLIR bytecode require of the devices that run it? Bytecode is read only
-//! as far as this question needs.
+//! What does a program in MLIR bytecode require of the devices that run it, and what is the name of
+//! its module? Bytecode is read only as far as these questions need.
 //!
 //! The layout is that of `mlir/docs/BytecodeFormat.md`, versions 1 to 6. The numbers of attributes
 //! are those of MLIR's `BuiltinDialectBytecode.td` and StableHLO's `VhloBytecode.cpp`. An attribute
-//! is decoded only when it is asked for, and operations are visited without their operands and
-//! types. No length and no index in the file is trusted.
-//! operands and types. Nothing here trusts a length or an index of the file.
+//! is decoded only when a caller needs it, and operations are visited without their operands and
+//! types. No length and no index in the file is trusted. For the program's digest,
+//! `bytecode/canonical.rs` reads the bytecode completely.
 
 use std::ops::Range;
+
+pub(super) mod canonical;
+mod references;
 
 /// The first bytes of a file of bytecode.
 pub(super) const MAGIC: &[u8] = b"ML\xefR";
@@ -15,11 +18,11 @@ pub(super) const MAGIC: &[u8] = b"ML\xefR";
 /// The newest version of the format that this release reads.
 const NEWEST_VERSION: u64 = 6;
 
-/// Operations that are nested deeper than this are taken for damage. Programs have a handful of
-/// levels.
+/// A file whose operations are nested deeper than this is treated as damaged. Programs have a
+/// handful of levels.
 const DEPTH_LIMIT: usize = 200;
 
-/// The versions of the format that added something.
+/// The versions in which the format got another part.
 mod since {
     pub(super) const DIALECT_VERSIONS: u64 = 1;
     pub(super) const REGION_SECTIONS: u64 = 2;
@@ -57,13 +60,13 @@ pub(super) struct OperationName<'a> {
     is_registered: bool,
 }
 
-/// One operation, as a visitor gets it.
+/// One operation, as [`Bytecode::visit`] passes it to its caller.
 pub(super) struct Operation<'a> {
     pub(super) name: OperationName<'a>,
-    /// Its dictionary of attributes.
+    /// The number of its dictionary of attributes.
     pub(super) attributes: Option<u64>,
-    /// Its properties. If each property is an attribute, they are these attributes, one by one;
-    /// otherwise one attribute stands for all of them.
+    /// The numbers of the attributes that hold its properties. A registered operation has one
+    /// attribute for each property; any other operation has one attribute for all of them.
     pub(super) properties: Option<Vec<u64>>,
 }
 
@@ -89,7 +92,7 @@ pub(super) struct Bytecode<'a> {
 }
 
 impl<'a> Bytecode<'a> {
-    /// Reads the tables; `None` where the bytes do not follow the format, or follow a newer
+    /// Reads the tables; `None` if the bytes do not follow the format, or follow a newer
     /// version.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader { bytes, at: 0, end: bytes.len() };
@@ -121,7 +124,7 @@ impl<'a> Bytecode<'a> {
             .flatten()
     }
 
-    /// The entries of one dictionary; `None` where the attribute is not a dictionary.
+    /// The entries of one dictionary; `None` if the attribute is not a dictionary.
     pub(super) fn dictionary(&self, attribute: u64) -> Option<Vec<(&'a str, u64)>> {
         let mut reader = self
             .attribute(attribute, "builtin", 1)
@@ -162,10 +165,33 @@ impl<'a> Bytecode<'a> {
         elements.map(|element| Some(i64::from_le_bytes(element.try_into().ok()?))).collect()
     }
 
-    /// Visits every operation; `None` where an operation is not understood.
+    /// The name of the module, which is the first operation.
+    pub(super) fn module_name(&self) -> Option<&'a [u8]> {
+        let mut reader = self.reader(&self.ir);
+        let (_operations, false) = reader.flagged()? else { return None };
+        let name = self.operations.get(index(reader.varint()?)?)?;
+        let has = reader.byte()?;
+        let _location = reader.varint()?;
+        if has & has::ATTRIBUTES != 0 {
+            reader.varint()?;
+        }
+        if name.name != "module" || has & has::PROPERTIES == 0 {
+            return None;
+        }
+        let place = self.properties.get(index(reader.varint()?)?)?;
+        // The first property is the name, if there is one.
+        let (attribute, true) = self.reader(place).flagged()? else { return None };
+        self.string(attribute)
+    }
+
+    /// Visits every operation; `None` if an operation is not understood.
     pub(super) fn visit(&self, visit: &mut dyn FnMut(&Operation<'a>)) -> Option<()> {
         let mut reader = Reader { bytes: self.bytes, at: self.ir.start, end: self.ir.end };
         self.block(&mut reader, visit, 0)
+    }
+
+    fn reader(&self, place: &Range<usize>) -> Reader<'a> {
+        Reader { bytes: self.bytes, at: place.start, end: place.end }
     }
 
     fn attribute(&self, attribute: u64, dialect: &str, code: u64) -> Option<Reader<'a>> {
@@ -256,7 +282,7 @@ impl<'a> Bytecode<'a> {
         (0..blocks).try_for_each(|_| self.block(reader, visit, depth))
     }
 
-    /// The attributes that an operation's properties consist of; `None` where they consist of
+    /// The attributes that an operation's properties consist of; `None` if they consist of
     /// something else.
     fn property_attributes(&self, name: OperationName<'a>, number: u64) -> Option<Vec<u64>> {
         if !name.is_registered {
@@ -355,7 +381,8 @@ fn properties(mut reader: Reader<'_>) -> Option<Vec<Range<usize>>> {
     (0..count).map(|_| one()).collect()
 }
 
-/// A name as text. A name that is not UTF-8 is none of the names that are looked for.
+/// A name as text. A name that is not UTF-8 becomes an empty text, which equals no name that is
+/// looked for.
 fn text(name: &[u8]) -> &str {
     std::str::from_utf8(name).unwrap_or_default()
 }
@@ -364,8 +391,8 @@ fn index(number: u64) -> Option<usize> {
     usize::try_from(number).ok()
 }
 
-/// A place in the file. The reader keeps the whole file, because alignment counts from the file's
-/// start.
+/// The part of the file that is still to be read. The reader has the whole file, because alignment
+/// counts from the file's start.
 #[derive(Clone)]
 struct Reader<'a> {
     bytes: &'a [u8],

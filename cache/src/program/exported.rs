@@ -1,9 +1,9 @@
-//! Which program is in a file that `Exported.serialize()` of `jax.export` wrote? It is a flatbuffer
-//! around MLIR bytecode.
+//! Which program is in a file that `Exported.serialize()` of `jax.export` wrote? Such a file is a
+//! flatbuffer that contains MLIR bytecode.
 //!
-//! The fields are those of the table `Exported` in `jax/_src/export/serialization.fbs`, by their
-//! position there. JAX only ever adds fields, so every version since the first one can be read.
-//! Only the module and the number of devices are read.
+//! The constants below are positions of fields in the table `Exported` of
+//! `jax/_src/export/serialization.fbs`. JAX only ever adds fields, so every version since the first
+//! one can be read. Only the module and the number of devices are read.
 
 use super::bytecode;
 
@@ -19,11 +19,11 @@ const DEVICES_SHORT: usize = 6;
 pub(super) struct Exported<'a> {
     /// MLIR bytecode.
     pub(super) module: &'a [u8],
-    /// The number of devices that it was exported for; 0 where the file does not state it.
+    /// The number of devices that it was exported for; 0 if the file does not state it.
     pub(super) devices: u32,
 }
 
-/// Reads an exported function; `None` where the bytes are not one.
+/// Reads an exported function; `None` if the bytes are not one.
 pub(super) fn read(bytes: &[u8]) -> Option<Exported<'_>> {
     let table = Table::root(bytes)?;
     let at = table.field(MODULE)?;
@@ -41,7 +41,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Exported<'_>> {
     Some(Exported { module, devices })
 }
 
-/// A table of a flatbuffer. It points back to the list of its fields' places.
+/// A table of a flatbuffer. The bytes of a table refer to a list with the offset of each field.
 struct Table<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -59,7 +59,7 @@ impl<'a> Table<'a> {
         Some(Self { bytes, at, offsets })
     }
 
-    /// The place of a field's value; `None` where the field has its default value.
+    /// The place of a field's value; `None` if the field has its default value.
     fn field(&self, number: usize) -> Option<usize> {
         let offset = u16::from_le_bytes(*self.offsets.get(2 * number..)?.first_chunk()?);
         let at = self.at.checked_add(offset.into())?;

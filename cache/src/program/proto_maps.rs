@@ -1,19 +1,19 @@
 //! Why do two processes write the same HLO module as different bytes, and how are the bytes made
-//! equal? The entries of its maps are sorted.
+//! equal? The entries of the module's maps are sorted.
 //!
-//! Protocol buffers write the entries of a map in the order of a hash table that is seeded anew in
-//! every process. So the bytes of one graph differ from process to process if an operation carries
-//! attributes; those of the `xla` crate's `einsum2` carry two. The order of a map's entries has no
-//! meaning, so after sorting, equal graphs have equal bytes. No length changes, so the entries are
-//! sorted in place.
+//! Protocol buffers write the entries of a map in the order of a hash table, whose seed is
+//! different in every process. So the bytes of one graph differ from process to process if an
+//! operation has several attributes; the operations of the `xla` crate's `einsum2` have two. The
+//! order of a map's entries has no meaning, so after sorting, equal graphs have equal bytes. No
+//! length changes, so the entries are sorted in place.
 
-/// The `map<string, string>` fields, each as the numbers of the fields that lead to it
-/// (`hlo.proto`, `xla_data.proto`): the frontend attributes of the module, and those of an
-/// instruction. The only other map is in modules that are already compiled.
+/// The `map<string, string>` fields (`hlo.proto`, `xla_data.proto`): the frontend attributes of the
+/// module, and the frontend attributes of an instruction. Each is given as the numbers of the
+/// fields that lead to it. The only other map is in modules that are already compiled.
 const MAPS: [&[u64]; 2] = [&[19, 1], &[3, 2, 68, 1]];
 
-/// Sorts the entries of every map in the bytes of a module. Where the bytes turn out not to be such
-/// a message, they are left as they are from that place on.
+/// Sorts the entries of every map in the bytes of a module. If the bytes do not follow the wire
+/// format, everything from the first wrong place on is left unchanged.
 pub(super) fn sort_maps(module: &mut [u8]) {
     for path in MAPS {
         sort_along(module, path);
@@ -64,7 +64,7 @@ fn fields(message: &[u8], number: u64) -> Vec<Field> {
 }
 
 /// The field at `start`: its tag, whether it is length-delimited, and its place; `None` at the end,
-/// and where the bytes are not a field.
+/// and if the bytes are not a field.
 fn field_at(message: &[u8], start: usize) -> Option<(u64, bool, Field)> {
     let (tag, after_tag) = varint(message, start)?;
     let (payload, end) = match tag & 7 {

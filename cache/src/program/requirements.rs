@@ -1,16 +1,16 @@
 //! On how many devices does a program have to run, and what else does it require of them?
 //!
 //! A plugin does not read what a module declares. It compiles for as many replicas and partitions
-//! as the compile options say, and where these say one, it drops shardings and collective
-//! operations. So whoever makes the options has to read the program first.
+//! as the compile options say. If these say one, the plugin drops shardings and collective
+//! operations. So the program has to be read before its compile options are made.
 //!
 //! | form | replicas and partitions | devices that are named | layouts | transfers |
 //! |---|---|---|---|---|
 //! | text | `mhlo.num_replicas`, `mhlo.num_partitions` | groups of collectives, shardings, Shardy's meshes | `mhlo.layout_mode` | names of operations |
-//! | bytecode | the same | the same, Shardy's meshes only where they are text | the same | the same |
+//! | bytecode | the same | the same, Shardy's meshes only if they are text | the same | the same |
 //! | `HloModuleProto` | `device_assignment` | the same | `arg_layout_modes`, `out_layout_modes` | opcodes |
 //!
-//! Anything in a form that is not understood counts as naming more than one device: at worst, a
+//! A part that is not understood counts as a need for more than one device. At worst, such a
 //! program is refused with an error that says so.
 
 use memchr::memmem;
@@ -22,13 +22,14 @@ mod hlo;
 
 /// What a program requires of the devices that run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Requirements {
-    /// Copies of the program that run side by side; 1 where it declares none.
+    /// Copies of the program that run side by side; 1 if the program declares none.
     pub replicas: u32,
-    /// Parts that each copy is split into; 1 where it declares none.
+    /// Parts that each copy is split into; 1 if the program declares none.
     pub partitions: u32,
-    /// The highest number of devices that anything inside the program names, and what names them;
-    /// `None` where nothing names more than one.
+    /// The part of the program that needs the most devices, and how many it needs; `None` if no
+    /// part needs more than one.
     pub named: Option<NamedDevices>,
     /// Whether the program's partitioning is given by Shardy's attributes instead of the older
     /// annotations of GSPMD.
@@ -40,16 +41,17 @@ pub struct Requirements {
     pub layout: Option<String>,
 }
 
-/// Devices that something inside a program names.
+/// The devices that some part of a program needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NamedDevices {
-    /// The least number of devices; 2 where the form is one that this release does not read.
+    /// The program needs at least this many devices; 2 if this release cannot read their number.
     pub at_least: u64,
-    /// What names them, such as `replica_groups`.
+    /// What names the devices, such as `replica_groups`.
     pub by: &'static str,
 }
 
-/// Why a program's requirements are not known.
+/// The reasons why a program's requirements cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequirementsError {
@@ -136,8 +138,8 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Notes a declared number of replicas; the largest one counts. `None` where the number is not
-    /// understood.
+    /// Notes a declared number of replicas; the largest one counts. Pass `None` if the number could
+    /// not be read.
     pub(super) fn replicas(&mut self, count: Option<u64>) {
         self.replicas = self.replicas.max(Some(count.unwrap_or(u64::MAX)));
     }
@@ -147,15 +149,15 @@ impl Findings {
         self.partitions = self.partitions.max(Some(count.unwrap_or(u64::MAX)));
     }
 
-    /// Notes that something names at least this many devices.
+    /// Notes that a part of the program needs at least this many devices.
     pub(super) fn named(&mut self, at_least: u64, by: &'static str) {
         if at_least > self.named.map_or(1, |named| named.at_least) {
             self.named = Some(NamedDevices { at_least, by });
         }
     }
 
-    /// Notes the device numbers of a collective operation; `None` where they are not understood.
-    /// Gaps in groups are negative numbers.
+    /// Notes the device numbers of a collective operation. Pass `None` if they could not be read. A
+    /// negative number marks a gap in a group.
     pub(super) fn group(&mut self, ids: Option<impl IntoIterator<Item = i64>>, by: &'static str) {
         let highest =
             ids.map_or(Some(1), |ids| ids.into_iter().max()).and_then(|id| u64::try_from(id).ok());
@@ -169,7 +171,7 @@ impl Findings {
         }
     }
 
-    /// Notes the layout of an input or an output; `None` where it is not understood.
+    /// Notes the layout of an input or an output. Pass `None` if it could not be read.
     pub(super) fn layout(&mut self, layout: Option<&[u8]>) {
         match layout {
             Some(b"" | b"default") => {}

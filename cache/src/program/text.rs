@@ -6,9 +6,10 @@
 //! came from, and nothing inside a module refers to the module's own name. So texts with equal
 //! remainders are equal programs.
 //!
-//! The content of strings is never searched. A location in the place of an attribute
-//! (`x = loc("a")`, `x = #loc1`) is a value like any other. Since its alias may be defined in one
-//! of the lines above, such a text is hashed as it is.
+//! The content of strings is never searched. A location in the place of an attribute (`x =
+//! loc("a")`, `x = #loc1`) is a value like any other. Such an attribute may use an alias that a
+//! `#loc... = loc(...)` line defines, and that line would be left out. So a text with a location as
+//! an attribute is hashed whole.
 
 use std::ops::Range;
 
@@ -32,10 +33,10 @@ pub(super) fn looks_like_mlir(bytes: &[u8]) -> bool {
     }
 }
 
-/// Adds the parts of a text that are kept; `None` where the text is not understood.
+/// Adds the kept parts of a text to `sink`; returns `None` if the text is not understood.
 pub(super) fn hash_normalised(bytes: &[u8], sink: &mut Sink) -> Option<()> {
     // If the module has no name, the range to leave out is empty and lies at the start.
-    let name = module_name(bytes).unwrap_or(0..0);
+    let name = place_of_module_name(bytes).unwrap_or(0..0);
     let mut scanner = Scanner { bytes, sink, kept_from: 0, at: 0 };
     if memmem::find(bytes, b"loc(").is_none() && memmem::find(bytes, b"//").is_none() {
         scanner.drop_range(name.start, name.end);
@@ -48,8 +49,15 @@ pub(super) fn hash_normalised(bytes: &[u8], sink: &mut Sink) -> Option<()> {
     Some(())
 }
 
+/// The name of the outermost module, without the leading `@` and the quotes.
+pub(super) fn module_name(bytes: &[u8]) -> Option<&[u8]> {
+    let name = bytes.get(place_of_module_name(bytes)?)?.trim_ascii().strip_prefix(b"@")?;
+    let unquoted = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\""));
+    Some(unquoted.unwrap_or(name))
+}
+
 /// The range of ` @name` in `module @name`, if the text starts with a module.
-fn module_name(bytes: &[u8]) -> Option<Range<usize>> {
+fn place_of_module_name(bytes: &[u8]) -> Option<Range<usize>> {
     let mut at = skip_trivia(bytes, 0);
     while matches!(bytes.get(at), Some(b'#' | b'!')) {
         // The definition of an alias is printed on one line.
@@ -151,7 +159,7 @@ pub(super) fn string(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The elements of `dense<...>`, an array of 64-bit integers; `None` where the text starts with
+/// The elements of `dense<...>`, an array of 64-bit integers; `None` if the text starts with
 /// anything else.
 pub(super) fn integers(text: &[u8]) -> Option<Vec<i64>> {
     let content = text.strip_prefix(b"dense<")?;
@@ -172,7 +180,7 @@ pub(super) fn integers(text: &[u8]) -> Option<Vec<i64>> {
         .collect()
 }
 
-/// Goes through a text once, and adds the parts between those that are left out.
+/// Goes through a text once, and adds the parts that are kept.
 struct Scanner<'a> {
     bytes: &'a [u8],
     sink: &'a mut Sink,
@@ -234,8 +242,8 @@ impl Scanner<'_> {
         }) {
             return Some(());
         }
-        // A trailing location has a space before it, after a type, a bracket or a name. Anywhere
-        // else, a location is an attribute.
+        // A trailing location follows a type, a bracket or a name, with a space between them.
+        // Anywhere else, a location is an attribute.
         let previous = bytes[self.kept_from..word].trim_ascii_end().last()?;
         let trailing = is_identifier(*previous)
             || matches!(previous, b')' | b'}' | b']' | b'>' | b'"' | b'*' | b'?');
@@ -251,7 +259,7 @@ impl Scanner<'_> {
         Some(())
     }
 
-    /// Leaves the line `#loc3 = loc(...)` out. `None` where a location's name is used as an
+    /// Leaves the line `#loc3 = loc(...)` out. `None` if a location's name is used as an
     /// attribute.
     fn location_name(&mut self, start: usize) -> Option<()> {
         let bytes = self.bytes;
@@ -342,7 +350,7 @@ fn skip_trivia(bytes: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// Whether a byte can be part of an identifier, with or without dots.
+/// Whether a byte can be part of an identifier; dots count as part of it.
 fn is_identifier(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.' | b'-')
 }

@@ -6,13 +6,14 @@
 //!
 //! | message | left out |
 //! |---|---|
-//! | `HloModuleProto` | `name` (1), `id` (5): a count of the modules that the process has made, `stack_frame_index` (17): the table of source positions |
+//! | `HloModuleProto` | `name` (1); `id` (5), a count of the modules that the process has made; `stack_frame_index` (17), the table of source positions |
 //! | `HloInstructionProto` | `statistics_viz` (82): numbers for drawings; of `metadata` (7) the fields below |
 //! | `OpMetadata` | `op_type` (1), `op_name` (2), `source_file` (3), `source_line` (4), `stack_frame_id` (15), `source_end_line` (17), `source_column` (18), `source_end_column` (19) |
 //!
-//! A message that has parts left out is hashed without its length, since the length depends on what
-//! is left out, and with a zero byte at its end, since no field starts with a zero byte. So the
-//! hashed bytes can be decoded again without ambiguity, and equal hashes mean equal remainders.
+//! A message that has parts left out is hashed without its length, since the length depends on the
+//! parts that are left out. A zero byte at its end takes the place of the length, since no field
+//! starts with a zero byte. So the hashed bytes can be decoded again without ambiguity, and equal
+//! hashes mean equal remainders.
 
 use super::Sink;
 
@@ -58,7 +59,8 @@ fn first_within<'a>(field: &Field<'a>, number: u64) -> Option<Field<'a>> {
     inner?.into_iter().find(|field| field.number == number)
 }
 
-/// Adds the parts of a module that are kept; `None` where it does not follow the wire format.
+/// Adds the kept parts of a module to `sink`; returns `None` if the module does not follow the wire
+/// format.
 pub(super) fn hash_normalised(bytes: &[u8], sink: &mut Sink) -> Option<()> {
     message(bytes, &MODULE, sink)
 }
@@ -101,16 +103,16 @@ fn is_left_out(bytes: &[u8], rules: &Rules) -> Option<bool> {
 }
 
 /// One field of a message.
-pub(super) struct Field<'a> {
-    pub(super) number: u64,
-    pub(super) tag: &'a [u8],
-    pub(super) whole: &'a [u8],
+pub(crate) struct Field<'a> {
+    pub(crate) number: u64,
+    pub(crate) tag: &'a [u8],
+    pub(crate) whole: &'a [u8],
     /// The content of a length-delimited field.
-    pub(super) content: Option<&'a [u8]>,
+    pub(crate) content: Option<&'a [u8]>,
 }
 
-/// The fields of a message. Where the wire format is broken, the iterator gives `None` and ends.
-pub(super) fn fields(bytes: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> {
+/// The fields of a message. If the wire format is broken, the last item is `None`.
+pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -138,7 +140,7 @@ fn split_field(bytes: &[u8]) -> Option<Field<'_>> {
             (Some(content), rest)
         }
         5 => (None, after_tag.get(4..)?),
-        // These are groups, which XLA never writes, and numbers that mean nothing.
+        // These wire types are groups, which XLA never writes, or are not defined.
         _ => return None,
     };
     Some(Field { number, tag: tag_bytes, whole: &bytes[..bytes.len() - rest.len()], content })

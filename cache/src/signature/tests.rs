@@ -120,8 +120,8 @@ fn sizes_round_up() {
     assert_eq!(normalize_shape([0, 5], 64), Err(ShapeError::Zero { width_px: 0, height_px: 5 }));
     assert_eq!(normalize_shape([5, 5], 0), Err(ShapeError::Multiple(0)));
     assert_eq!(normalize_shape([5, 5], 12), Err(ShapeError::Multiple(12)));
-    // The limit applies to the padded size, whichever side is too long and whichever multiple makes
-    // it so.
+    // The limit applies to the padded size, no matter which side is too long, or which multiple
+    // makes it too long.
     assert_eq!(normalize_shape([65536, 8], 64), Ok([65536, 64]));
     assert_eq!(normalize_shape([512, 512], 65536), Ok([65536, 65536]));
     for (size, multiple) in [

@@ -1,5 +1,5 @@
-//! Which entries does a rule remove, by size, by last use or because no plugin can load them any
-//! more?
+//! Which entries does [`Store::prune`] remove? Its rule names a limit on the size, a time of last
+//! use, or plugin builds that are no longer installed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,8 @@ use crate::key::GraphKey;
 use crate::record::GraphRecord;
 use crate::statistics::Counters;
 
-/// Which entries [`Store::prune`] removes. Pinned entries and those that a process is loading stay.
+/// Which entries [`Store::prune`] removes. Pinned entries stay, and so do entries that a process is
+/// loading.
 #[derive(Clone, Copy, Default)]
 pub struct Prune<'a> {
     /// The most bytes that objects may take afterwards. The entries that are worth least are
@@ -32,7 +33,7 @@ pub struct Prune<'a> {
 pub enum PruneReason {
     /// No plugin of its build is installed.
     Stale,
-    /// It was not used for a long time.
+    /// It was last used before the time that the rule names.
     Age,
     /// It had to be removed to keep to the limit on the size.
     Size,
@@ -40,6 +41,7 @@ pub enum PruneReason {
 
 /// An entry that was removed, or that would be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PrunedEntry {
     /// Its key.
     pub graph_key: GraphKey,
@@ -53,8 +55,9 @@ pub struct PrunedEntry {
     pub reason: PruneReason,
 }
 
-/// What pruning removed, or would remove.
+/// The entries that pruning removed, or would remove.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Pruned {
     /// The entries, in the order in which they are removed.
     pub entries: Vec<PrunedEntry>,
@@ -65,8 +68,8 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Removes entries by rule: first those whose plugin build is not installed, then those that
-    /// were not used for a long time, then those that are worth least.
+    /// Removes entries by a rule, in this order: entries whose plugin build is not installed,
+    /// entries that were not used for a long time, entries that are worth least.
     pub fn prune(&self, rule: &Prune<'_>) -> Result<Pruned, StoreError> {
         let (records, order) = self.records_and_order(!rule.dry_run)?;
         let records: BTreeMap<GraphKey, GraphRecord> =
@@ -135,8 +138,9 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Removes the chosen entries, except those that were pinned or, where the rule depends on use,
-    /// were used or compiled anew meanwhile.
+    /// Removes the chosen entries. Entries that were pinned after they were chosen stay. If the
+    /// rule depends on use, entries that were used or compiled again after they were chosen stay as
+    /// well.
     fn remove_unless_changed(
         &self,
         chosen: &[(&GraphRecord, PruneReason)],

@@ -1,4 +1,5 @@
-//! What is removed when a whole store is cleared?
+//! What is removed when a whole store is cleared? All entries that no process is loading are
+//! removed, and so are the other files that [`Store::clear`] lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -6,22 +7,24 @@ use std::io;
 use super::{BATCH, IndexCause, Removal, Store, StoreError};
 use crate::key::GraphKey;
 
-/// What clearing a store removed.
+/// The entries and bytes that clearing a store removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
 pub struct Cleared {
     /// Entries that were removed.
     pub removed: u64,
     /// Entries that stay, since a process is loading them.
     pub in_use: u64,
-    /// The bytes that were freed, including those of the quarantine and of the other files that
-    /// were removed.
+    /// The bytes that were freed, including the quarantine and the other files that were removed.
     pub stored_bytes: u64,
 }
 
 impl Store {
-    /// Removes every entry that no process is loading, the things in quarantine, the index of an
-    /// older release, and the descriptions of targets. The counters stay, as does everything that
-    /// another process stores meanwhile.
+    /// Removes every entry that no process is loading. Also removes the objects and indexes in
+    /// quarantine, the index of an older release, and the marks of dead processes. Of the notes, it
+    /// removes those about objects that end their process, about targets and about upgrades. The
+    /// entries of the Python package's `cached_jit` go, too. The counters stay, and so does
+    /// everything that another process stores meanwhile.
     pub fn clear(&self) -> Result<Cleared, StoreError> {
         self.writable()?;
         let mut cleared = Cleared::default();
@@ -33,7 +36,10 @@ impl Store {
         self.sweep_marks(&root, true);
         self.forget_all_unfit(&root);
         cleared.stored_bytes += self.empty_quarantine(&root)? + self.remove_older_index(&root)?;
-        cleared.stored_bytes += self.remove_notes(&root, &self.layout.targets())?;
+        for notes in [self.layout.targets(), self.layout.upgrades()] {
+            cleared.stored_bytes += self.remove_notes(&root, &notes)?;
+        }
+        cleared.stored_bytes += self.remove_jax(&root)?;
         let keys: BTreeSet<GraphKey> = self.object_keys()?.into_iter().collect();
         // Objects that were removed although the index could not be written, and their lengths.
         let mut unrecorded = BTreeMap::new();
@@ -58,8 +64,8 @@ impl Store {
         Ok(cleared)
     }
 
-    /// Removes some entries. If the disk is too full for the index to be written, only objects are
-    /// removed until there is room.
+    /// Removes some entries. If the disk is too full to write the index, only objects are removed
+    /// until there is space.
     fn clear_some(
         &self,
         batch: &[GraphKey],

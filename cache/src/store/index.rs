@@ -8,15 +8,16 @@
 //! | key | value |
 //! |---|---|
 //! | `r` graph key | its use (statistics, last load time, pins), as JSON; then the record as JSON, zstd |
-//! | `p`, or `k` if it is small; program digest | a program: format, length, zstd frame |
+//! | `p` (`k` for a small program), program digest | a program: format, length, zstd frame |
 //! | `q` program digest, graph key | nothing: this graph was compiled from that program |
 //! | `j` projection key | the graph key, and a hash over both keys: level 1 |
 //! | `s` signature digest, graph key | nothing: this exact request led to that graph |
-//! | `n` list | the newest graphs of a stage, of one model or of any: graph keys, the newest first |
+//! | `n` list | the newest graphs of a stage, for one model or for all models: graph keys, the newest first |
 //! | `v` place, graph key | nothing: the order in which graphs are evicted; pinned graphs are not in it |
 //! | `i` signature digest | nothing: everything that this exact request leads to is pinned |
 //! | `i` signature digest, graph key | nothing: the graph is pinned by that request |
-//! | `m` name | `statistics`: counters and totals, as JSON; `ready`: the index is whole |
+//! | `t` and `y` | what is counted of requests, and how far journals were read: see `requests` |
+//! | `m` name | `statistics`: counters and totals, as JSON; `ready`: the index is whole; `filled`: see `run`; `weighed`: see `rewrite`; `requests-since`: see `requests` |
 //!
 //! Kinds with many small entries are packed, several entries to one value of sled: see `packing`.
 
@@ -31,7 +32,7 @@ use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::program::Program;
 use crate::record::{GraphRecord, RecordedSignature};
-use crate::statistics::{Counters, Match, Source, Statistics, Use};
+use crate::statistics::{Counters, FinishedRequest, Match, Source, Statistics, Use};
 
 pub(super) mod check;
 mod codec;
@@ -39,12 +40,13 @@ pub(super) mod entries;
 mod open;
 mod packing;
 mod pins;
+pub(super) mod requests;
 mod rewrite;
 mod run;
 pub(super) mod transaction;
 mod turn;
 
-use check::{Stored, programs_behind, recount};
+use check::{Stored, programs_behind, recount, store_without_object};
 use codec::store_record;
 use entries::{
     TakeOver, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates,
@@ -56,12 +58,13 @@ use run::{NOTE_PATIENCE, Need, READ_PATIENCE, REBUILD_BATCH, WHOLE_PATIENCE};
 use transaction::{Fault, Transaction};
 pub(super) use turn::Turns;
 
-/// What level 1 knows of a stage.
+/// The graph that level 1 found for a stage.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Resolved {
     /// The graph.
     pub graph_key: GraphKey,
-    /// [`Match::Exact`] where this exact signature was run before, else [`Match::Equivalent`].
+    /// [`Match::Exact`] if this exact signature was run before, otherwise [`Match::Equivalent`].
     pub matched: Match,
     /// How long the graph took to compile.
     pub compile_seconds: f64,
@@ -69,6 +72,7 @@ pub struct Resolved {
 
 /// What a rebuild of the index found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Rebuilt {
     /// Records taken from objects.
     pub added: u64,
@@ -79,10 +83,10 @@ pub struct Rebuilt {
 }
 
 impl Store {
-    /// What level 1 knows of each `(projection key, signature digest)`. One transaction answers for
-    /// all stages of a request.
+    /// Looks up each `(projection key, signature digest)` at level 1. All stages of a request are
+    /// looked up in one transaction.
     ///
-    /// The caller has to check each answer: see [`GraphRecord::answers`].
+    /// The caller has to check each result: see [`GraphRecord::answers`].
     pub fn resolve(
         &self,
         stages: &[(Digest, Digest)],
@@ -90,7 +94,7 @@ impl Store {
         self.resolve_within(stages, READ_PATIENCE)
     }
 
-    /// As [`resolve`](Self::resolve), but waits at most `patience` for other processes.
+    /// Does what [`resolve`](Self::resolve) does, but waits at most `patience` for other processes.
     pub fn resolve_within(
         &self,
         stages: &[(Digest, Digest)],
@@ -109,7 +113,7 @@ impl Store {
         )
     }
 
-    /// Adds uses and counters to the store's statistics, and remembers the signatures of the uses,
+    /// Adds uses and counters to the store's statistics, and records the signatures of the uses,
     /// all in one transaction.
     ///
     /// If the record of a key is missing, it is taken from the key's object.
@@ -117,8 +121,9 @@ impl Store {
         self.commit_with(Need::Whole, WHOLE_PATIENCE, uses, counters)
     }
 
-    /// As [`commit`](Self::commit), but waits at most `patience` for other processes. After that,
-    /// the uses and counters are lost.
+    /// Does what [`commit`](Self::commit) does, but waits at most `patience` for other processes.
+    /// If the index is not free by then, this is an error, and the uses and counters are not
+    /// stored.
     pub fn commit_within(
         &self,
         uses: &[Use],
@@ -138,18 +143,57 @@ impl Store {
         self.transact(need, patience, |index| {
             let mut statistics = load_statistics(index)?;
             for one in uses {
-                let compile_seconds = self.record_use(index, one, &mut statistics)?;
+                let compile_seconds = self.record_use(index, one, true, &mut statistics)?;
                 statistics.count(one, compile_seconds);
             }
             statistics.add(counters);
-            store_statistics(index, &statistics)
+            store_statistics(index, &statistics)?;
+            requests::count_upkeep(index, counters, jiff::Timestamp::now())
         })
     }
 
-    /// Notes requests that lead to a graph although nobody has made them with this plugin build:
-    /// they were made while another build was in use.
+    /// Counts the requests that all processes have [noted](Self::note_event) up to now, and the
+    /// requests in `also`. Adds `counters` to the store's statistics. A request whose process died
+    /// counts as interrupted. Waits at most `patience` for other processes.
     ///
-    /// A key without a record does not get one.
+    /// If this fails, noted requests are counted the next time. The requests in `also` and the
+    /// counters are not stored, so the caller has to pass them again.
+    pub fn commit_requests(
+        &self,
+        also: &[FinishedRequest],
+        counters: &Counters,
+        patience: Duration,
+    ) -> Result<(), StoreError> {
+        self.commit_requests_with(Need::Some, patience, also, counters).map(drop)
+    }
+
+    /// Counts requests in a transaction, and then removes the journals that are no longer needed.
+    fn commit_requests_with(
+        &self,
+        need: Need,
+        patience: Duration,
+        also: &[FinishedRequest],
+        counters: &Counters,
+    ) -> Result<requests::Taken, StoreError> {
+        let root = self.prepare()?;
+        let _counting = self.counting();
+        let taken = self.transact(need, patience, |index| {
+            let taken = self.take_requests(&root, index, also)?;
+            if *counters != Counters::default() {
+                let mut statistics = load_statistics(index)?;
+                statistics.add(counters);
+                store_statistics(index, &statistics)?;
+                requests::count_upkeep(index, counters, jiff::Timestamp::now())?;
+            }
+            Ok(taken)
+        })?;
+        self.remove_counted(&root, &taken.found, taken.unwritten);
+        Ok(taken)
+    }
+
+    /// Records requests that lead to a graph, although they were made with another plugin build.
+    ///
+    /// If the graph has no record, nothing is stored.
     pub fn add_signatures(
         &self,
         graph: &GraphKey,
@@ -198,10 +242,10 @@ impl Store {
         })
     }
 
-    /// The records that are most worth comparing with the entry that was looked for.
+    /// The records that are most likely similar to the wanted entry.
     pub(super) fn candidates(
         &self,
-        wanted: &super::Wanted<'_>,
+        wanted: &super::WantedEntry<'_>,
     ) -> Result<Vec<GraphRecord>, StoreError> {
         self.read_within(Need::Some, READ_PATIENCE, Vec::new, |index| {
             load_candidates(index, wanted)
@@ -213,15 +257,55 @@ impl Store {
         self.read(Vec::new, |index| load_records(index))
     }
 
-    /// The counters and totals.
+    /// The counters and totals of all processes up to now, and how their requests ended.
     pub fn statistics(&self) -> Result<Statistics, StoreError> {
-        let none_yet = || Statistics { since: jiff::Timestamp::now(), ..Statistics::default() };
-        self.read(none_yet, |index| load_statistics(index))
+        self.statistics_since(None)
     }
 
-    /// Resets the counters; entries and the figures that describe them stay.
+    /// The statistics since a given time. The counts begin at the start of the hour in which this
+    /// time lies, or at the start of its day in UTC if the time is more than three days ago.
+    /// [`Statistics::since`] tells when they begin. This is later if the counters were reset
+    /// meanwhile, or if the time is more than 400 days ago.
+    pub fn statistics_since(
+        &self,
+        since: Option<jiff::Timestamp>,
+    ) -> Result<Statistics, StoreError> {
+        let none_yet = || Statistics { since: jiff::Timestamp::now(), ..Statistics::default() };
+        let Some(root) = self.root()? else { return Ok(none_yet()) };
+        let objects = self.object_keys()?.len() as u64;
+        let _counting = self.counting();
+        let (statistics, taken) = self.read(
+            || (none_yet(), requests::Taken::default()),
+            |index| {
+                if load_statistics(index)?.entries > objects {
+                    self.note_gone(index)?;
+                }
+                let taken = self.take_requests(&root, index, &[])?;
+                Ok((requests::with_requests(index, since, &taken)?, taken))
+            },
+        )?;
+        self.remove_counted(&root, &taken.found, taken.unwritten);
+        Ok(statistics)
+    }
+
+    /// Records which objects are gone because somebody removed their files. The graphs' records
+    /// stay, so the graphs can be compiled again.
+    fn note_gone(&self, index: &mut Transaction) -> Result<(), Fault> {
+        for record in load_records(index)? {
+            if record.object.is_some() && !self.has_object(&record.graph_key) {
+                store_without_object(index, &record.graph_key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Resets the counters; entries and the figures that describe them stay. Requests that are
+    /// under way are counted when they end.
     pub fn zero_statistics(&self) -> Result<(), StoreError> {
+        let none = Counters::default();
+        self.commit_requests_with(Need::Whole, WHOLE_PATIENCE, &[], &none)?;
         self.write(|index| {
+            requests::zero(index)?;
             let mut statistics = load_statistics(index)?;
             statistics.zero(jiff::Timestamp::now());
             store_statistics(index, &statistics)
@@ -239,8 +323,8 @@ impl Store {
         )
     }
 
-    /// Pins every entry that an exact request led to or will lead to, so that it is not evicted, or
-    /// unpins them. Returns how many entries the request leads to now. The request is named by the
+    /// Pins or unpins every entry that an exact request led to or will lead to. A pinned entry is
+    /// not evicted. Returns how many entries the request leads to now. The request is named by the
     /// digest of its signature.
     pub fn set_signature_pinned(
         &self,
@@ -250,15 +334,15 @@ impl Store {
         self.write(|index| set_request_pinned(index, signature, pinned))
     }
 
-    /// Pins an entry, so that it is not evicted, or unpins it. Unpinning also removes the pins that
-    /// requests gave to this entry; a pinned request that leads to it again pins it again. Returns
-    /// whether there is such an entry.
+    /// Pins or unpins an entry. A pinned entry is not evicted. Unpinning also removes the pins that
+    /// requests gave to this entry. If a pinned request leads to the entry later, the entry is
+    /// pinned again. Returns whether there is such an entry.
     pub fn set_pinned(&self, graph: &GraphKey, pinned: bool) -> Result<bool, StoreError> {
         self.write(|index| set_pinned(index, graph, pinned))
     }
 
-    /// Adds the missing records to the index, each from its object. A damaged index is first built
-    /// anew. The totals of the statistics are counted again.
+    /// Adds the missing records to the index, each from its object. If the index is damaged, a new
+    /// one is built first. The totals of the statistics are counted again.
     pub fn rebuild_index(&self) -> Result<Rebuilt, StoreError> {
         let known: Vec<GraphKey> = self.write(|index| {
             Ok(load_records(index)?.into_iter().map(|record| record.graph_key).collect())
@@ -279,20 +363,21 @@ impl Store {
         Ok(rebuilt)
     }
 
-    /// Moves objects that are already written to their final paths and adds their records, one
-    /// after the other; before each, room is made. Returns for each whether it was stored. An
-    /// object that finds no room does not keep the others out.
+    /// Moves objects, which are already written under temporary names, to their final paths, and
+    /// adds their records, one after the other. Room is made before each object. Returns for each
+    /// object whether it was stored. If there is no room for an object, the other objects are still
+    /// stored.
     ///
-    /// The objects move while the index is locked, so the objects in place never take more than the
-    /// limit plus one object.
+    /// The objects move while the index is locked. So even if several processes call this function,
+    /// the objects in place exceed the limit by one object at most.
     pub(super) fn place_and_record(
         &self,
         staged: &mut [Staged],
         coming: &Coming,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let staged = RefCell::new(staged);
-        // On a busy machine, the holder of the index may do nothing for a second: that must not end
-        // an import.
+        // On a busy machine, the holder of the index may do nothing for a second. An import has to
+        // wait for longer than that.
         let waits = coming.can_wait();
         let (need, patience) =
             if waits { (Need::Whole, WHOLE_PATIENCE) } else { (Need::Some, NOTE_PATIENCE) };
@@ -325,7 +410,7 @@ impl Store {
                     .and_then(|frame| frame.program().ok());
                 // A wrong program is not returned: the object has the program, too, and the next
                 // `put` replaces the wrong one.
-                Ok(program.filter(|program| program.digest() == record.program.digest))
+                Ok(program.filter(|program| program.has_digest(&record.program.digest)))
             },
         )
     }
@@ -342,6 +427,11 @@ impl Store {
             Ok(())
         };
         assert!(self.write(write).is_ok());
+    }
+
+    #[cfg(test)]
+    pub(super) fn read_raw(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.read(|| None, |index| index.get(key)).unwrap_or_default()
     }
 
     /// Runs a transaction that holds the index for as long as `work` takes.
@@ -363,12 +453,12 @@ impl Store {
         })
     }
 
-    /// Removes entries. Each object is removed in the transaction that removes its record, so what
-    /// another process stores meanwhile is stored completely before or completely after. If a
+    /// Removes entries. Each object is removed in the transaction that removes its record. So
+    /// another process stores an entry completely before or completely after the removal. If a
     /// process is loading an object, the object and its record stay.
     ///
-    /// `may_go` is called with each record as it is at that time. The result is `None` for an entry
-    /// that may not be removed.
+    /// `may_go` is called with each record as the transaction finds it. The result is `None` for an
+    /// entry for which `may_go` returned false.
     pub(super) fn remove_where(
         &self,
         keys: &[GraphKey],
@@ -408,8 +498,8 @@ impl Store {
         }
     }
 
-    /// Every record, and the graphs that may be evicted, those that are worth least first. With
-    /// `tidy`, errors in that order are put right first.
+    /// Every record, and the graphs that may be evicted, in the order of eviction. With `tidy`,
+    /// this order is corrected first if its length shows an error.
     pub(super) fn records_and_order(
         &self,
         tidy: bool,
@@ -428,8 +518,8 @@ impl Store {
         })
     }
 
-    /// The digests of the programs in the index that match their keys. The index is held while
-    /// programs are read, but not while they are checked.
+    /// The digests of the sound programs in the index: those that are stored under their own
+    /// digests. The index is held while programs are read, but not while they are checked.
     pub(super) fn sound_programs(&self) -> Result<BTreeSet<Digest>, StoreError> {
         let mut sound = BTreeSet::new();
         let mut last = Vec::new();
@@ -446,11 +536,13 @@ impl Store {
         }
     }
 
-    /// Counts a use in the graph's record, and returns how long the graph took to compile.
+    /// Counts a use in the graph's record, and returns how long the graph took to compile. If
+    /// `serves` is false, the use does not count as a hit, but its time is recorded.
     fn record_use(
         &self,
         index: &mut Transaction,
         one: &Use,
+        serves: bool,
         statistics: &mut Statistics,
     ) -> Result<f64, Fault> {
         if index.get(&key(b'r', &[&one.graph_key.0]))?.is_none() {
@@ -460,7 +552,8 @@ impl Store {
         }
         let Some(mut record) = load_record(index, &one.graph_key)? else { return Ok(0.0) };
         let mut usage = load_usage(index, &one.graph_key)?;
-        usage.statistics.hits += if one.matched == Match::Compiled { 0 } else { one.times };
+        let is_hit = serves && one.matched != Match::Compiled;
+        usage.statistics.hits += if is_hit { one.times } else { 0 };
         usage.statistics.last_used = Some(jiff::Timestamp::now());
         usage.load_seconds = one.load_seconds.or(usage.load_seconds);
         usage.loads += if one.source == Source::Disk { one.times } else { 0 };
@@ -475,7 +568,7 @@ impl Store {
     }
 }
 
-/// Notes that a request leads to a graph, and adds the request to the graph's record.
+/// Records that a request leads to a graph, and adds the request to the graph's record.
 fn note_signature(
     index: &mut Transaction,
     record: &mut GraphRecord,

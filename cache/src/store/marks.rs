@@ -1,17 +1,17 @@
 //! Did a process die while it loaded this object?
 //!
-//! A process that is about to load an object makes a mark, and removes it when the first execution
-//! is over. If the object ends the process, the mark stays; but it also stays after `kill -9`. So
-//! the mark of a dead process proves nothing: it only tells the next process to try the object in a
-//! child before it loads it. A mark is an empty file in `loading/`, named after the object's
-//! payload and locked for as long as its process lives; the kernel releases the lock when the
-//! process ends. Marks have to outlive a process but not a restart of the machine, so none is
-//! synced.
+//! A process that is about to load an object makes a mark, and removes the mark when the first
+//! execution is over. If the object ends the process, the mark stays. But the mark also stays after
+//! `kill -9`. So the mark of a dead process is no proof: it only makes the next process try the
+//! object in a child process before it loads the object. A mark is an empty file in `loading/`,
+//! named after the object's payload. Its process locks it, and the kernel releases the lock when
+//! the process ends. Marks have to outlive a process but not a restart of the machine, so marks are
+//! not synced.
 //!
-//! An object that ends its process cannot be set aside if it lies in a store that is only read. It
-//! is remembered beside the marks: `unfit/` has a file with the reason, named after the object's
-//! key and payload. A process that cannot write to its store has another store for both kinds of
-//! files ([`Store::for_marks`]), which holds nothing else.
+//! An object that ends its process cannot be moved to quarantine if it lies in a store that is only
+//! read. A note about such an object is kept beside the marks: a file in `unfit/` with the reason,
+//! named after the object's key and payload. A process that cannot write to its store uses another
+//! store for marks and notes ([`Store::for_marks`]), which holds nothing else.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ use crate::files::Folder;
 use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::layout::Layout;
-use crate::lock::{CompileLock, Holder, LockOutcome, Wait};
+use crate::lock::{CompileLock, LockHolder, LockOutcome, Wait};
 
 /// A mark is removed after this time if nobody has loaded its object since.
 const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -33,12 +33,13 @@ const KEPT: Duration = Duration::from_hours(30 * 24);
 /// The longest reason that is read; a reason is a sentence or two.
 const REASON_LIMIT_BYTES: u64 = 64 << 10;
 
-/// What is remembered of an object that ends its process and could not be set aside.
+/// The note about an object that ends its process and could not be moved to quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unfit {
     /// Why the object is unfit.
     pub reason: String,
-    /// The file that remembers the object. If it is removed, the object is loaded again.
+    /// The file of the note. If it is removed, the object is loaded again.
     pub note: PathBuf,
 }
 
@@ -60,7 +61,7 @@ impl LoadMark {
     }
 }
 
-/// The marks of this process. [`remove_load_marks`] removes them where the process ends without
+/// The marks of this process. [`remove_load_marks`] removes them if the process ends without
 /// dropping the values.
 static MADE: Mutex<Vec<(Arc<Folder>, PathBuf)>> = Mutex::new(Vec::new());
 
@@ -68,8 +69,8 @@ fn made() -> MutexGuard<'static, Vec<(Arc<Folder>, PathBuf)>> {
     MADE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes the marks of this process. It is for a process that is about to end in an orderly way
-/// while executables are still loaded: the executables are not the reason why it ends.
+/// Removes the marks of this process. A process calls this before it ends in an orderly way while
+/// executables are still loaded, since the executables are not the reason for its end.
 pub fn remove_load_marks() {
     for (root, path) in std::mem::take(&mut *made()) {
         // If a mark stays, the next process tries its object.
@@ -82,15 +83,15 @@ impl Drop for LoadMark {
         made().retain(|(_, path)| *path != self.path);
         if let Err(error) = self.root.remove(&self.path) {
             let path = self.root.full(&self.path);
-            tracing::debug!(path = %path.display(), %error, "a mark stays, and has its object tried by the next process");
+            tracing::debug!(path = %path.display(), %error, "a mark stays: the next process tries its object first");
         }
     }
 }
 
 impl Store {
-    /// A store for marks only, in a folder that is no link, that belongs to this user and that
-    /// nobody else may write to. The folder is created if it is missing and `make` is set. `None`
-    /// where there is no such folder.
+    /// A store for marks only. Its folder must not be a link, must belong to this user, and nobody
+    /// else may write to it. The folder is created if it is missing and `make` is set. `None` if
+    /// there is no such folder.
     pub fn for_marks(dir: &Path, make: bool) -> Option<Self> {
         let unusable = |error: &dyn std::fmt::Display| {
             tracing::debug!(path = %dir.display(), %error, "no marks are kept there");
@@ -104,13 +105,13 @@ impl Store {
         Some(store)
     }
 
-    /// Marks that an object is about to be loaded, from whichever store it is. `None` where no mark
-    /// can be made: in a store that is only read, that this user may not write, or whose file
-    /// system has no locks.
+    /// Marks that an object is about to be loaded. The object may belong to another store. `None`
+    /// if no mark can be made here: for example, the store is only read, this user may not write to
+    /// it, or its file system has no locks.
     pub fn mark_load(&self, object: &LoadedObject) -> Option<LoadMark> {
         let payload = object.payload_digest().filter(|_| !self.read_only)?;
-        // The object may be from a fallback store while this store does not exist yet. Then this
-        // store is created for the mark.
+        // The object may be from a fallback store while this store does not exist yet. In this
+        // case, this store is created for the mark.
         let root = self.root().ok().flatten().map_or_else(|| self.prepare(), Ok);
         let root =
             root.inspect_err(|error| tracing::debug!(%error, "a load is not marked")).ok()?;
@@ -127,8 +128,8 @@ impl Store {
         // `loading/` always belongs to a dead process.
         let mut file = self.new_file(&root, &format!("{payload}."))?;
         let locked = file.file().try_clone()?;
-        // Without locks, every mark would look like that of a dead process. Where locks work, a
-        // file that is locked already can be locked again.
+        // Without locks, every mark would look like the mark of a dead process. If locks work, this
+        // call succeeds, because both handles share the lock that `new_file` took.
         locked.try_lock()?;
         let path = folder.join(file.path().file_name().unwrap_or_default());
         file.persist(&path)?;
@@ -154,12 +155,12 @@ impl Store {
         Some((root, marks))
     }
 
-    /// Takes the right to try an object. While another process has it, this waits as
-    /// [`compile_lock`](Self::compile_lock) does.
+    /// Takes the right to try an object. While another process has this right, the function waits
+    /// as [`compile_lock`](Self::compile_lock) does.
     pub fn trial_lock(
         &self,
         object: &LoadedObject,
-        waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
+        waiting: impl FnMut(Duration, Option<LockHolder>) -> Wait,
     ) -> Result<LockOutcome, StoreError> {
         let root = self.prepare()?;
         let path = self.layout.trial_lock(&object.record.graph_key);
@@ -172,8 +173,9 @@ impl Store {
         self.root().ok().flatten().is_some_and(|root| root.names(&path, object.file()))
     }
 
-    /// Moves an object into quarantine that passed every check and is still not fit for use.
-    /// Returns whether the object is out of the way now: an object of another store is not moved.
+    /// Moves an object into quarantine because it is not fit for use, although it passed every
+    /// check. Returns whether the object is out of the way now: an object of another store is not
+    /// moved.
     pub fn set_object_aside(&self, object: &LoadedObject, reason: &str) -> bool {
         let key = &object.record.graph_key;
         let aside = self.has_still(object) && self.quarantine(key, object.file(), &reason);
@@ -183,8 +185,8 @@ impl Store {
         aside
     }
 
-    /// Remembers that an object ends its process, for an object that stays in its store. Returns
-    /// the path of the file that remembers it.
+    /// Writes a note that an object ends its process, for an object that cannot be moved to
+    /// quarantine. Returns the path of the note.
     pub fn remember_unfit(&self, object: &LoadedObject, reason: &str) -> io::Result<PathBuf> {
         let payload = object.payload_digest();
         let payload =
@@ -197,8 +199,8 @@ impl Store {
         Ok(root.full(&path))
     }
 
-    /// What this store remembers of the object that `holder` has under a key. At most the object's
-    /// header is read, and only if something is remembered of an object with this key.
+    /// The note of this store about the object that `holder` has under a key. At most the object's
+    /// header is read, and only if there is a note about an object with this key.
     pub fn known_unfit(&self, key: &GraphKey, holder: &Self) -> Option<Unfit> {
         let root = self.root().ok().flatten()?;
         let known = root.entries(&self.layout.unfit()).unwrap_or_default();
@@ -212,8 +214,8 @@ impl Store {
         Some(Unfit { reason, note: root.full(&path) })
     }
 
-    /// Forgets that an object with this key and this payload is unfit: the same machine code was
-    /// just compiled, and it is to be used.
+    /// Removes the note that an object with this key and this payload is unfit. Callers call it
+    /// when they have just compiled the same machine code and are about to use it.
     pub fn forget_unfit(&self, key: &GraphKey, payload: &Digest) {
         let path = self.layout.unfit_object(key, payload);
         if let Ok(Some(root)) = self.root()
@@ -224,7 +226,7 @@ impl Store {
         }
     }
 
-    /// Forgets everything that is remembered of objects that end their process.
+    /// Removes all notes about objects that end their process.
     pub(super) fn forget_all_unfit(&self, root: &Folder) {
         let known = root.entries(&self.layout.unfit()).unwrap_or_default().into_iter();
         for path in known.filter(|path| Layout::unfit_key(path).is_some()) {
@@ -234,8 +236,7 @@ impl Store {
         }
     }
 
-    /// Removes the marks of dead processes: all of them, or only those that nobody will ask about
-    /// any more.
+    /// Removes the marks of dead processes: all of them, or only those older than [`KEPT`].
     pub(super) fn sweep_marks(&self, root: &Folder, all: bool) {
         let is_old = |path: &Path| {
             let time = root.look(path).and_then(|metadata| metadata.modified()).ok();
@@ -248,9 +249,9 @@ impl Store {
     }
 }
 
-/// Refuses anything but a folder of this user's that nobody else may write to. In a folder such as
-/// `/tmp`, where everybody may create folders but nobody may rename those of others, the result of
-/// this check stays valid.
+/// Refuses a folder unless it belongs to this user and nobody else may write to it. In a folder
+/// such as `/tmp`, where everybody may create folders but nobody may rename those of others, the
+/// result of this check stays valid.
 fn private_folder(dir: &Path, make: bool) -> io::Result<()> {
     if make {
         if let Some(above) = dir.parent() {
@@ -276,7 +277,7 @@ fn private_folder(dir: &Path, make: bool) -> io::Result<()> {
     if found.is_dir() && is_own {
         return Ok(());
     }
-    Err(io::Error::other("it is no folder of this user's alone"))
+    Err(io::Error::other("the folder does not belong to this user alone"))
 }
 
 /// The marks of a payload that dead processes left.
@@ -286,8 +287,8 @@ fn stale_marks(root: &Folder, payload: &Digest) -> Vec<PathBuf> {
     of_it.filter(|path| is_stale(root, path)).collect()
 }
 
-/// Whether a mark's process is dead. The check takes a shared lock, so that two processes that
-/// check at the same time do not take each other for the owner.
+/// Whether a mark's process is dead. The check takes a shared lock, so that two processes can check
+/// at the same time: with an exclusive lock, each could seem to be the mark's own process.
 fn is_stale(root: &Folder, path: &Path) -> bool {
     root.open_any(path).is_ok_and(|file| file.try_lock_shared().is_ok())
 }
@@ -308,10 +309,12 @@ mod tests {
     use super::super::tests::{Scratch, payload};
     use super::*;
     use crate::key::GraphKey;
-    use crate::store::{Lookup, StoreOptions};
+    use crate::store::{ObjectLookup, StoreOptions};
 
     fn object(store: &Store, key: &GraphKey) -> Box<LoadedObject> {
-        let Lookup::Hit(object) = store.load(key).unwrap() else { panic!("it is stored") };
+        let ObjectLookup::Hit(object) = store.load(key).unwrap() else {
+            panic!("the object is stored")
+        };
         object
     }
 

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name};
+use super::{LoadedObject, ObjectLookup, Removal, Store, StoreError, key_of_name};
 use crate::files::{Folder, NewFile, is_absent, name_of};
 use crate::key::GraphKey;
 use crate::layout::Layout;
@@ -16,8 +16,8 @@ use crate::lock::ReadGuard;
 use crate::object::{self, ObjectError, ProgramFrame};
 use crate::record::{GraphRecord, ObjectInfo};
 
-/// An object that is written under a temporary name but is not yet in its final place, with what
-/// the index will record of it.
+/// An object that is written under a temporary name but is not yet in its final place, with its
+/// record for the index.
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) record: GraphRecord,
@@ -28,8 +28,8 @@ pub(super) struct Staged {
     file: Option<NewFile>,
 }
 
-/// A key for which the index now matches the store: it knows this object, or knows that there is
-/// none.
+/// A key for which the index now matches the store. `object` is the key's object as the index
+/// records it; `None` if there is no object.
 #[derive(Debug)]
 pub(super) struct Adopted {
     pub(super) key: GraphKey,
@@ -44,9 +44,11 @@ const QUARANTINED: usize = 16;
 impl Store {
     /// The object of a key. It is found by its path only, read once, and checked before any of it
     /// is returned.
-    pub fn load(&self, key: &GraphKey) -> Result<Lookup, StoreError> {
+    pub fn load(&self, key: &GraphKey) -> Result<ObjectLookup, StoreError> {
         let path = self.layout.object(key);
-        let Some((root, mut file)) = self.open_file(&path)? else { return Ok(Lookup::Absent) };
+        let Some((root, mut file)) = self.open_file(&path)? else {
+            return Ok(ObjectLookup::Absent);
+        };
         let guard = file.try_clone().map(|file| ReadGuard::new(file, &root.full(&path)));
         let guard = guard.map_err(|cause| self.read_error(&path, cause))?;
         match object::load(&mut file, key) {
@@ -54,7 +56,7 @@ impl Store {
                 let stored_bytes = record.object.as_ref().map_or(0, |info| info.stored_bytes);
                 let path = root.full(&path);
                 let object = LoadedObject { record, payload, stored_bytes, path, program, guard };
-                Ok(Lookup::Hit(Box::new(object)))
+                Ok(ObjectLookup::Hit(Box::new(object)))
             }
             Err(ObjectError::Io(cause)) => Err(self.read_error(&path, cause)),
             // An object of another release is left for that release; a new compile replaces it.
@@ -62,12 +64,12 @@ impl Store {
             Err(reason) => {
                 drop(guard);
                 self.quarantine(key, &file, &reason);
-                Ok(Lookup::Damaged { reason })
+                Ok(ObjectLookup::Damaged { reason })
             }
         }
     }
 
-    /// Opens a file of the store for reading; `None` where it is not there.
+    /// Opens a file of the store for reading; `None` if it is not there.
     pub(super) fn open_file(&self, path: &Path) -> Result<Option<(Arc<Folder>, File)>, StoreError> {
         let Some(root) = self.root()? else { return Ok(None) };
         match root.read(path) {
@@ -77,7 +79,7 @@ impl Store {
         }
     }
 
-    /// The paths in a folder of the store; empty where the folder is missing.
+    /// The paths in a folder of the store; empty if the folder is missing.
     pub(super) fn entries(&self, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
         let Some(root) = self.root()? else { return Ok(Vec::new()) };
         root.entries(folder).map_err(|error| self.read_error(folder, error))
@@ -134,8 +136,8 @@ impl Store {
         Ok(Staged { record, program, info, file: Some(file) })
     }
 
-    /// Moves an object to its final place. At every moment, there is a whole object under its name
-    /// or none. No other step has to follow.
+    /// Moves an object to its final place. At every moment, there is either a whole object or no
+    /// object under its name. After this, the object can be found by its key.
     pub(super) fn place(&self, staged: &mut Staged) -> Result<(), StoreError> {
         let Some(file) = staged.file.take() else { return Ok(()) };
         let path = self.layout.object(&staged.record.graph_key);
@@ -145,11 +147,12 @@ impl Store {
             .map_err(|cause| self.write_error(&path, cause))
     }
 
-    /// As [`place`](Self::place), for a time when the index cannot be used. A mark tells the next
-    /// transaction to record the object.
+    /// Moves an object to its final place while the index cannot be used. An empty file in
+    /// `unrecorded/` with the object's key as its name tells the next transaction to record the
+    /// object.
     ///
-    /// The mark is made last: a transaction that saw the mark before the object would remove the
-    /// mark.
+    /// This file is made last: a transaction that saw it before the object was there would remove
+    /// it.
     pub(super) fn place_unrecorded(&self, staged: &mut Staged) -> Result<(), StoreError> {
         self.place(staged)?;
         self.mark_unrecorded(&staged.record.graph_key);
@@ -161,7 +164,7 @@ impl Store {
         let mark = folder.join(key.to_string());
         let Ok(root) = self.prepare() else { return };
         if let Err(error) = root.create_folder(&folder).and_then(|()| root.mark(&mark)) {
-            tracing::debug!(path = %mark.display(), %error, "an object is recorded when it is used");
+            tracing::debug!(path = %mark.display(), %error, "an object has no mark: the index records it when it is used");
         }
     }
 
@@ -172,7 +175,8 @@ impl Store {
         marks.iter().filter_map(|path| key_of_name(path.file_name()?)).take(UNRECORDED).collect()
     }
 
-    /// Removes the marks of objects that are recorded now, and of objects that are gone.
+    /// Removes the files in `unrecorded/` for objects that are recorded now, and for objects that
+    /// are gone.
     pub(super) fn forget_unrecorded(&self, adopted: &[Adopted]) {
         let Ok(Some(root)) = self.root() else { return };
         for Adopted { key, object } in adopted {
@@ -180,8 +184,8 @@ impl Store {
             if let Err(error) = root.remove(&mark) {
                 tracing::debug!(path = %mark.display(), %error, "a mark stays");
             }
-            // Another process that stored another object in between may have made its mark before
-            // this mark was removed.
+            // Another process may have stored another object in between, and made its file in
+            // `unrecorded/` before this one was removed.
             match self.object_record(key) {
                 Ok(now)
                     if now.as_ref().and_then(|record| record.object.as_ref())
@@ -192,8 +196,8 @@ impl Store {
     }
 
     /// Moves the object that was read from `file` out of the way, with the reason beside it.
-    /// Another process may have moved the object already, or put a sound one in its place; then
-    /// there is nothing to do. Returns whether the object is out of the way.
+    /// Another process may have moved the object already, or put a sound object in its place. If
+    /// so, nothing is moved. Returns whether the object is out of the way.
     pub(super) fn quarantine(&self, key: &GraphKey, file: &File, reason: &dyn Display) -> bool {
         let path = self.layout.object(key);
         let Ok(Some(root)) = self.root() else { return false };
@@ -234,7 +238,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the oldest things in quarantine while there are more than the limit.
+    /// Removes the oldest objects and indexes in quarantine if there are more than [`QUARANTINED`].
     pub(super) fn bound_quarantine(&self, root: &Folder) {
         let paths = root.entries(&self.layout.quarantine()).unwrap_or_default();
         let mut stamped: Vec<_> = paths
@@ -256,8 +260,8 @@ impl Store {
         }
     }
 
-    /// Removes what a store put into quarantine; returns how many bytes that were. Files that
-    /// somebody else put there stay.
+    /// Removes the objects and indexes in quarantine, and returns their size in bytes. Other files
+    /// stay, such as stray files that a repair moved there.
     pub(super) fn empty_quarantine(&self, root: &Folder) -> Result<u64, StoreError> {
         let mut freed_bytes = 0;
         let paths = self.entries(&self.layout.quarantine())?;
@@ -272,8 +276,8 @@ impl Store {
         Ok(freed_bytes)
     }
 
-    /// The record in an object's header. A damaged object goes to quarantine. Listing and
-    /// rebuilding read no more than this.
+    /// The record in an object's header. A damaged object goes to quarantine. Neither the program
+    /// nor the machine code is read.
     pub fn object_record(&self, key: &GraphKey) -> Result<Option<GraphRecord>, StoreError> {
         self.examine(key, object::read_header, |record| record)
     }
@@ -363,7 +367,7 @@ impl Store {
         self.writable()?;
         let path = self.layout.object(key);
         let Some(root) = self.root()? else { return Ok(Removal::Absent) };
-        // The object may be anybody's, since nothing of it is run.
+        // The object may belong to any user, since nothing of it is run.
         let file = match root.open_any(&path) {
             Ok(file) => file,
             Err(error) if is_absent(&error) => return Ok(Removal::Absent),

@@ -1,4 +1,5 @@
-//! Which entry is most like one that is missing, and how long is its compile expected to take?
+//! Which stored entry is most like a missing one, and how long is the missing entry's compile
+//! expected to take?
 
 use super::{Store, StoreError};
 use crate::environment::{Difference, Environment};
@@ -9,14 +10,14 @@ use crate::signature::Signature;
 
 /// The entry that is wanted.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// The program's digest, where the graph was lowered.
+pub struct WantedEntry<'a> {
+    /// The program's digest, if the graph was lowered.
     pub program: Option<Digest>,
     /// The stage.
     pub stage: &'a str,
-    /// The request, where there is one.
+    /// The request, if there is one.
     pub signature: Option<&'a Signature>,
-    /// What it would be compiled with and for what hardware.
+    /// The compiler and the hardware for which it would be compiled.
     pub environment: &'a Environment,
     /// How it would be compiled.
     pub options: &'a CompileOptions,
@@ -24,26 +25,28 @@ pub struct Wanted<'a> {
 
 /// The entry that is most like the wanted one.
 #[derive(Debug, Clone)]
-pub struct Nearest {
+#[non_exhaustive]
+pub struct NearestRecord {
     /// Its record.
     pub record: GraphRecord,
     /// Each field in which it differs; empty if it is the wanted entry itself.
     pub differences: Vec<Difference>,
-    /// How long the entry took to compile, if this tells how long the wanted one will take: both
-    /// are for the same platform, and they have the same program or are the same stage of the same
-    /// model.
+    /// How long the entry took to compile, as a prediction for the wanted entry. Both entries are
+    /// for the same platform, and have the same program or are the same stage of the same model.
+    /// `None` for any other entry, and if no compile time is known.
     pub expected_compile_seconds: Option<f64>,
 }
 
 impl Store {
-    /// The entry that is most like `wanted`. One with the same program comes first, then one of the
-    /// same stage and platform (of the same model, if there is one), then one of the same stage for
-    /// another platform. Among equals, the one with the fewest differences wins, then the one used
-    /// last.
+    /// The entry that is most like `wanted`. An entry with the same program is preferred, then an
+    /// entry of the same stage for the same platform, then an entry of the same stage for another
+    /// platform. Within the first kind, the same platform is preferred, and within the others the
+    /// same model. Among equally similar entries, the one with the fewest differences is chosen,
+    /// then the most recently used one.
     ///
-    /// However many entries there are, only about a hundred are compared: the newest ones of each
-    /// way to be like `wanted`.
-    pub fn nearest(&self, wanted: &Wanted<'_>) -> Result<Option<Nearest>, StoreError> {
+    /// However many entries there are, only about a hundred are compared: a few dozen for each kind
+    /// of similarity.
+    pub fn nearest(&self, wanted: &WantedEntry<'_>) -> Result<Option<NearestRecord>, StoreError> {
         let ranked = self.candidates(wanted)?.into_iter().filter_map(|record| {
             let likeness = Likeness::of(&record, wanted)?;
             let differences = differences(&record, wanted);
@@ -52,13 +55,13 @@ impl Store {
             let seconds =
                 Some(record.measurements.compile_seconds).filter(|seconds| *seconds > 0.0);
             let expected_compile_seconds = seconds.filter(|_| likeness.tells_what_to_expect());
-            Some((rank, Nearest { record, differences, expected_compile_seconds }))
+            Some((rank, NearestRecord { record, differences, expected_compile_seconds }))
         });
         Ok(ranked.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, nearest)| nearest))
     }
 }
 
-/// How like a record is to the wanted entry; later variants are more like it.
+/// How similar a record is to the wanted entry. Later variants are more similar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Likeness {
     Stage,
@@ -70,13 +73,13 @@ enum Likeness {
 }
 
 impl Likeness {
-    /// Whether its compile time tells how long this compile will take: the time on another platform
-    /// tells nothing.
+    /// Whether the record's compile time tells how long the wanted entry's compile will take. Only
+    /// a compile for the same platform does.
     fn tells_what_to_expect(self) -> bool {
         matches!(self, Self::StageOfModelOnPlatform | Self::ProgramOnPlatform)
     }
 
-    fn of(record: &GraphRecord, wanted: &Wanted<'_>) -> Option<Self> {
+    fn of(record: &GraphRecord, wanted: &WantedEntry<'_>) -> Option<Self> {
         let same_program = wanted.program.is_some_and(|digest| digest == record.program.digest);
         let model = wanted.signature.map(|signature| &signature.model_id);
         let same_model = record.signatures.iter().any(|one| Some(&one.signature.model_id) == model);
@@ -95,7 +98,7 @@ impl Likeness {
     }
 }
 
-fn differences(record: &GraphRecord, wanted: &Wanted<'_>) -> Vec<Difference> {
+fn differences(record: &GraphRecord, wanted: &WantedEntry<'_>) -> Vec<Difference> {
     let mut all = Vec::new();
     if let Some(digest) = &wanted.program {
         all.extend(Difference::between("program", &record.program.digest, digest, Digest::short));

@@ -1,6 +1,8 @@
 //! Where is the store, can this release read it, and can it be written? Opening a store finds its
 //! folder and its version; the folders in it are made when something is first written.
 
+use std::io;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -23,7 +25,7 @@ impl Store {
         folder
     }
 
-    /// The store's folder; `None` where there is no store yet.
+    /// The store's folder; `None` if there is no store yet.
     pub(super) fn root(&self) -> Result<Option<Arc<Folder>>, StoreError> {
         match self.held() {
             Some(root) => Ok(Some(root)),
@@ -58,8 +60,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether anything can be stored; callers ask before they spend hours on compiling. The store
-    /// is made if it is missing.
+    /// Fails if nothing can be stored. Callers check this before they spend hours on compiling. The
+    /// store is made if it is missing.
     pub fn check_writable(&self) -> Result<(), StoreError> {
         let root = self.prepare()?;
         self.new_file(&root, &format!("{}.", Layout::SMALL_FILE))
@@ -67,12 +69,13 @@ impl Store {
             .map_err(|cause| self.write_error(&self.layout.tmp(), cause))
     }
 
-    /// The store's folder, ready for writing. It is found or made, with the folders in it and the
-    /// files that say what it is. What dead processes left in it is removed, once.
+    /// The store's folder, ready for writing. The folder is found or made, with the folders in it
+    /// and the files that mark it as a store. The files that dead processes left in it are removed,
+    /// once.
     pub(super) fn prepare(&self) -> Result<Arc<Folder>, StoreError> {
         self.writable()?;
-        // The folder that was found may have been good for reading only: nothing is written to a
-        // folder without the mark.
+        // The folder that was found may have no mark: such a folder can be read, but nothing is
+        // written to it.
         let marked = |root: &Arc<Folder>| root.is_file(&self.layout.owned());
         let usable = |root: &Arc<Folder>| root.is_still_there() && marked(root);
         let root = match self.held().filter(usable) {
@@ -111,23 +114,40 @@ impl Store {
 
 fn not_found(error: PlaceError) -> StoreError {
     match error {
-        PlaceError::Io(path, cause) => read_error(&path, cause),
+        PlaceError::Io(path, cause) => unless_a_file(&path, cause, read_error),
         other => not_usable(other),
     }
 }
 
 fn not_made(error: PlaceError) -> StoreError {
     match error {
-        PlaceError::Io(path, cause) => write_error(&path, cause),
+        PlaceError::Io(path, cause) => unless_a_file(&path, cause, write_error),
         other => not_usable(other),
+    }
+}
+
+/// The error for a folder that cannot be reached. It is [`StoreError::NotAFolder`] if there is a
+/// file in the place of the folder or of a folder above it. Otherwise, it is the error that
+/// `otherwise` makes.
+fn unless_a_file(
+    folder: &Path,
+    cause: io::Error,
+    otherwise: fn(&Path, io::Error) -> StoreError,
+) -> StoreError {
+    let is_file = |path: &&Path| path.metadata().is_ok_and(|found| !found.is_dir());
+    match folder.ancestors().find(is_file) {
+        Some(file) if cause.kind() == io::ErrorKind::NotADirectory => {
+            StoreError::NotAFolder { path: file.to_owned() }
+        }
+        _ => otherwise(folder, cause),
     }
 }
 
 fn not_usable(error: PlaceError) -> StoreError {
     match error {
-        PlaceError::Io(path, cause) => read_error(&path, cause),
+        PlaceError::Io(path, cause) => unless_a_file(&path, cause, read_error),
         PlaceError::NotMade(path) => {
-            let reason = "preheat did not make this folder, and leaves it alone".to_owned();
+            let reason = "preheat did not make this folder, and does not use it".to_owned();
             StoreError::NotAStore { path, reason }
         }
         PlaceError::Newer(path, found, reader) => StoreError::NewerFormat {

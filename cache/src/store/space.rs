@@ -1,7 +1,6 @@
-//! Which entries are evicted so that the store stays below its limit?
-//!
-//! The function `place` in `index/entries.rs` defines what keeping an object is worth, and explains
-//! why the order of two objects never changes while neither is used.
+//! Which entries are evicted so that the store stays below its limit? Those whose objects are worth
+//! least. The function `place` in `index/entries.rs` defines how much an object is worth. It also
+//! explains why the order of two unused objects never changes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -10,19 +9,21 @@ use super::index::check::recount;
 use super::index::entries::{
     TakeOver, graph_at_end, load_record, load_statistics, place_in_order, remove, store_statistics,
 };
+use super::index::requests::count_upkeep;
 use super::index::transaction::{Fault, Transaction};
 use super::objects::Staged;
 use super::{BATCH, Removal, Store, StoreError};
 use crate::key::GraphKey;
+use crate::statistics::Counters;
 
-/// The conditions under which objects come into the store.
+/// The rules under which objects may be added to the store.
 #[derive(Debug)]
 pub(super) struct Coming {
-    /// Whether they were compiled elsewhere.
+    /// Whether the objects were compiled elsewhere.
     imported: bool,
     /// Graphs that stay: they came in with the same batch, or cannot be removed.
     staying: RefCell<BTreeSet<GraphKey>>,
-    /// Whether the totals were already counted anew: once is enough.
+    /// Whether the totals were already counted again: once is enough.
     recounted: Cell<bool>,
 }
 
@@ -33,14 +34,15 @@ impl Coming {
         Self { imported: false, staying: RefCell::default(), recounted: Cell::default() }
     }
 
-    /// For objects that were compiled elsewhere, earlier: only entries that are worth less than the
-    /// new one are evicted, only if that makes enough room, and the store stays within its limit.
+    /// For objects that were compiled elsewhere, earlier. Entries are evicted only if they are
+    /// worth less than the new one, and only if that makes enough room. The store stays within its
+    /// limit.
     pub(super) fn imported() -> Self {
         Self { imported: true, ..Self::compiled() }
     }
 
-    /// Whether storing may wait for a busy index. An object that was compiled just now may not: its
-    /// caller wants to go on, and the object can be recorded later.
+    /// Whether storing may wait long for a busy index. Storing an object that was compiled just now
+    /// waits only for seconds: its caller needs to go on, and the object can be recorded later.
     pub(super) fn can_wait(&self) -> bool {
         self.imported
     }
@@ -50,7 +52,7 @@ impl Coming {
         self.staying.borrow_mut().insert(graph);
     }
 
-    /// Whether a projection that leads to another graph is to lead to the new graph instead.
+    /// Whether the new graph replaces another graph to which the same projection leads.
     pub(super) fn take_over(&self) -> TakeOver {
         if self.imported { TakeOver::FromOlder } else { TakeOver::Always }
     }
@@ -82,9 +84,9 @@ impl Store {
     /// Evicts the entries that are worth least, until `staged` and the remaining objects fit below
     /// the limit.
     ///
-    /// Pinned entries stay, as do entries that a process is loading and those of the same batch.
-    /// Where too little can be evicted, an object that was compiled just now may take the store
-    /// over its limit once; while the store is over its limit, it refuses further objects.
+    /// Pinned entries, entries that a process is loading, and entries of the same batch stay. If
+    /// too little can be evicted, an object that was compiled just now may take the store over its
+    /// limit once. While the store is over its limit, it refuses further objects.
     pub(super) fn make_room(
         &self,
         index: &mut Transaction,
@@ -108,14 +110,15 @@ impl Store {
                 victims(index, &mut from, excess_bytes, worth_less.as_deref(), staged, coming)?;
             let in_vain = coming.imported && !enough;
             if victims.iter().any(|victim| victim.stored_bytes.is_none()) {
-                // The share of these entries in the totals is not known, so only after their
-                // removal does it show how much more has to be evicted.
+                // It is not known how much these entries contribute to the totals. So they are
+                // removed, and then the totals are counted anew.
                 victims.retain(|victim| victim.stored_bytes.is_none());
                 self.evict(index, &victims, coming)?;
                 recount(index)?;
                 from = b"v".to_vec();
             } else if victims.is_empty() || in_vain {
-                // Wrong totals must not be the reason why an object is refused.
+                // The totals may be wrong, so they are counted anew once before an object is
+                // refused.
                 if coming.recounted.replace(true) {
                     break;
                 }
@@ -140,6 +143,7 @@ impl Store {
         coming: &Coming,
     ) -> Result<(), Fault> {
         let mut statistics = load_statistics(index)?;
+        let before = statistics.evictions;
         for Victim { entry, graph, stored_bytes } in victims {
             match self.remove_object(graph) {
                 Ok(Removal::Removed { .. } | Removal::Absent) => {
@@ -150,12 +154,15 @@ impl Store {
                 }
                 Ok(Removal::InUse) => coming.stays(*graph),
                 Err(error) => {
-                    tracing::debug!(%graph, %error, "it cannot be evicted");
+                    tracing::debug!(%graph, %error, "an entry cannot be evicted");
                     coming.stays(*graph);
                 }
             }
         }
-        store_statistics(index, &statistics)
+        let evictions = statistics.evictions - before;
+        store_statistics(index, &statistics)?;
+        let counters = Counters { evictions, ..Counters::default() };
+        count_upkeep(index, &counters, jiff::Timestamp::now())
     }
 }
 

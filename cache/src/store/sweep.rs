@@ -1,9 +1,9 @@
-//! Which files did dead processes leave? A file below `tmp/` is being written, or its writer has
-//! died.
+//! Which files did dead processes leave? A file below `tmp/` is either being written, or was left
+//! by a process that died.
 //!
 //! The process that writes a file below `tmp/` holds a lock on it, which the kernel releases when
-//! the process ends. So a file there that can be locked belongs to nobody, and so does the file of
-//! a compile lock. Only files with names that a store gives are looked at.
+//! the process ends. So if a file there can be locked, its process is dead. The same holds for the
+//! file of a compile lock. Only files with names that a store gives are looked at.
 
 use std::fs::TryLockError;
 use std::io::{self, Write as _};
@@ -24,19 +24,20 @@ impl Store {
             match file.file().try_lock() {
                 // Another process removed the file in the moment between its creation and its lock.
                 Err(TryLockError::WouldBlock) => continue,
-                // Where locks do not work, no process removes such files.
+                // If locks do not work, no process removes such files.
                 Ok(()) | Err(TryLockError::Error(_)) => {}
             }
             if file.is_still_named() {
                 return Ok(file);
             }
         }
-        // On this file system, files cannot be told apart, so no process takes this one for
-        // abandoned.
+        // On this file system, a path never seems to name an open file, so no process removes this
+        // file as abandoned.
         root.create(&tmp, prefix)
     }
 
-    /// Writes a small file so that either the whole file is there or none.
+    /// Writes a small file. At every moment, the path leads to the whole new file, or to what was
+    /// there before.
     pub(super) fn write_whole(
         &self,
         root: &Arc<Folder>,
@@ -50,14 +51,14 @@ impl Store {
         root.sync_folder_of(path)
     }
 
-    /// Removes what dead processes left in `tmp/` and `locks/`. A file that cannot be removed
-    /// stays, and does no harm.
+    /// Removes the files that dead processes left in `tmp/` and `locks/`. A file that cannot be
+    /// removed stays, and does no harm.
     pub(super) fn sweep(&self, root: &Folder) {
         for path in self.left_overs(root) {
             match remove_if_abandoned(root, &path) {
                 Ok(false) => {}
                 Ok(true) => {
-                    tracing::debug!(path = %root.full(&path).display(), "removed what a process left that died");
+                    tracing::debug!(path = %root.full(&path).display(), "removed a file that a dead process left");
                 }
                 Err(error) => {
                     tracing::debug!(path = %root.full(&path).display(), %error, "a left-over stays");
@@ -66,7 +67,8 @@ impl Store {
         }
     }
 
-    /// The files that a store put into `tmp/` and `locks/`, whether a process holds them or not.
+    /// The files that a store put into `tmp/` and `locks/`, except for the index's lock. Some of
+    /// them may be locked by a process.
     pub(super) fn left_overs(&self, root: &Folder) -> Vec<PathBuf> {
         let entries = |folder: &Path| root.entries(folder).unwrap_or_default();
         let temporary =
@@ -82,8 +84,8 @@ pub(super) fn is_abandoned(root: &Folder, path: &Path) -> bool {
     root.open_any(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
-/// Locks the file at `path` and removes it, so that no other process holds it; returns whether it
-/// was removed.
+/// Removes the file at `path` if its lock can be taken, so that no process holds it. Returns
+/// whether it was removed.
 pub(super) fn remove_if_abandoned(root: &Folder, path: &Path) -> io::Result<bool> {
     let file = root.open_any(path)?;
     match file.try_lock() {

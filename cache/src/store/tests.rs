@@ -21,7 +21,7 @@ mod threads;
 
 pub(super) use damage::{files_of, noise};
 
-/// A store in a folder that is removed with it.
+/// A store in a temporary folder, which is removed when this value is dropped.
 pub(super) struct Scratch {
     folder: tempfile::TempDir,
     pub(super) store: Store,
@@ -42,7 +42,7 @@ impl Scratch {
 
     fn load(&self, key: &GraphKey) -> Option<Box<LoadedObject>> {
         match self.store.load(key).unwrap() {
-            Lookup::Hit(object) => Some(object),
+            ObjectLookup::Hit(object) => Some(object),
             _ => None,
         }
     }
@@ -112,7 +112,7 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     for path in &not_ours {
         fs::write(path, "mine").unwrap();
     }
-    // Another handle is as good as another process, as far as locks are concerned.
+    // A lock through another file handle conflicts in the same way as the lock of another process.
     let other = open(scratch.store.dir()).unwrap();
     let in_use = other.new_file(&other.prepare().unwrap(), "file.").unwrap();
     let LockOutcome::Held(lock) = other.compile_lock(&key, |_, _| Wait::Cancel).unwrap() else {
@@ -216,8 +216,8 @@ fn level_one_tells_exact_from_equivalent() {
     let expected =
         |matched| Some(Resolved { graph_key: record.graph_key, matched, compile_seconds: 2.0 });
     assert_eq!(found, [expected(Match::Exact), expected(Match::Equivalent), None]);
-    // Another request with the same projection asks for it: the match is equivalent now, and exact
-    // from then on.
+    // Another request with the same projection uses the graph. Its match is equivalent now, and
+    // exact from then on.
     let another = RecordedSignature { signature: request(9), ..signature(1) };
     let one = Use { matched: Match::Equivalent, signature: Some(another), ..hit(record.graph_key) };
     scratch.store.commit(&[one], &Counters::default()).unwrap();
@@ -283,9 +283,12 @@ fn statistics_add_up() {
         .iter()
         .map(|record| fs::metadata(scratch.store.layout().object(&record.graph_key)).unwrap().len())
         .sum();
-    assert!(
-        json.as_object_mut().unwrap().remove("since").unwrap().as_str().unwrap().ends_with('Z')
-    );
+    let object = json.as_object_mut().unwrap();
+    assert!(object.remove("since").unwrap().as_str().unwrap().ends_with('Z'));
+    // These uses were counted without requests; `requests/tests.rs` has tests of uses with
+    // requests.
+    assert_eq!(object.remove("requests").unwrap()["served_warm"], 0);
+    assert_eq!(object.remove("warming").unwrap()["compiles"], 0);
     assert_eq!(
         json,
         serde_json::json!({"entries": 2, "cached_signatures": 2, "stored_bytes": stored, "uncompressed_bytes": 10000,
@@ -377,6 +380,39 @@ fn clearing_takes_what_is_remembered_of_targets() {
 }
 
 #[test]
+fn clearing_takes_the_entries_of_cached_jit() {
+    let scratch = Scratch::new();
+    let note = Note::Target(Digest::of(b"target"));
+    scratch.store.write_note(note, b"eight").unwrap();
+    let functions = scratch.store.layout().jax();
+    let function = functions.join(Digest::of(b"function").to_string());
+    fs::create_dir_all(&function).unwrap();
+    for kind in ["json", "code", "new"] {
+        fs::write(function.join(format!("{}.{kind}", Digest::of(b"file"))), "four").unwrap();
+    }
+    fs::write(functions.join(Digest::of(b"no folder").to_string()), "somebody's").unwrap();
+    assert_eq!(scratch.store.clear().unwrap().stored_bytes, 5 + 12);
+    assert!(!function.exists() && functions.exists());
+}
+
+#[test]
+fn clearing_takes_the_notes_about_upgrades_and_no_other_file_is_taken_for_one() {
+    let scratch = Scratch::new();
+    let layout = scratch.store.layout();
+    assert!(scratch.store.upgrades().is_empty());
+    let mut keys = [GraphKey(Digest::of(b"one")), GraphKey(Digest::of(b"two"))];
+    keys.sort_unstable();
+    for key in keys {
+        scratch.store.write_note(Note::Upgrade(key), b"wanted").unwrap();
+    }
+    fs::write(layout.upgrades().join("thesis.txt"), "mine").unwrap();
+    assert_eq!(scratch.store.upgrades(), keys);
+    assert_eq!(scratch.store.clear().unwrap().stored_bytes, 12);
+    assert!(scratch.store.upgrades().is_empty());
+    assert!(layout.upgrades().join("thesis.txt").exists());
+}
+
+#[test]
 fn clearing_empties_the_quarantine_and_takes_records_without_objects() {
     let scratch = Scratch::new();
     let (damaged, lost) = (scratch.put(1), scratch.put(2));
@@ -403,7 +439,7 @@ fn the_nearest_entry_is_named_with_its_differences() {
     let mut environment = one.environment.clone();
     environment.plugin_build = "gnu:newer".into();
     let asked = request(1);
-    let wanted = Wanted {
+    let wanted = WantedEntry {
         program: Some(one.program.digest),
         stage: "denoiser",
         signature: Some(&asked),
@@ -412,7 +448,7 @@ fn the_nearest_entry_is_named_with_its_differences() {
     };
     let nearest = scratch.store.nearest(&wanted).unwrap().unwrap();
     assert_eq!(nearest.record.graph_key, one.graph_key);
-    let fields = |nearest: &Nearest| {
+    let fields = |nearest: &NearestRecord| {
         nearest.differences.iter().map(|one| one.field.clone()).collect::<Vec<_>>()
     };
     assert_eq!(fields(&nearest), ["plugin_build"]);
@@ -423,8 +459,12 @@ fn the_nearest_entry_is_named_with_its_differences() {
     // The graph is not lowered, so the nearest entry is of the same stage of the same model, with
     // the fewest differences.
     let asked = request(2);
-    let unlowered =
-        Wanted { program: None, signature: Some(&asked), environment: &one.environment, ..wanted };
+    let unlowered = WantedEntry {
+        program: None,
+        signature: Some(&asked),
+        environment: &one.environment,
+        ..wanted
+    };
     assert_eq!(
         scratch.store.nearest(&unlowered).unwrap().unwrap().record.graph_key,
         graph(2).0.graph_key
@@ -433,7 +473,7 @@ fn the_nearest_entry_is_named_with_its_differences() {
         scratch.store.nearest(&unlowered).unwrap().unwrap().expected_compile_seconds,
         Some(2.0)
     );
-    let other = Wanted { stage: "vae_decoder", ..unlowered };
+    let other = WantedEntry { stage: "vae_decoder", ..unlowered };
     assert!(scratch.store.nearest(&other).unwrap().is_none());
 }
 
@@ -455,7 +495,7 @@ fn a_read_only_store_is_read_and_never_written() {
     let scratch = Scratch::new();
     let record = scratch.put(1);
     let reader = Store::open(StoreOptions::new(scratch.folder.path()).read_only()).unwrap();
-    assert!(matches!(reader.load(&record.graph_key).unwrap(), Lookup::Hit(_)));
+    assert!(matches!(reader.load(&record.graph_key).unwrap(), ObjectLookup::Hit(_)));
     let refused = reader.put(&record, &graph(1).1, b"x").unwrap_err();
     assert!(matches!(refused, StoreError::ReadOnly { .. }));
     let index = reader.resolve(&[]).unwrap_err();
@@ -468,11 +508,11 @@ fn a_read_only_store_is_read_and_never_written() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[200] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    assert!(matches!(reader.load(&record.graph_key).unwrap(), Lookup::Damaged { .. }));
-    assert_eq!(fs::read(&path).unwrap(), bytes, "it is left where it is");
+    assert!(matches!(reader.load(&record.graph_key).unwrap(), ObjectLookup::Damaged { .. }));
+    assert_eq!(fs::read(&path).unwrap(), bytes, "the object stays where it is");
     let missing =
         Store::open(StoreOptions::new(scratch.folder.path().join("none")).read_only()).unwrap();
-    assert!(matches!(missing.load(&record.graph_key).unwrap(), Lookup::Absent));
+    assert!(matches!(missing.load(&record.graph_key).unwrap(), ObjectLookup::Absent));
     assert_eq!(missing.statistics().unwrap().entries, 0);
 }
 
@@ -482,14 +522,14 @@ fn a_folder_that_cannot_be_written_is_named() {
     let file = folder.path().join("file");
     fs::write(&file, "in the way").unwrap();
     let (record, program) = graph(1);
-    // There is a file where the store's folder should be, and one where a folder of the store
-    // should be.
+    // One file is in the place of the store's folder, and another one in the place of a folder in
+    // the store.
     let inside = open(&file).and_then(|store| store.put(&record, &program, b"x")).unwrap_err();
-    assert!(
-        matches!(&inside, StoreError::Unwritable { .. } | StoreError::Unreadable { .. }),
-        "{inside}"
-    );
-    assert!(inside.to_string().contains("file"), "{inside}");
+    assert!(matches!(&inside, StoreError::NotAFolder { path } if *path == file), "{inside}");
+    assert!(inside.to_string().starts_with("name a folder for the cache"), "{inside}");
+    let below = open(&file.join("a/b")).and_then(|store| store.put(&record, &program, b"x"));
+    let below = below.unwrap_err();
+    assert!(matches!(&below, StoreError::NotAFolder { path } if *path == file), "{below}");
     let store = open(&folder.path().join("store")).unwrap();
     store.put(&record, &program, b"x").unwrap();
     fs::remove_dir_all(store.layout().objects()).unwrap();
@@ -499,7 +539,7 @@ fn a_folder_that_cannot_be_written_is_named() {
         matches!(&error, StoreError::Unwritable { path, .. } if *path == store.layout().objects()),
         "{error}"
     );
-    assert!(matches!(store.load(&record.graph_key).unwrap(), Lookup::Absent));
+    assert!(matches!(store.load(&record.graph_key).unwrap(), ObjectLookup::Absent));
     // Nothing can be made in /proc, not even by root.
     let proc = open(Path::new("/proc/preheat")).unwrap();
     assert!(matches!(
@@ -572,7 +612,7 @@ fn a_lock_whose_holder_shows_no_work_is_waited_for_once() {
         // What is compiled meanwhile is stored now, and recorded later.
         let (other, program) = graph(2);
         assert!(store.put(&other, &program, &payload(2)).is_err());
-        assert!(matches!(store.load(&other.graph_key), Ok(Lookup::Hit(_))));
+        assert!(matches!(store.load(&other.graph_key), Ok(ObjectLookup::Hit(_))));
         assert!(
             start.elapsed() < Duration::from_secs(8),
             "{:?} for a lock that is waited for once",

@@ -6,8 +6,8 @@
 //! | `preheat-export` | first; `preheat-export 1` and a line end |
 //! | `objects-v1/` graph key | an object, byte for byte |
 //!
-//! This file writes archives. Reading one means reading hostile input, so it is apart, in
-//! `transfer/import.rs`.
+//! This file writes archives. An archive that is read may be hostile input, so a separate file
+//! reads archives: `transfer/import.rs`.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -27,28 +27,32 @@ pub use import::Imported;
 
 /// The first entry of an archive: its name and its content.
 const MARK: (&str, &[u8]) = ("preheat-export", b"preheat-export 1\n");
-/// The folder of objects in an archive. The version in its name is that of the objects' format.
+/// The folder of objects in an archive. The version in its name is the version of the objects'
+/// format.
 const OBJECTS: &str = "objects-v1/";
-/// The first bytes of every file that [`Store::export`] writes: those of a zstd frame (RFC 8878,
-/// section 3.1.1).
+/// The first bytes of every file that [`Store::export`] writes: the magic number of a zstd frame
+/// (RFC 8878, section 3.1.1).
 pub const EXPORT_START: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// Objects are already compressed; this frame compresses what their records have in common.
+/// Objects are already compressed. This frame compresses the parts that their records have in
+/// common.
 const LEVEL: i32 = 3;
 
-/// What was exported.
+/// The result of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Exported {
     /// Objects in the file.
     pub objects: u64,
     /// Their lengths together.
     pub object_bytes: u64,
-    /// Entries that were wanted and left out, because their objects are gone or damaged.
-    pub left_out: Vec<Refused>,
+    /// Wanted entries that were left out, because their objects are gone or fail a check.
+    pub left_out: Vec<RefusedEntry>,
 }
 
 /// Something that was refused or left out, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refused {
+#[non_exhaustive]
+pub struct RefusedEntry {
     /// Its key, or its name in the file.
     pub name: String,
     /// Why.
@@ -57,7 +61,7 @@ pub struct Refused {
 
 impl Store {
     /// Writes the objects for which `wanted` is true to one portable file. The objects that are
-    /// worth most come first, so that an import with too little room for all takes the best ones.
+    /// worth most come first, so that an import that cannot store all of them stores the best ones.
     /// `told` is called after each object and decides whether to go on.
     pub fn export(
         &self,
@@ -72,8 +76,9 @@ impl Store {
         for record in self.records_by_worth()?.iter().filter(|record| wanted(record)) {
             let key = record.graph_key;
             let path = self.layout().object(&key);
-            let mut leave_out =
-                |reason: String| exported.left_out.push(Refused { name: key.to_string(), reason });
+            let mut leave_out = |reason: String| {
+                exported.left_out.push(RefusedEntry { name: key.to_string(), reason });
+            };
             let Some((_, mut file)) = self.open_file(&self.layout.object(&key))? else {
                 leave_out("its object is gone".to_owned());
                 continue;
@@ -102,8 +107,8 @@ impl Store {
         Ok(exported)
     }
 
-    /// Every record, those that are worth most first. They come from the index, or, if that cannot
-    /// be used, from the headers of the objects.
+    /// Every record, the record that is worth most first. The records come from the index, or from
+    /// the headers of the objects if the index cannot be used.
     fn records_by_worth(&self) -> Result<Vec<GraphRecord>, StoreError> {
         match self.records_and_order(false) {
             Ok((mut records, order)) => {

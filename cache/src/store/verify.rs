@@ -1,4 +1,4 @@
-//! Is everything that a store holds still intact, and what of the damage can be repaired?
+//! Is everything in a store still intact, and which damage can be repaired?
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,25 +26,25 @@ pub struct Verifying {
     pub checked: u64,
     /// Objects in all.
     pub objects: u64,
-    /// Bytes of objects that were read so far.
+    /// Bytes of the intact objects that were read so far.
     pub read_bytes: u64,
 }
 
-/// What is wrong, by kind.
+/// The kinds of problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// An object fails a check. Repair puts it into quarantine.
     DamagedObject,
-    /// A file among the objects that is not an object, or that lies where no object is looked for.
-    /// Repair moves it to quarantine.
+    /// A file among the objects that is not an object, or that lies at a place where the store
+    /// looks for no object. Repair moves it to quarantine.
     StrayFile,
-    /// The index cannot be read, or is missing. Repair builds it anew from the objects.
+    /// The index cannot be read, or is missing. Repair builds a new one from the objects.
     DamagedIndex,
-    /// The program of a record is missing, or is not the one that the record names. Repair takes it
-    /// from the object; if the object is gone, too, repair removes the record.
+    /// The program of a record is missing, or is not the one that the record names. Repair takes
+    /// the program from the object. If the object is gone, too, repair removes the record.
     DamagedProgram,
-    /// The totals or the order of eviction do not match the records. Repair counts and orders anew.
+    /// The totals or the order of eviction do not match the records. Repair computes both anew.
     WrongTotals,
     /// An object cannot be read, because of an error of the system or because another release wrote
     /// it. It stays.
@@ -52,21 +52,21 @@ pub enum FindingKind {
     /// A record describes another object: the object was replaced, and the process died before it
     /// recorded that. Repair takes the record from the object.
     RecordDiffers,
-    /// An object that the index does not know: the process that wrote it died before it recorded
+    /// An object without a record in the index: the process that wrote it died before it recorded
     /// the object. The next use records it, and so does repair.
     ObjectWithoutRecord,
     /// A record whose object is gone: the process that removed the object died before it removed
-    /// the record, or the object went to quarantine. It counts as a miss. Repair notes in the
-    /// record that it has no object.
+    /// the record, or the object went to quarantine. The entry counts as a miss. Repair notes in
+    /// the record that it has no object.
     RecordWithoutObject,
-    /// A file that a process was writing, or a lock that it held, when it died. The next write
-    /// removes it, and so does repair.
+    /// A file that a process was writing, or a lock that it held, when it died. The first write of
+    /// the next process removes it, and so does repair.
     LeftOver,
 }
 
 impl FindingKind {
-    /// Whether this is damage. The other kinds are what a dead process may leave; they are put
-    /// right by normal use.
+    /// Whether this is damage. The other kinds can be left by a dead process, and normal use
+    /// corrects them.
     pub fn is_damage(self) -> bool {
         self <= Self::WrongTotals
     }
@@ -74,36 +74,38 @@ impl FindingKind {
 
 /// One problem that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// The kind of the problem.
     pub kind: FindingKind,
-    /// The entry that has the problem, if it is one of an entry.
+    /// The entry that has the problem, if the problem belongs to one entry.
     pub graph_key: Option<GraphKey>,
     /// The file or folder that has the problem.
     pub path: PathBuf,
-    /// The problem, in words.
+    /// The problem, as text.
     pub reason: String,
     /// Whether it was repaired.
     pub repaired: bool,
 }
 
-/// What verifying found.
+/// The results of verifying.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Verified {
+#[non_exhaustive]
+pub struct VerifyReport {
     /// Objects that were checked.
     pub objects: u64,
-    /// Their bytes.
+    /// The bytes of those objects that are intact.
     pub object_bytes: u64,
     /// Records that were checked. It is 0 in a store that is opened for reading only, since its
     /// index cannot be opened.
     pub records: u64,
     /// The problems.
     pub findings: Vec<Finding>,
-    /// Whether the caller stopped it before its end.
+    /// Whether the caller stopped the verification before its end.
     pub cancelled: bool,
 }
 
-impl Verified {
+impl VerifyReport {
     /// Whether there is damage that was not repaired.
     pub fn is_damaged(&self) -> bool {
         self.findings.iter().any(|finding| finding.kind.is_damage() && !finding.repaired)
@@ -111,19 +113,19 @@ impl Verified {
 }
 
 impl Store {
-    /// Checks everything: each object as a whole, the other files in the store's folders, and the
-    /// index against the objects. With `repair`, repairs what can be repaired.
+    /// Checks each object as a whole, looks for stray files and for files that dead processes left,
+    /// and compares the index with the objects. With `repair`, repairs what can be repaired.
     ///
     /// `progress` is called after each object, and stops the work by returning `false`.
     pub fn verify(
         &self,
         repair: bool,
         mut progress: impl FnMut(Verifying) -> bool,
-    ) -> Result<Verified, StoreError> {
+    ) -> Result<VerifyReport, StoreError> {
         if repair {
             self.writable()?;
         }
-        let mut verified = Verified::default();
+        let mut verified = VerifyReport::default();
         let Some(root) = self.root()? else { return Ok(verified) };
         self.find_left_overs(&root, repair, &mut verified);
         let keys = self.find_strays(&root, repair, &mut verified)?;
@@ -146,7 +148,7 @@ impl Store {
     }
 
     /// Finds files in `tmp/` and `locks/` whose locks nobody holds.
-    fn find_left_overs(&self, root: &Folder, repair: bool, verified: &mut Verified) {
+    fn find_left_overs(&self, root: &Folder, repair: bool, verified: &mut VerifyReport) {
         for path in self.left_overs(root).into_iter().filter(|path| is_abandoned(root, path)) {
             let repaired = repair && remove_if_abandoned(root, &path).unwrap_or(false);
             let (path, reason) = (root.full(&path), "the process that made it is gone".to_owned());
@@ -160,7 +162,7 @@ impl Store {
         &self,
         root: &Arc<Folder>,
         repair: bool,
-        verified: &mut Verified,
+        verified: &mut VerifyReport,
     ) -> Result<Vec<GraphKey>, StoreError> {
         let mut keys = Vec::new();
         let mut folders = vec![self.layout.objects()];
@@ -199,12 +201,12 @@ impl Store {
         Ok(keys)
     }
 
-    /// Checks an object as a whole. If it is sound, returns what it says of itself.
+    /// Checks an object as a whole. If it is sound, returns what its record states about it.
     fn check_object(
         &self,
         key: &GraphKey,
         repair: bool,
-        verified: &mut Verified,
+        verified: &mut VerifyReport,
     ) -> Option<ObjectInfo> {
         let path = self.layout().object(key);
         let mut file = match self.open_file(&self.layout.object(key)) {
@@ -242,7 +244,7 @@ impl Store {
         root: &Folder,
         infos: &BTreeMap<GraphKey, ObjectInfo>,
         repair: bool,
-        verified: &mut Verified,
+        verified: &mut VerifyReport,
     ) -> Result<(), StoreError> {
         let path = root.full(&self.layout.graphs());
         let damaged = |reason: String, repaired| {
@@ -267,8 +269,8 @@ impl Store {
                     return Ok(());
                 }
                 self.remake_index()?;
-                // The index was built from sound objects, so this finds only problems that the
-                // objects could not solve.
+                // The index was built from sound objects, so this check finds only problems that
+                // could not be solved from the objects.
                 look()?
             }
             other => other?,
@@ -278,8 +280,9 @@ impl Store {
         Ok(())
     }
 
-    /// Compares the index with the objects, while nobody can change either. `sound` has the
-    /// programs that were already checked.
+    /// Compares the index with the objects. This process holds the index during the comparison, so
+    /// no other process changes the index or evicts an object. `sound` has the programs that were
+    /// already checked.
     fn compare(
         &self,
         index: &mut Transaction,
@@ -327,7 +330,7 @@ impl Store {
                     DamagedProgram,
                     Some(*key),
                     graphs.clone(),
-                    "its program is missing, or is not the one that it names",
+                    "its program is missing, or is not the program that the record names",
                 );
             }
         }
@@ -358,9 +361,9 @@ impl Store {
         Ok((records.len() as u64, findings))
     }
 
-    /// Repairs a problem in the index; returns whether it is repaired now.
+    /// Repairs a problem in the index. Returns whether it is repaired now.
     fn repair_record(&self, index: &mut Transaction, finding: &Finding) -> Result<bool, Fault> {
-        // A finding that belongs to no graph is about totals, which are counted anew in any case.
+        // A finding that belongs to no graph is about totals, which are always counted again.
         let Some(key) = finding.graph_key else { return Ok(true) };
         if finding.kind == FindingKind::RecordWithoutObject {
             store_without_object(index, &key)?;

@@ -3,8 +3,8 @@
 //! Linux keeps a POSIX access control list as an extended attribute. It has a version (4 bytes),
 //! then entries, each with a kind (2 bytes), rights (2 bytes) and an id (4 bytes), all
 //! little-endian (`linux/posix_acl_xattr.h`). If a file has such a list, the group's bits of its
-//! mode are the list's mask, which limits what any named user or group, and the file's own group,
-//! may do.
+//! mode are the list's mask. The mask limits the rights of every named user or group, and of the
+//! file's own group.
 //!
 //! Lists of other kinds (of `NFSv4`, of macOS) are not read.
 
@@ -17,7 +17,7 @@ const VERSION: u32 = 2;
 const ENTRY_BYTES: usize = 8;
 
 /// Kinds of entries: a named user, the file's group, a named group, the mask. The entries of the
-/// owner and of all others are not needed, since they are in the mode as well.
+/// owner and of all others are not read, since the mode states the same rights.
 const USER: u16 = 0x02;
 const OWN_GROUP: u16 = 0x04;
 const GROUP: u16 = 0x08;
@@ -25,8 +25,8 @@ const MASK: u16 = 0x10;
 /// The right to write.
 const WRITE: u16 = 0x02;
 
-/// Those who may write according to a list, without the owner and all others; `own_group` is the
-/// file's group. `None` where the bytes are not a list that is understood.
+/// The users and groups that may write according to a list, without the owner and "all others".
+/// `own_group` is the file's group. `None` if the bytes are not a list that is understood.
 pub(super) fn writers(list: &[u8], own_group: u32) -> Option<Vec<Writer>> {
     let (version, entries) = list.split_first_chunk()?;
     if u32::from_le_bytes(*version) != VERSION || entries.len() % ENTRY_BYTES != 0 {
@@ -64,10 +64,10 @@ mod system {
     use rustix::io::{Errno, Result};
 
     const NAME: &str = "system.posix_acl_access";
-    /// The kernel allows no longer attribute.
+    /// The length of the longest attribute that the kernel allows.
     const LIMIT_BYTES: usize = 64 << 10;
 
-    /// The access list of an open file or folder; `None` where it has none.
+    /// The access list of an open file or folder; `None` if it has none.
     pub(super) fn of(handle: &impl AsFd) -> Option<Vec<u8>> {
         found(|list| fgetxattr(handle, NAME, list), || of_folder(handle))
     }
@@ -77,7 +77,7 @@ mod system {
         found(|list| getxattr(path, NAME, list), || None)
     }
 
-    /// The access list of a folder whose handle allows nothing but looking names up.
+    /// The access list of a folder whose handle only permits looking names up.
     fn of_folder(handle: &impl AsFd) -> Option<Vec<u8>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match openat(handle, ".", flags, Mode::empty()) {
@@ -115,12 +115,12 @@ mod system {
     }
 }
 
-/// The access list of an open file or folder, as the system returns it; `None` where it has none.
+/// The access list of an open file or folder, as the system returns it; `None` if it has none.
 pub(super) fn of(handle: &impl super::Handle) -> Option<Vec<u8>> {
     system::of(handle)
 }
 
-/// As [`of`], for what lies at a path. Links are followed.
+/// The access list of the file or folder at a path, as the system returns it. Links are followed.
 pub(super) fn of_path(path: &Path) -> Option<Vec<u8>> {
     system::of_path(path)
 }
@@ -129,7 +129,7 @@ pub(super) fn of_path(path: &Path) -> Option<Vec<u8>> {
 pub(crate) mod tests {
     use super::*;
 
-    /// A list with entries of a kind, rights and an id.
+    /// A list of entries, each given as its kind, its rights and its id.
     fn list(entries: &[(u16, u16, u32)]) -> Vec<u8> {
         let mut list = VERSION.to_le_bytes().to_vec();
         for (kind, rights, id) in entries {
@@ -143,8 +143,8 @@ pub(crate) mod tests {
     /// The id of an entry that has none.
     const NONE: u32 = u32::MAX;
 
-    /// The list of a file that its owner may write to, that its group and all others may read, and
-    /// that has one more entry as given.
+    /// The list of a file that its owner may write to and that its group and all others may read,
+    /// with the given mask and one more entry.
     fn with(kind: u16, rights: u16, id: u32, mask: u16) -> Vec<u8> {
         let (owner, others) = ((1, 7, NONE), (0x20, 5, NONE));
         let mut entries = [owner, (OWN_GROUP, 5, NONE), (MASK, mask, NONE), others].to_vec();
@@ -154,7 +154,7 @@ pub(crate) mod tests {
         list(&entries)
     }
 
-    /// The same, with a mask that limits nothing.
+    /// The list that [`with`] makes, with a mask that limits nothing.
     pub(crate) fn list_with(kind: u16, rights: u16, id: u32) -> Vec<u8> {
         with(kind, rights, id, 7)
     }
@@ -165,7 +165,7 @@ pub(crate) mod tests {
         assert_eq!(of(&with(USER, 6, 7, 6)), Some(vec![Writer::User(7)]));
         assert_eq!(of(&with(GROUP, 6, 7, 7)), Some(vec![Writer::Group(7)]));
         assert_eq!(of(&with(OWN_GROUP, 6, NONE, 6)), Some(vec![Writer::Group(50)]));
-        assert_eq!(of(&with(USER, 4, 7, 6)), Some(vec![]), "it may only read");
+        assert_eq!(of(&with(USER, 4, 7, 6)), Some(vec![]), "the user may only read");
         assert_eq!(of(&with(USER, 6, 7, 4)), Some(vec![]), "the mask takes the right away");
         assert_eq!(of(&list(&[(1, 6, NONE), (OWN_GROUP, 6, NONE)])), Some(vec![Writer::Group(50)]));
     }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::files::read_small;
+use crate::files::anywhere::read_small;
 
-/// How much of `/etc/group` and `/etc/passwd` is read. A machine with more users keeps them in a
-/// directory service, which is not asked.
+/// The longest `/etc/group` or `/etc/passwd` that is read. A machine with more users keeps them in
+/// a directory service, which preheat does not query.
 const LIMIT_BYTES: u64 = 4 << 20;
 
-/// Whether a group has no member but this user. If the machine's files do not name the group or the
-/// user, the answer is no, since others may be in the group.
+/// Whether this user is the only member of a group. The answer is no if the machine's files do not
+/// name the group or the user, or if the two have different names, since others may then be in the
+/// group.
 pub(super) fn is_of_one_user(gid: u32, uid: u32) -> bool {
     static KNOWN: Mutex<BTreeMap<(u32, u32), bool>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,8 +37,8 @@ pub(super) fn told_by(group: &str, passwd: &str, gid: u32, uid: u32) -> bool {
     let alone = listed
         .flat_map(|members| members.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>())
         .all(|member| member.is_empty() || users.contains(&member));
-    // A directory service may know of more members. But it has none for a group with its user's
-    // name, since such a group is made for that user.
+    // A directory service may add members to a group. But a group that has the name of its user was
+    // made for that user alone, so it is assumed to have no other members.
     let is_of_user = |line: &&str| field(line, 0).is_some_and(|name| users.contains(&name));
     named.iter().any(is_of_user) && primary && alone
 }
@@ -54,9 +55,9 @@ mod tests {
     #[test]
     fn a_group_without_other_members_stands_for_its_user() {
         assert!(told_by(GROUP, PASSWD, 1000, 1000));
-        assert!(told_by(GROUP, PASSWD, 1001, 1001), "being listed oneself changes nothing");
+        assert!(told_by(GROUP, PASSWD, 1001, 1001), "bob may be listed in his own group");
         assert!(!told_by(GROUP, PASSWD, 50, 1000), "bob is in it, too");
-        assert!(!told_by(GROUP, PASSWD, 60, 1000), "it is the first group of carl");
+        assert!(!told_by(GROUP, PASSWD, 60, 1000), "it is the primary group of carl");
         assert!(!told_by(GROUP, PASSWD, 1000, 1001), "it is the group of another user");
         assert!(!told_by(GROUP, PASSWD, 70, 1000), "others may be in it by a directory service");
         assert!(!told_by(GROUP, PASSWD, 80, 1000), "nothing is known of it");

@@ -1,29 +1,29 @@
-//! How much is read of a file that somebody named? Only regular files are read, and a file that is
-//! small by nature is read only up to a limit.
+//! Which of the files that a user names are read, and up to which size? Regular files are read, and
+//! pipes that are already open. A file that is small by nature is read only up to a limit.
 //!
-//! A pipe without a writer would keep a reader waiting, and a device may have no end. A pipe is
-//! read only if this process received it already open (`/dev/stdin`, or the `/dev/fd/63` of a
-//! shell's `<(command)`), because such a pipe has a writer.
+//! A named pipe without a writer would keep a reader waiting, and a device may have no end. So a
+//! pipe is read only if this process received it already open (`/dev/stdin`, or the `/dev/fd/63` of
+//! a shell's `<(command)`), because such a pipe has a writer.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The mark with which some editors begin a UTF-8 text.
+/// The byte-order mark with which some editors begin a UTF-8 text.
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
-/// The marks with which UTF-16 texts begin, in both byte orders.
+/// The byte-order marks with which UTF-16 texts begin, for both byte orders.
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 /// The text with which a pointer file of Git LFS begins.
 pub const LFS: &[u8] = b"version https://git-lfs";
 /// The text with which git marks the beginning of a conflict that a merge left.
 const CONFLICT: &str = "<<<<<<< ";
 
-/// Opens a file, to map it or to read it piece by piece: a regular file, or a pipe that this
+/// Opens a file, to memory-map it or to read it piece by piece: a regular file, or a pipe that this
 /// process received open.
 ///
 /// # Errors
-/// Where the file does not exist, or is not a file of these kinds: the error says what it is, and
-/// what to do.
+/// If the file does not exist, cannot be opened, or is of another kind; the error says of which
+/// kind.
 pub fn open(path: &Path) -> io::Result<File> {
     // The kind is checked before opening, because opening some devices has an effect, and again
     // afterwards, because the file may have been replaced in between.
@@ -33,10 +33,10 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads a file that is small by nature, and refuses it where it has more than `most_bytes`.
+/// Reads a file that is small by nature, and refuses it if it has more than `most_bytes`.
 ///
 /// # Errors
-/// As [`open`], and where it is larger than `most_bytes`.
+/// The errors of [`open`], and an error if the file is larger than `most_bytes`.
 pub fn small(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
     bounded(open(path)?, most_bytes)
 }
@@ -44,8 +44,8 @@ pub fn small(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
 /// Reads a small file of JSON or TOML. A byte-order mark is not part of the result.
 ///
 /// # Errors
-/// As [`small`], and where the content is clearly not such a text: the error says what it is
-/// instead, and what to do.
+/// The errors of [`small`], and an error if the content is clearly not such a text: the error says
+/// what the content is instead, and what to do.
 pub fn text(path: &Path, most_bytes: u64) -> io::Result<String> {
     let mut bytes = small(path, most_bytes)?;
     let wrong = |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why));
@@ -65,7 +65,7 @@ pub fn text(path: &Path, most_bytes: u64) -> io::Result<String> {
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             return wrong(format!(
-                "it is no UTF-8 text from byte {at} on: is it the right file, and whole?"
+                "it is not UTF-8 text from byte {at} on: is it the right file, and complete?"
             ));
         }
     };
@@ -106,10 +106,10 @@ fn check_kind(path: &Path, found: &fs::Metadata) -> io::Result<()> {
         Kind::Pipe if is_handed_over(path) => Ok(()),
         Kind::Folder => Err(io::ErrorKind::IsADirectory.into()),
         Kind::Pipe => Err(io::Error::other(
-            "it is a named pipe, and a regular file is wanted: write the pipe's output to a file",
+            "it is a named pipe, but a regular file is needed: write the pipe's output to a file",
         )),
         Kind::Other => Err(io::Error::other(
-            "it is a device or a socket, and a regular file is wanted: name another file",
+            "it is a device or a socket, but a regular file is needed: name another file",
         )),
     }
 }
@@ -169,7 +169,7 @@ mod tests {
         for (content, why) in [
             (b"\xff\xfe{\0}\0".as_slice(), "UTF-16"),
             (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-            (b"{\"a\": \"\xff\"}", "no UTF-8 text from byte 7 on"),
+            (b"{\"a\": \"\xff\"}", "not UTF-8 text from byte 7 on"),
             (b"{\n<<<<<<< HEAD\n\"a\": 1\n=======\n", "line 2 is git's mark of a merge conflict"),
         ] {
             let said = read(content).unwrap_err();

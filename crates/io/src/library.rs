@@ -1,9 +1,9 @@
-//! Which build is a shared library, and is the file complete?
+//! Which build of a shared library does a file contain, and is the file complete?
 //!
-//! The headers of an ELF file answer both. The GNU build id is the note of type 3 by `GNU`, found
-//! through the program headers, and the program headers also say how long the file must be. Offsets
-//! are those of the ELF specification. A file whose headers are inconsistent counts as one without
-//! a build id.
+//! The program headers of an ELF file answer both questions: they say how long the file must be,
+//! and where its notes are. The note of type 3 with the name `GNU` holds the build id. Offsets are
+//! those of the ELF specification. A file whose headers are inconsistent counts as one without a
+//! build id.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -15,14 +15,15 @@ const MAGIC: &[u8] = b"\x7fELF";
 const PROGRAM_HEADER_LOAD: u64 = 1;
 const PROGRAM_HEADER_NOTE: u64 = 4;
 const NOTE_BUILD_ID: u64 = 3;
-/// A library has about ten program headers and a few notes of some bytes each.
+/// A file with more program headers counts as inconsistent. A real library has about ten.
 const HEADERS_LIMIT: u64 = 1024;
+/// A larger segment of notes is skipped. The notes of a real library take less than a kilobyte.
 const NOTES_LIMIT_BYTES: u64 = 64 << 10;
 
 /// The GNU build id of a file, if it is an ELF file with one.
 ///
 /// # Errors
-/// Where the file cannot be read.
+/// If the file cannot be read.
 pub fn build_id(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     let Some((class, segments)) = segments(file)? else { return Ok(None) };
     for Segment { kind, offset, length } in segments {
@@ -37,22 +38,22 @@ pub fn build_id(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// How long a file must be to contain everything that is mapped when it is loaded; `None` where it
-/// is not an ELF file.
+/// How long a file must be to contain everything that is mapped when it is loaded; `None` if it is
+/// not an ELF file, or if nothing of it is mapped.
 fn loaded_bytes(file: &mut File) -> io::Result<Option<u64>> {
     let Some((_, segments)) = segments(file)? else { return Ok(None) };
     let loaded = segments.into_iter().filter(|segment| segment.kind == PROGRAM_HEADER_LOAD);
     Ok(loaded.map(|segment| segment.offset.saturating_add(segment.length)).max())
 }
 
-/// How many bytes a shared library lacks, compared with what its own headers say; `None` where it
+/// How many bytes a shared library lacks, compared with what its own headers say; `None` if it
 /// lacks none, or is not an ELF file.
 ///
 /// A library that was cut short is loaded without an error, and ends the process with SIGBUS when
 /// the missing part is read.
 ///
 /// # Errors
-/// Where the file cannot be read.
+/// The errors of [`input::open`], and an error if the file cannot be read.
 pub fn missing_bytes(library: &Path) -> io::Result<Option<u64>> {
     let mut file = input::open(library)?;
     let needed = loaded_bytes(&mut file)?.unwrap_or(0);
@@ -120,7 +121,7 @@ impl Class {
         })
     }
 
-    /// The offset of the program headers, the length of one, and their number.
+    /// The offset of the program headers, the length of each, and their number.
     fn program_headers(self, start: &[u8]) -> Option<(u64, u64, u64)> {
         let (offset, entry_bytes, count) = if self.wide {
             (self.number(start, 32, 8)?, self.number(start, 54, 2)?, self.number(start, 56, 2)?)
@@ -162,7 +163,7 @@ impl Class {
     }
 }
 
-/// `length` bytes at an offset; `None` where the file ends before.
+/// The `length` bytes at an offset; `None` if the file ends before the last of them.
 fn read_at(file: &mut File, offset: u64, length: u64) -> io::Result<Option<Vec<u8>>> {
     let file_bytes = file.metadata()?.len();
     if offset.checked_add(length).is_none_or(|end| end > file_bytes) {

@@ -1,9 +1,10 @@
-//! How is untrusted text shown? Untrusted are the names of files and folders, and whatever records,
-//! archives and programs contain.
+//! How is untrusted text shown? The names of files and folders are untrusted, and so is everything
+//! that records, archives and programs contain.
 //!
 //! A control character can move a terminal's cursor or begin a command to the terminal, and a mark
 //! of writing direction can make text look like another text. Both are shown in escaped form, as
-//! `\u{1b}`. The meaning of text that only a program reads, such as JSON, is not changed.
+//! `\u{1b}` or `\n`. JSON, which programs read, gets JSON's own escapes (`\u001b`) from its writer,
+//! so that its meaning does not change.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -33,8 +34,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// A text of several lines. All lines but the first are indented, so that none looks like a message
-/// of its own.
+/// A text of several lines. All lines but the first are indented, so that none looks like a
+/// separate message.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     if !text.contains('\n') {
         return printable(text);
@@ -66,7 +67,7 @@ pub fn path_as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, 
     path.to_string_lossy().serialize(serializer)
 }
 
-/// As [`path_as_text`], for a path that may be absent.
+/// Like [`path_as_text`], for a path that may be absent.
 pub fn optional_path_as_text<S: Serializer>(
     path: &Option<PathBuf>,
     serializer: S,
@@ -74,7 +75,7 @@ pub fn optional_path_as_text<S: Serializer>(
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
-/// As [`path_as_text`], for several paths.
+/// Like [`path_as_text`], for several paths.
 pub fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }

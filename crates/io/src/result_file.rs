@@ -1,5 +1,5 @@
-//! Where does a result go, and what happens to a file that is there already? This is the only
-//! writer of files that preheat is asked to write.
+//! Where does a result go, and what happens to a file that is there already? This module is the
+//! only writer of the files that a user names.
 //!
 //! A regular file appears whole or not at all, and keeps the mode of the file that it replaces;
 //! links are followed. Everything else (a device, a pipe, an open file of this process such as
@@ -33,8 +33,8 @@ enum To {
     /// process ends, however it ends.
     #[cfg(target_os = "linux")]
     Unnamed { file: File, place: PathBuf, existing: Existing },
-    /// The same, where the file system does not support files without names. Only a kill leaves it
-    /// behind.
+    /// A temporary file with a name, for file systems that do not support files without names. It
+    /// stays behind only if this process is killed.
     Named { file: NamedTempFile, place: PathBuf, existing: Existing },
     /// A destination that is not a regular file.
     Through(File),
@@ -44,7 +44,8 @@ impl Output {
     /// Begins a result that goes to `path`.
     ///
     /// # Errors
-    /// Where nothing can be written there, for example because the folder does not exist.
+    /// If nothing can be written there, for example because the folder does not exist; or, with
+    /// [`Existing::Keep`], if there is a file already.
     pub fn create(path: &Path, existing: Existing) -> io::Result<Self> {
         let (place, replaced) = match place_of(path)? {
             Place::Through(place) => return Ok(Self(To::Through(through::open(&place)?))),
@@ -55,7 +56,7 @@ impl Output {
         }
         let to = Self::beside(&place, existing)?;
         if let Some(replaced) = replaced {
-            // A file system without modes has none to keep.
+            // This fails only on file systems without modes, where there is no mode to keep.
             let _ = to.file().set_permissions(replaced.permissions());
         }
         Ok(Self(to))
@@ -71,7 +72,8 @@ impl Output {
         if let Some(file) = unnamed::create(folder) {
             return Ok(To::Unnamed { file, place, existing });
         }
-        // The error would name a file that nobody asked for.
+        // Only the kind is kept: the whole error would name the temporary file, which the user does
+        // not know.
         let file = readable_by_all().tempfile_in(folder).map_err(|error| error.kind())?;
         Ok(To::Named { file, place, existing })
     }
@@ -79,7 +81,7 @@ impl Output {
     /// Makes the result appear at its destination.
     ///
     /// # Errors
-    /// Where it cannot be put there; a file that existed before remains unchanged.
+    /// If it cannot be put there; a file that existed before remains unchanged.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         match self.0 {
@@ -125,9 +127,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     output.finish()
 }
 
-/// Checks, before any work is done, whether a result can be written to `path`; leaves nothing
-/// there. A pipe is opened and stays open for the result, because its reader would take closing it
-/// for the end of the data.
+/// Checks, before any work is done, whether a result can be written to `path`. The check leaves no
+/// file there. A pipe is opened and stays open for the result, because its reader would take a
+/// close as the end of the data.
 pub fn check_writable(path: &Path, existing: Existing) -> io::Result<()> {
     match place_of(path)? {
         Place::Through(place) => through::check(&place),
@@ -135,10 +137,11 @@ pub fn check_writable(path: &Path, existing: Existing) -> io::Result<()> {
     }
 }
 
-/// Whether `path` leads to something that is written into, and not to a place where a file appears.
+/// Whether `path` leads to something that is written into, such as a device or a pipe, and not to a
+/// place where a regular file appears.
 ///
 /// # Errors
-/// Where it leads to a folder or a socket, or cannot be examined.
+/// If it leads to a folder or a socket, or cannot be examined.
 pub fn is_written_into(path: &Path) -> io::Result<bool> {
     place_of(path).map(|place| matches!(place, Place::Through(_)))
 }
@@ -172,7 +175,7 @@ fn place_of(path: &Path) -> io::Result<Place> {
                 return Ok(Place::File { place, replaced: Some(found) });
             }
             Ok(found) if is_socket(&found) => {
-                return Err(io::Error::other("it is a socket, and nothing is written to those"));
+                return Err(io::Error::other("it is a socket: name a file or a pipe instead"));
             }
             Ok(_) => return Ok(Place::Through(place)),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -216,7 +219,7 @@ mod through {
     use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat, fcntl_getfl, fcntl_setfl};
     use rustix::io::Errno;
 
-    /// How long to wait for the reader of a pipe, where both are started at the same time.
+    /// How long to wait for the reader of a pipe, which may start at the same time as this process.
     const MOST_WAIT: Duration = Duration::from_secs(1);
     const POLL: Duration = Duration::from_millis(20);
 
@@ -225,7 +228,7 @@ mod through {
     /// Pipes that were opened before their results existed.
     static HELD: Mutex<Vec<(PathBuf, File)>> = Mutex::new(Vec::new());
 
-    /// Refuses a destination that cannot be written into, or that would be waited for in vain.
+    /// Refuses a destination that cannot be written into, such as a pipe that no program reads.
     pub(super) fn check(place: &Path) -> io::Result<()> {
         if fs::metadata(place)?.file_type().is_fifo() {
             let pipe = (place.to_owned(), open_anew(place)?);
@@ -311,14 +314,14 @@ mod unnamed {
 
     use super::{Existing, folder_of};
 
-    /// How long a process waits for its turn. Another program may hold the folder's lock for ever.
+    /// How long a process waits for the folder's lock, which another program may hold for ever.
     const MOST_WAIT: Duration = Duration::from_secs(5);
     const POLL: Duration = Duration::from_millis(1);
-    /// How often the two steps that replace a file are tried.
+    /// The most attempts at the two steps that replace a file.
     const MOST_TRIES: usize = 100;
 
-    /// `None` where the file system does not support this, or the file could not be given a name
-    /// later.
+    /// Makes a file without a name. `None` if the file system does not support this, or the file
+    /// could not be given a name later.
     pub(super) fn create(folder: &Path) -> Option<File> {
         let mut options = File::options();
         let unnamed = OFlags::TMPFILE.bits().cast_signed();
@@ -326,9 +329,9 @@ mod unnamed {
         options.open(folder).ok().filter(|file| fs::symlink_metadata(open_file(file)).is_ok())
     }
 
-    /// Gives the file its name. A link cannot replace a file, so an existing file is replaced in
-    /// two steps: a link is made beside it and then renamed over it. A kill between the two leaves
-    /// that link, and the next write of the same file removes it.
+    /// Gives the file its name, by a hard link. Making a link cannot replace a file, so an existing
+    /// file is replaced in two steps: a link is made beside it and then renamed over it. A kill
+    /// between the two leaves that link, and the next write of the same file removes it.
     pub(super) fn put_in_place(file: &File, place: &Path, existing: Existing) -> io::Result<()> {
         let link = |to: &Path| {
             let linked = linkat(CWD, open_file(file), CWD, to, AtFlags::SYMLINK_FOLLOW);
@@ -347,7 +350,8 @@ mod unnamed {
                 let _ = fs::remove_file(&beside);
             }
             match link(&beside).and_then(|()| fs::rename(&beside, place)) {
-                // Where locks do not work, another process was between its two steps.
+                // Without a working lock, another process may have been between its two steps: try
+                // again.
                 Err(error) if is_of_another(&error) && tries < MOST_TRIES => {}
                 Err(error) => {
                     let _ = fs::remove_file(&beside);
@@ -366,8 +370,9 @@ mod unnamed {
         is_there(error) || error.kind() == io::ErrorKind::NotFound
     }
 
-    /// Keeps other processes out of the two steps: they would take the link for one that a kill
-    /// left behind. `None` where locks do not work, or another program holds the lock.
+    /// Locks the folder, so that no other process enters the two steps meanwhile. Such a process
+    /// would take the link for one that a kill left behind, and remove it. `None` if locks do not
+    /// work, or another program holds the lock.
     fn turn(folder: &Path) -> Option<File> {
         let folder = File::open(folder).ok()?;
         let began = Instant::now();
@@ -387,8 +392,8 @@ mod unnamed {
         PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
     }
 
-    /// For `out.png`, `.out.png.preheat-` and a hash. Nobody else gives a file such a name, so a
-    /// file with it was made by preheat.
+    /// The path of the link: for `out.png`, it is `.out.png.preheat-` and a hash. No other program
+    /// gives a file such a name, so a file that has it was made by preheat.
     fn beside(place: &Path) -> PathBuf {
         /// A file name has at most 255 bytes.
         const MOST_BYTES: usize = 200;
@@ -418,7 +423,7 @@ mod unnamed {
         for users in [".out.preheat", ".out.preheat-0123456789abcdef"] {
             assert_eq!(fs::read_to_string(at(users)).unwrap(), "mine");
         }
-        // Names of the greatest length that begin alike have different links.
+        // Two names of the greatest length that differ only at their ends have different links.
         let long = |end: &str| at(&format!("{}{end}", "x".repeat(254)));
         assert_ne!(beside(&long("1")), beside(&long("2")));
         for content in ["old", "new"] {
@@ -520,7 +525,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(is_written_into(Path::new("/dev/null")).unwrap());
         write_whole(Path::new("/dev/null"), b"gone").unwrap();
-        // An open file keeps its earlier content, even where it is a regular file.
+        // An open file keeps its earlier content, even if it is a regular file.
         let mut open = File::create(folder.path().join("log")).unwrap();
         open.write_all(b"before ").unwrap();
         let link = folder.path().join("link");

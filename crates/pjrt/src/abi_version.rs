@@ -1,17 +1,18 @@
-//! Which executables can a runtime load, as the plugin itself says? This file wraps the
+//! Which executables can a runtime load, according to the plugin itself? This module wraps the
 //! `AbiVersion` extension.
 //!
-//! Not every plugin has the extension (libtpu has it, XLA:CPU does not); without it, questions are
-//! answered with `None`. Only the plugin understands its versions: it compares them, and here they
-//! are kept as the bytes that it writes for them.
+//! Not every plugin has the extension (libtpu has it, XLA:CPU does not). Without it, the functions
+//! that return a version return `None`. Only the plugin can interpret its versions: it compares
+//! them, and preheat keeps them as the bytes that the plugin writes.
 
-use super::call::{Handle, bytes};
+use super::call::Handle;
 use super::client::Client;
 use super::error::{ErrorCode, PjrtError, optional};
-use super::executable::Executable;
+use super::executable::PjrtExecutable;
 use super::plugin::Plugin;
 use super::sys::Args;
 use super::sys::abi_version as sys;
+use super::table::bytes;
 
 /// The answer to whether a runtime accepts an executable, or another runtime's executables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum Compatibility {
 }
 
 impl Compatibility {
-    /// Turns the plugin's answer into a value: a plugin says "no" by an error.
+    /// Turns the plugin's answer into a value: a plugin reports "no" as an error.
     fn of(answer: Result<(), PjrtError>) -> Result<Self, PjrtError> {
         match answer {
             Ok(()) => Ok(Self::Compatible),
@@ -35,8 +36,8 @@ impl Compatibility {
     }
 }
 
-/// The functions that both kinds of versions have. They are read, written and freed in the same
-/// way, by functions of their own.
+/// The functions that both kinds of versions have. Both kinds are read, written and freed in the
+/// same way, but through different functions of the plugin.
 macro_rules! version {
     (
         $(#[$doc:meta])* $name:ident:
@@ -50,7 +51,7 @@ macro_rules! version {
 
         impl $name {
             /// Reads the bytes of [`Self::to_bytes`], which another process or another build of the
-            /// plugin may have written; `None` where this plugin has no such function.
+            /// plugin may have written; `None` if this plugin has no such function.
             pub fn from_bytes(plugin: &Plugin, serialized: &[u8]) -> Result<Option<Self>, PjrtError> {
                 let mut args = sys::$read {
                     serialized_proto: serialized.as_ptr().cast(),
@@ -117,7 +118,7 @@ version! {
 }
 
 impl Client {
-    /// The version of this client's runtime; `None` where the plugin does not report it.
+    /// The version of this client's runtime; `None` if the plugin does not report it.
     pub fn abi_version(&self) -> Result<Option<RuntimeAbiVersion>, PjrtError> {
         let mut args = sys::ClientRuntimeAbiVersionArgs { client: self.as_ptr(), ..Args::new() };
         // SAFETY: the client is live.
@@ -129,8 +130,8 @@ impl Client {
     }
 }
 
-impl Executable {
-    /// The executable's version; `None` where the plugin does not report it.
+impl PjrtExecutable {
+    /// The executable's version; `None` if the plugin does not report it.
     pub fn abi_version(&self) -> Result<Option<ExecutableAbiVersion>, PjrtError> {
         let mut args =
             sys::ExecutableGetAbiVersionArgs { executable: self.as_ptr(), ..Args::new() };
@@ -158,7 +159,7 @@ impl RuntimeAbiVersion {
     }
 
     /// Whether this runtime accepts the executables that `other` accepts. The same plugin must have
-    /// read both. libtpu 0.0.51 has no answer.
+    /// read both. libtpu 0.0.51 does not implement this.
     pub fn takes_as(&self, other: &Self) -> Result<Compatibility, PjrtError> {
         self.must_share_plugin(&other.plugin)?;
         let mut args = sys::RuntimeAbiVersionIsCompatibleWithRuntimeArgs {

@@ -4,16 +4,17 @@ use std::ffi::c_void;
 use std::fmt;
 use std::sync::Arc;
 
-use preheat_tensor::Dtype;
+use preheat_tensor::{Dtype, TensorType};
 
 use super::buffer_type;
-use super::call::{Handle, list};
+use super::call::Handle;
 use super::client::Client;
 use super::device::Device;
 use super::error::{PjrtError, optional};
-use super::event::Event;
+use super::event::PjrtEvent;
 use super::layout;
 use super::sys;
+use super::table::list;
 
 /// An array on a device, or one that a running execution will fill.
 pub struct Buffer {
@@ -28,8 +29,9 @@ pub enum HostTransfer {
     /// is done.
     Copy,
     /// The device may read the memory in place, for as long as the buffer or an execution needs it.
-    /// XLA:CPU does so at [`ZERO_COPY_ALIGNMENT`](preheat_tensor::ZERO_COPY_ALIGNMENT) and copies
-    /// otherwise. If such a buffer is donated, it is copied then.
+    /// XLA:CPU does so if the memory starts at a multiple of
+    /// [`ZERO_COPY_ALIGNMENT`](preheat_tensor::ZERO_COPY_ALIGNMENT), and copies it otherwise. If a
+    /// buffer that is read in place is donated, it is copied at that time.
     ZeroCopy,
 }
 
@@ -40,25 +42,25 @@ impl Client {
         &self,
         device: &Device,
         dtype: Dtype,
-        dimensions: &[i64],
+        dims: &[u64],
         data: &[u8],
     ) -> Result<Buffer, PjrtError> {
         let semantics = sys::HostBufferSemantics::IMMUTABLE_ONLY_DURING_CALL;
         // SAFETY: with these semantics the plugin reads `data` only during the call.
-        let (buffer, _done) = unsafe { self.put(device, dtype, dimensions, data, semantics) }?;
+        let (buffer, _done) = unsafe { self.put(device, dtype, dims, data, semantics) }?;
         Ok(buffer)
     }
 
     /// Puts the bytes of `owner`, dense and row-major, on `device`, and keeps `owner` for as long
     /// as the plugin reads from it.
     ///
-    /// The plugin drops `owner` on one of its own threads, so dropping it must not call into the
+    /// The plugin may drop `owner` on one of its own threads, so dropping it must not call into the
     /// plugin.
     pub fn buffer_from_owner<T>(
         &self,
         device: &Device,
         dtype: Dtype,
-        dimensions: &[i64],
+        dims: &[u64],
         owner: Arc<T>,
         transfer: HostTransfer,
     ) -> Result<Buffer, PjrtError>
@@ -75,7 +77,7 @@ impl Client {
         let data = (*keep).as_ref();
         // SAFETY: the bytes neither move nor change while `owner` is held, and the callback below
         // holds it until the plugin has finished.
-        let (buffer, done) = unsafe { self.put(device, dtype, dimensions, data, semantics) }?;
+        let (buffer, done) = unsafe { self.put(device, dtype, dims, data, semantics) }?;
         // If registering fails, the owner is leaked. That is the safe choice, because the buffer
         // may still be reading from it.
         done.on_ready(move |_| drop(owner))?;
@@ -86,29 +88,33 @@ impl Client {
     ///
     /// # Safety
     ///
-    /// `data` stays valid and unchanged for as long as `semantics` asks.
+    /// `data` stays valid and unchanged for as long as `semantics` requires.
     unsafe fn put(
         &self,
         device: &Device,
         dtype: Dtype,
-        dimensions: &[i64],
+        dims: &[u64],
         data: &[u8],
         semantics: sys::HostBufferSemantics,
-    ) -> Result<(Buffer, Event), PjrtError> {
-        let expected = dtype.array_bytes(dimensions)?;
+    ) -> Result<(Buffer, PjrtEvent), PjrtError> {
+        let expected = dtype.array_bytes(dims)?;
         if data.len() != expected {
-            let dimensions = dimensions.to_vec();
-            return Err(PjrtError::WrongSize { dtype, dimensions, expected, actual: data.len() });
+            let kind = TensorType::new(dtype, dims);
+            return Err(PjrtError::WrongSize { kind, expected, actual: data.len() });
         }
         if !device.client().is(self) {
             return Err(PjrtError::ForeignHandle { what: format!("device {}", device.id()) });
         }
+        // The array is in the host's memory, so none of its dimensions is too large for C's type.
+        // The exception is an array without elements, which has a dimension of 0.
+        let c_dims: Vec<i64> =
+            dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
         let mut args = sys::ClientBufferFromHostBufferArgs {
             client: self.as_ptr(),
             data: data.as_ptr().cast::<c_void>(),
             r#type: buffer_type::to_raw(dtype),
-            dims: dimensions.as_ptr(),
-            num_dims: dimensions.len(),
+            dims: c_dims.as_ptr(),
+            num_dims: c_dims.len(),
             host_buffer_semantics: semantics,
             device: device.as_ptr(),
             ..sys::Args::new()
@@ -120,7 +126,7 @@ impl Client {
         // SAFETY: the buffer was just made in this client, and nobody else owns it.
         let buffer = unsafe { Buffer::own(self, args.buffer, function) };
         // SAFETY: as above.
-        let done = unsafe { Event::own(self, args.done_with_host_buffer, function) };
+        let done = unsafe { PjrtEvent::own(self, args.done_with_host_buffer, function) };
         Ok((buffer?, done?))
     }
 }
@@ -161,14 +167,20 @@ impl Buffer {
     }
 
     /// Its dimensions, the outermost first; empty for a scalar.
-    pub fn dimensions(&self) -> Result<Vec<i64>, PjrtError> {
+    pub fn dims(&self) -> Result<Vec<u64>, PjrtError> {
         let mut args = sys::BufferDimensionsArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only, and the answer lives as long as
         // it.
         unsafe {
             self.client.plugin().call(&mut args)?;
-            Ok(list(args.dims, args.num_dims).to_vec())
+            let function = <sys::BufferDimensionsArgs as sys::Call>::FUNCTION;
+            dims_of(function, list(args.dims, args.num_dims))
         }
+    }
+
+    /// Its dtype and shape.
+    pub fn kind(&self) -> Result<TensorType, PjrtError> {
+        Ok(TensorType::new(self.dtype()?, self.dims()?))
     }
 
     /// The device it is on.
@@ -199,45 +211,50 @@ impl Buffer {
         Ok(args.buffer_pointer)
     }
 
-    /// The event that is ready when the contents are there. It fails as the execution or transfer
-    /// that fills the buffer fails.
-    pub fn ready(&self) -> Result<Event, PjrtError> {
+    /// The event that is ready when the contents are there. If the execution or transfer that fills
+    /// the buffer fails, the event fails with the same error.
+    pub fn ready(&self) -> Result<PjrtEvent, PjrtError> {
         let mut args = sys::BufferReadyEventArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only; nobody else owns the event.
         unsafe {
             self.client.plugin().call(&mut args)?;
-            Event::own(&self.client, args.event, <sys::BufferReadyEventArgs as sys::Call>::FUNCTION)
+            PjrtEvent::own(
+                &self.client,
+                args.event,
+                <sys::BufferReadyEventArgs as sys::Call>::FUNCTION,
+            )
         }
     }
 
     /// The contents, dense and row-major, whatever the layout on the device. Waits until they are
     /// there.
     pub fn to_host(&self) -> Result<Vec<u8>, PjrtError> {
-        let mut bytes = vec![0; self.dtype()?.array_bytes(&self.dimensions()?)?];
+        let mut bytes = vec![0; self.kind()?.host_bytes()?];
         self.to_host_into(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// As [`Self::to_host`], into memory of the caller's, which must have exactly the right size.
+    /// Like [`Self::to_host`], but into memory of the caller, which must have exactly the right
+    /// size.
     pub fn to_host_into(&self, bytes: &mut [u8]) -> Result<(), PjrtError> {
-        let (dtype, dimensions) = (self.dtype()?, self.dimensions()?);
-        let expected = dtype.array_bytes(&dimensions)?;
+        let kind = self.kind()?;
+        let expected = kind.host_bytes()?;
         if bytes.len() != expected {
-            return Err(PjrtError::WrongSize { dtype, dimensions, expected, actual: bytes.len() });
+            return Err(PjrtError::WrongSize { kind, expected, actual: bytes.len() });
         }
-        let row_major = layout::row_major(dimensions.len());
+        let row_major = layout::row_major(kind.dims.len());
         match self.minor_to_major()? {
             Some(order) if order != row_major && order.len() == row_major.len() => {
                 let mut as_it_lies = vec![0; expected];
                 self.read(&mut as_it_lies, &order)?;
-                layout::to_row_major(&as_it_lies, bytes, dtype.bytes()?, &dimensions, &order)
+                layout::to_row_major(&as_it_lies, bytes, kind.dtype.bytes()?, &kind.dims, &order)
             }
             _ => self.read(bytes, &row_major),
         }
     }
 
     /// The order of the dimensions in the device's memory, from the fastest to the slowest; `None`
-    /// where the plugin does not report it.
+    /// if the plugin does not report it.
     fn minor_to_major(&self) -> Result<Option<Vec<i64>>, PjrtError> {
         let mut args = sys::BufferGetMemoryLayoutArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only.
@@ -252,11 +269,11 @@ impl Buffer {
         }
     }
 
-    /// Copies the contents into `bytes`, which must have exactly their size, in the order of
-    /// dimensions that they have on the device.
+    /// Copies the contents into `bytes`, which must have exactly their size. `minor_to_major` is
+    /// the order of the dimensions on the device, which the copy keeps.
     ///
-    /// Plugins differ in what they do when asked for another order, and XLA:CPU ignores the
-    /// request, so no other order is requested.
+    /// The copy is not requested in another order, because plugins treat such a request
+    /// differently; XLA:CPU ignores it.
     fn read(&self, bytes: &mut [u8], minor_to_major: &[i64]) -> Result<(), PjrtError> {
         self.client.plugin().require::<sys::EventAwaitArgs>()?;
         let tiled = sys::BufferMemoryLayoutTiled {
@@ -281,7 +298,7 @@ impl Buffer {
         unsafe { self.client.plugin().call(&mut args) }?;
         let function = <sys::BufferToHostBufferArgs as sys::Call>::FUNCTION;
         // SAFETY: the event was just made, and nobody else owns it.
-        unsafe { Event::own(&self.client, args.event, function) }?.wait()
+        unsafe { PjrtEvent::own(&self.client, args.event, function) }?.wait()
     }
 
     /// Frees its memory even though handles to it still exist; running executions keep the memory.
@@ -302,10 +319,7 @@ impl Buffer {
 
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buffer")
-            .field("dtype", &self.dtype())
-            .field("dimensions", &self.dimensions())
-            .finish()
+        f.debug_struct("Buffer").field("dtype", &self.dtype()).field("dims", &self.dims()).finish()
     }
 }
 
@@ -318,4 +332,14 @@ impl Drop for Buffer {
                 .destroy(sys::BufferDestroyArgs { buffer: self.as_ptr(), ..sys::Args::new() });
         }
     }
+}
+
+/// Converts dimensions as the plugin lists them. A negative dimension is an error of the plugin.
+pub(super) fn dims_of(function: &'static str, listed: &[i64]) -> Result<Vec<u64>, PjrtError> {
+    let size = |&size: &i64| u64::try_from(size);
+    listed
+        .iter()
+        .map(size)
+        .collect::<Result<_, _>>()
+        .map_err(|_| PjrtError::BadAnswer { function, what: format!("dimensions {listed:?}") })
 }

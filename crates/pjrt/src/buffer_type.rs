@@ -1,4 +1,5 @@
-//! Which numbers do PJRT and HLO use for each element type? No other file uses these numbers.
+//! Which numbers do PJRT and HLO use for each element type? Only this file converts between
+//! them and [`Dtype`].
 
 use preheat_tensor::Dtype;
 

@@ -1,14 +1,15 @@
-//! Which devices does a client have, and what does each say of itself?
+//! Which devices does a client have, and what does each report about itself?
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::call::{Handle, text};
+use super::call::Handle;
 use super::client::Client;
 use super::error::{PjrtError, optional};
 use super::plugin::Plugin;
 use super::sys;
-use super::value::{self, Value};
+use super::table::{list, text};
+use super::value::{self, PjrtValue};
 
 /// A device of a client.
 #[derive(Clone)]
@@ -19,8 +20,10 @@ pub struct Device {
     id: i32,
 }
 
-/// A device's description of itself. A topology also has it for devices that are not here.
+/// A device's description of itself. A topology also has descriptions of devices that this machine
+/// does not have.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DeviceDescription {
     /// Unique over all devices of the platform.
     pub id: i32,
@@ -31,7 +34,7 @@ pub struct DeviceDescription {
     /// A detailed text for logs.
     pub debug_string: String,
     /// Further properties that the platform reports, such as `coords`.
-    pub attributes: BTreeMap<String, Value>,
+    pub attributes: BTreeMap<String, PjrtValue>,
 }
 
 /// The use of a device's memory, in bytes. `None` means that the plugin does not report a figure.
@@ -49,6 +52,33 @@ pub struct MemoryStats {
     pub largest_alloc_size: Option<i64>,
     /// The largest allocation that would succeed now.
     pub largest_free_block_bytes: Option<i64>,
+}
+
+impl Client {
+    /// Every device of the job, including those of other processes.
+    pub fn devices(&self) -> Result<Vec<Device>, PjrtError> {
+        let mut args = sys::ClientDevicesArgs { client: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the client is live; the list and its devices live as long as it.
+        let devices = unsafe {
+            self.plugin().call(&mut args)?;
+            list(args.devices, args.num_devices)
+        };
+        // SAFETY: the devices belong to this client.
+        devices.iter().map(|&raw| unsafe { Device::of(self, raw) }).collect()
+    }
+
+    /// The devices that this process can use.
+    pub fn addressable_devices(&self) -> Result<Vec<Device>, PjrtError> {
+        let mut args =
+            sys::ClientAddressableDevicesArgs { client: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the client is live; the list and its devices live as long as it.
+        let devices = unsafe {
+            self.plugin().call(&mut args)?;
+            list(args.addressable_devices, args.num_addressable_devices)
+        };
+        // SAFETY: the devices belong to this client.
+        devices.iter().map(|&raw| unsafe { Device::of(self, raw) }).collect()
+    }
 }
 
 impl Device {
@@ -101,7 +131,7 @@ impl Device {
         Ok(args.is_addressable)
     }
 
-    /// The number of the device on this machine, as the vendor's tools count; -1 where that has no
+    /// The number of the device on this machine, as the vendor's tools count; -1 if that has no
     /// meaning.
     pub fn local_hardware_id(&self) -> Result<i32, PjrtError> {
         let mut args = sys::DeviceLocalHardwareIdArgs { device: self.as_ptr(), ..sys::Args::new() };
@@ -110,7 +140,7 @@ impl Device {
         Ok(args.local_hardware_id)
     }
 
-    /// How the device's memory is used; `None` where the plugin does not report it (XLA:CPU).
+    /// How the device's memory is used; `None` if the plugin does not report it (XLA:CPU).
     pub fn memory_stats(&self) -> Result<Option<MemoryStats>, PjrtError> {
         let mut args = sys::DeviceMemoryStatsArgs { device: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the device lives as long as the client, which it holds.

@@ -1,19 +1,19 @@
-//! Why did a plugin not do what it was asked to do?
+//! Why did a request to a plugin fail?
 
 use std::fmt;
 use std::path::PathBuf;
 
-use preheat_tensor::{ArrayError, Dtype};
+use preheat_tensor::{ArrayError, TensorType};
 
-use super::plugin::ApiVersion;
 use super::sys;
+use super::version::ApiVersion;
 
 /// The reasons why a request to a plugin failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PjrtError {
     /// There is no file at the plugin's path, or it cannot be reached.
-    #[error("no plugin at {}: {cause}; check the path, or install one with `preheat plugins install`", path.display())]
+    #[error("no plugin at {}: {cause}; check the path", path.display())]
     PluginNotFound {
         /// The path.
         path: PathBuf,
@@ -21,7 +21,7 @@ pub enum PjrtError {
         cause: std::io::Error,
     },
     /// The file ends before all the content that its headers describe.
-    #[error("{} was cut short: {missing} bytes are missing at its end, so that it has to be installed again", path.display())]
+    #[error("{} was cut short: {missing} bytes are missing at its end; install it again", path.display())]
     CutShort {
         /// The file.
         path: PathBuf,
@@ -43,13 +43,13 @@ pub enum PjrtError {
         path: PathBuf,
     },
     /// `GetPjrtApi` returned null.
-    #[error("the plugin {} hands out no function table (GetPjrtApi returned null): it is broken or built for another platform", path.display())]
+    #[error("the plugin {} returns no function table (GetPjrtApi returned null): it is broken or built for another platform", path.display())]
     NullApi {
         /// The file.
         path: PathBuf,
     },
     /// The plugin has another major version of the PJRT C API.
-    #[error("the plugin {} speaks PJRT C API {plugin}, this build of preheat speaks {ours}: the major versions must be equal; install a plugin of major version {}", path.display(), ours.major)]
+    #[error("the plugin {} has PJRT C API {plugin}, but this build of preheat has {ours}: the major versions must be equal; install a plugin of major version {}", path.display(), ours.major)]
     MajorVersion {
         /// The file.
         path: PathBuf,
@@ -90,7 +90,7 @@ pub enum PjrtError {
     },
     /// A function of the plugin succeeded, but its result makes no sense.
     #[error(
-        "{function} answered {what}: the plugin is broken or newer than this build of preheat understands"
+        "{function} returned {what}: the plugin is broken or newer than this build of preheat understands"
     )]
     BadAnswer {
         /// The function's name in C.
@@ -101,26 +101,25 @@ pub enum PjrtError {
     /// The topology name is empty; libtpu would take that for its oldest hardware.
     #[error("a topology needs a name, such as v5e:1x1")]
     EmptyTopologyName,
-    /// The compile options are not a `CompileOptionsProto` with at least one replica and one
-    /// partition; some plugins end the process on such options.
+    /// The compile options or the number of devices are unusable: the options do not parse, have no
+    /// replica or no partition (on which some plugins end the process), or a count or a device's id
+    /// does not fit.
     #[error("the compile options are unusable: {what}")]
     BadOptions {
         /// What is wrong with them.
         what: String,
     },
     /// The program is in a format that no plugin compiles.
-    #[error("a plugin compiles StableHLO and HLO, and the program is a {format}: lower it first")]
+    #[error("a plugin compiles StableHLO and HLO, but the program is a {format}: lower it first")]
     NotForPlugins {
         /// The program's format.
         format: String,
     },
     /// The data's length does not fit its shape.
-    #[error("{dtype} data of dimensions {dimensions:?} has {expected} bytes, not {actual}")]
+    #[error("{kind} has {expected} bytes, not {actual}")]
     WrongSize {
-        /// The type of each element.
-        dtype: Dtype,
-        /// The shape.
-        dimensions: Vec<i64>,
+        /// The dtype and shape.
+        kind: TensorType,
         /// The bytes that the dense shape needs.
         expected: usize,
         /// The bytes that were given.
@@ -129,11 +128,11 @@ pub enum PjrtError {
     /// The array cannot be in the host's memory.
     #[error(transparent)]
     Array(#[from] ArrayError),
-    /// A buffer or device belongs to another client; passing it to the plugin would be undefined
-    /// behaviour.
+    /// A buffer or device belongs to another client, or a client or version to another plugin;
+    /// passing it to the plugin would be undefined behaviour.
     #[error("{what} belongs to another client")]
     ForeignHandle {
-        /// The buffer or device.
+        /// What it is: the buffer, device, client or version.
         what: String,
     },
     /// The executable runs on several devices of this process, and only one device is supported.
@@ -153,7 +152,7 @@ pub enum PjrtError {
 }
 
 impl PjrtError {
-    /// The code of the plugin's error; `None` where the error is not the plugin's.
+    /// The code of the plugin's error; `None` if the error is not the plugin's.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Call { code, .. } => Some(*code),
@@ -161,8 +160,8 @@ impl PjrtError {
         }
     }
 
-    /// Whether the plugin does not offer what was asked: it lacks the function, or the function
-    /// says so.
+    /// Whether the plugin does not offer a function: it lacks the function, or the function returns
+    /// that it is not implemented.
     pub fn is_unimplemented(&self) -> bool {
         matches!(self, Self::MissingFunction { .. })
             || self.code() == Some(ErrorCode::Unimplemented)

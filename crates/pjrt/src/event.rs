@@ -1,4 +1,4 @@
-//! When is asynchronous work of a plugin finished? An event tells.
+//! When is asynchronous work of a plugin finished? An event reports it.
 
 use std::any::Any;
 use std::ffi::c_void;
@@ -12,7 +12,7 @@ use super::plugin::Plugin;
 use super::sys;
 
 /// The completion of asynchronous work: a transfer, or the execution that fills a buffer.
-pub struct Event {
+pub struct PjrtEvent {
     client: Client,
     raw: Handle<sys::Event>,
 }
@@ -20,13 +20,13 @@ pub struct Event {
 type Callback = Box<dyn FnOnce(Result<(), PjrtError>) + Send>;
 
 struct Registered {
-    /// The plugin, not the client: if this held the last handle of the client, the client would be
-    /// closed on one of its own threads.
+    /// This is the plugin and not the client: dropping the last handle of a client here would close
+    /// the client on one of the client's own threads.
     plugin: Plugin,
     callback: Callback,
 }
 
-impl Event {
+impl PjrtEvent {
     /// Takes over an event that `function` returned.
     ///
     /// # Safety
@@ -40,7 +40,7 @@ impl Event {
         Ok(Self { client: client.clone(), raw: Handle::new(raw, function)? })
     }
 
-    /// Blocks until the work is finished; returns an error where the work failed.
+    /// Blocks until the work is finished; returns an error if the work failed.
     pub fn wait(&self) -> Result<(), PjrtError> {
         let mut args = sys::EventAwaitArgs { event: self.raw.as_ptr(), ..sys::Args::new() };
         // SAFETY: the event is live: it is destroyed on drop only.
@@ -59,7 +59,7 @@ impl Event {
     /// at once on this thread.
     ///
     /// The callback must be quick and must not call into the plugin. If it panics, the panic is
-    /// logged and goes no further. The event may be dropped before the callback runs.
+    /// logged and not passed on. The event may be dropped before the callback runs.
     pub fn on_ready(
         &self,
         callback: impl FnOnce(Result<(), PjrtError>) + Send + 'static,
@@ -70,8 +70,7 @@ impl Event {
         let mut args = sys::EventOnReadyArgs {
             event: self.raw.as_ptr(),
             callback: Some(call_back),
-            // Not freed if the call fails: nobody can know whether the plugin will still call back,
-            // and a leak is the safe choice.
+            // If the call fails, this memory is leaked, because the plugin may still call back.
             user_arg: Box::into_raw(Box::new(registered)).cast::<c_void>(),
             ..sys::Args::new()
         };
@@ -80,8 +79,7 @@ impl Event {
     }
 }
 
-/// The function that the plugin calls: once for each registration, with an error that is then owned
-/// here.
+/// The function that the plugin calls once for each registration. It takes ownership of `error`.
 unsafe extern "C" fn call_back(error: *mut sys::Error, user_arg: *mut c_void) {
     // SAFETY: `on_ready` made the pointer from a box of this type, and each registration is called
     // once.
@@ -101,7 +99,7 @@ unsafe extern "C" fn call_back(error: *mut sys::Error, user_arg: *mut c_void) {
     }
 }
 
-/// Logs a panic that must go no further.
+/// Logs a panic that must not cross into C.
 pub fn report_panic(panic: Box<dyn Any + Send>) {
     let message = panic
         .downcast_ref::<&str>()
@@ -115,7 +113,7 @@ pub fn report_panic(panic: Box<dyn Any + Send>) {
     std::mem::forget(panic);
 }
 
-impl Drop for Event {
+impl Drop for PjrtEvent {
     fn drop(&mut self) {
         // SAFETY: owned, and this is its last use; callbacks do not need it.
         unsafe {

@@ -1,42 +1,35 @@
-//! What does a compiled program tell of itself, and how is it stored? Executables are described and
-//! serialised here; `loaded.rs` runs them.
+//! What does a compiled program report about itself, and how is it serialised? Executables are
+//! described and serialised here; `loaded.rs` runs them.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
-use std::fmt;
 use std::ops::Deref;
 
 use preheat_tensor::TensorType;
 
+use super::buffer::dims_of;
 use super::buffer_type;
-use super::call::{Handle, bytes, list, text};
+use super::call::Handle;
 use super::client::Client;
 use super::error::{PjrtError, optional};
-use super::hlo::{self, ProgramShape};
+use super::hlo::{self, OptimizedProgram, ProgramShape};
 use super::plugin::Plugin;
 use super::sys::{self, Args as _};
-use super::value::{self, Value};
+use super::table::{bytes, list, text};
+use super::value::{self, PjrtValue};
 
 /// A compiled program that can be described and serialised, but not run.
-pub struct Executable {
+pub struct PjrtExecutable {
     plugin: Plugin,
     raw: Handle<sys::Executable>,
     /// The client that it came from, if any; the client must outlive it.
     _client: Option<Client>,
 }
 
-/// A program in the form that the compiler made of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct OptimizedProgram {
-    /// `hlo`, `hlo_with_config` or `mlir`.
-    pub format: String,
-    /// The serialised program.
-    pub code: Vec<u8>,
-}
-
-/// How much of a device's memory an execution takes, in bytes. Plugins leave a figure at 0 that
-/// they do not know.
+/// How much of a device's memory an execution takes, in bytes. A figure that the plugin does not
+/// know is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CompiledMemoryStats {
     /// The machine code.
     pub generated_code_bytes: i64,
@@ -52,7 +45,7 @@ pub struct CompiledMemoryStats {
     pub peak_bytes: i64,
 }
 
-impl Executable {
+impl PjrtExecutable {
     /// Takes over an executable that `function` returned.
     ///
     /// # Safety
@@ -80,7 +73,7 @@ impl Executable {
         self.raw.as_ptr()
     }
 
-    /// The program's name, which is that of its module.
+    /// The program's name, which is its module's name.
     pub fn name(&self) -> Result<String, PjrtError> {
         let mut args = sys::ExecutableNameArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live; the name lives as long as it.
@@ -156,7 +149,8 @@ impl Executable {
                 buffer_type::from_raw(raw).ok_or_else(|| bad(format!("element type {}", raw.0)))?;
             let (shape, rest) = dimensions.split_at(rank);
             dimensions = rest;
-            Ok(TensorType { dtype, dimensions: shape.to_vec() })
+            let function = <sys::ExecutableOutputDimensionsArgs as sys::Call>::FUNCTION;
+            Ok(TensorType::new(dtype, dims_of(function, shape)?))
         };
         types.iter().zip(ranks).map(output).collect()
     }
@@ -170,7 +164,7 @@ impl Executable {
         Ok(SerializedExecutable { args, _plugin: self.plugin.clone() })
     }
 
-    /// The plugin's digest of the executable; `None` where it makes none.
+    /// The plugin's digest of the executable; `None` if it makes none.
     pub fn fingerprint(&self) -> Result<Option<Vec<u8>>, PjrtError> {
         let mut args =
             sys::ExecutableFingerprintArgs { executable: self.as_ptr(), ..sys::Args::new() };
@@ -182,8 +176,8 @@ impl Executable {
         }))
     }
 
-    /// The compiler's estimates, such as `flops` and `bytes accessed`; `None` where it makes none.
-    pub fn cost_analysis(&self) -> Result<Option<BTreeMap<String, Value>>, PjrtError> {
+    /// The compiler's estimates, such as `flops` and `bytes accessed`; `None` if it makes none.
+    pub fn cost_analysis(&self) -> Result<Option<BTreeMap<String, PjrtValue>>, PjrtError> {
         let mut args =
             sys::ExecutableGetCostAnalysisArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live; the answer lives as long as it.
@@ -192,7 +186,7 @@ impl Executable {
         Ok(answer.map(|()| unsafe { value::read_all(args.properties, args.num_properties) }))
     }
 
-    /// How much of a device's memory an execution takes; `None` where the plugin does not report
+    /// How much of a device's memory an execution takes; `None` if the plugin does not report
     /// it.
     pub fn compiled_memory_stats(&self) -> Result<Option<CompiledMemoryStats>, PjrtError> {
         let mut args = sys::ExecutableGetCompiledMemoryStatsArgs {
@@ -211,7 +205,7 @@ impl Executable {
         }))
     }
 
-    /// The program in the form that the compiler made of it.
+    /// The program as the compiler optimised it.
     pub fn optimized_program(&self) -> Result<OptimizedProgram, PjrtError> {
         let mut program = sys::Program::new();
         let mut args = sys::ExecutableOptimizedProgramArgs {
@@ -219,8 +213,8 @@ impl Executable {
             program: &raw mut program,
             ..sys::Args::new()
         };
-        // SAFETY: the executable is live; where no room for code is given, the plugin writes only
-        // the size and the format.
+        // SAFETY: the executable is live; no memory for the code is given, so the plugin writes
+        // only the size and the format.
         unsafe { self.plugin.call(&mut args) }?;
         let mut code = vec![0_u8; program.code_size];
         program.code = code.as_mut_ptr().cast::<c_char>();
@@ -238,7 +232,7 @@ impl Executable {
     }
 }
 
-impl Drop for Executable {
+impl Drop for PjrtExecutable {
     fn drop(&mut self) {
         // SAFETY: owned, and this is its last use.
         unsafe {
@@ -250,22 +244,14 @@ impl Drop for Executable {
     }
 }
 
-impl fmt::Debug for OptimizedProgram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OptimizedProgram")
-            .field("format", &self.format)
-            .field("bytes", &self.code.len())
-            .finish()
-    }
-}
-
 /// A serialised executable: bytes that the plugin holds until this is dropped.
 pub struct SerializedExecutable {
     args: sys::ExecutableSerializeArgs,
     _plugin: Plugin,
 }
 
-// SAFETY: nothing changes the bytes, and any thread may call the deleter, as all of PJRT.
+// SAFETY: nothing changes the bytes, and any thread may call the deleter, like every function of
+// PJRT.
 unsafe impl Send for SerializedExecutable {}
 // SAFETY: as above.
 unsafe impl Sync for SerializedExecutable {}

@@ -1,15 +1,34 @@
 //! What are a program's parameters and results, and how many instructions does it have? Both are
 //! read from a serialised HLO module.
 //!
-//! The messages have only the few fields of XLA's `hlo.proto` and `xla_data.proto` that are needed
-//! here; all others are skipped.
+//! The protocol buffer messages below have only the few fields of XLA's `hlo.proto` and
+//! `xla_data.proto` that are needed here; all other fields are skipped.
+
+use std::fmt;
 
 use preheat_tensor::TensorType;
 use prost::Message;
 
 use super::buffer_type::dtype_from_hlo;
 use super::error::PjrtError;
-use super::executable::OptimizedProgram;
+
+/// A program as the compiler optimised it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OptimizedProgram {
+    /// `hlo`, `hlo_with_config` or `mlir`.
+    pub format: String,
+    /// The serialised program.
+    pub code: Vec<u8>,
+}
+
+impl fmt::Debug for OptimizedProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OptimizedProgram")
+            .field("format", &self.format)
+            .field("bytes", &self.code.len())
+            .finish()
+    }
+}
 
 /// A program's parameters and results, in order; tuples are replaced by their elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +41,7 @@ pub struct ProgramShape {
 
 /// How many instructions and fusions a program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProgramCounts {
     /// Instructions of all its computations, including the bodies of fusions.
     pub instructions: u64,
@@ -116,7 +136,7 @@ pub fn program_counts(program: &OptimizedProgram) -> Result<ProgramCounts, PjrtE
     Ok(ProgramCounts { instructions: instructions.count() as u64, fusions: fusions as u64 })
 }
 
-/// The module of a program, in either of the two formats.
+/// The module of a program in one of the formats `hlo` and `hlo_with_config`.
 fn read<M, C>(
     program: &OptimizedProgram,
     module: impl FnOnce(C) -> Option<M>,
@@ -144,7 +164,10 @@ fn flatten(shape: &ShapeProto, types: &mut Vec<TensorType>) -> Result<(), String
     }
     let dtype = dtype_from_hlo(shape.element_type)
         .ok_or_else(|| format!("it has an unknown element type, {}", shape.element_type))?;
-    types.push(TensorType { dtype, dimensions: shape.dimensions.clone() });
+    let dims: Result<Vec<u64>, _> =
+        shape.dimensions.iter().map(|&size| u64::try_from(size)).collect();
+    let dims = dims.map_err(|_| format!("it has dimensions {:?}", shape.dimensions))?;
+    types.push(TensorType::new(dtype, dims));
     Ok(())
 }
 
@@ -175,8 +198,8 @@ mod tests {
         let text = |types: &[TensorType]| {
             types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(text(&read.parameters), "4xcomplex<f64> 2x3xf32 bf16 0xi1");
-        assert_eq!(text(&read.results), "2x3xf32 bf16 0xi1");
+        assert_eq!(text(&read.parameters), "complex128[4] float32[2, 3] bfloat16[] bool[0]");
+        assert_eq!(text(&read.results), "float32[2, 3] bfloat16[] bool[0]");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! In which order does an array lie in memory? Reorders dimensions on the host's side of a
-//! transfer.
+//! In which order are an array's dimensions in memory, and how is that order changed? This module
+//! changes it on the host's side of a transfer.
 
 use super::error::PjrtError;
 
@@ -19,14 +19,14 @@ pub(super) fn to_row_major(
     from: &[u8],
     to: &mut [u8],
     width: usize,
-    dimensions: &[i64],
+    dims: &[u64],
     minor_to_major: &[i64],
 ) -> Result<(), PjrtError> {
     let bad = || PjrtError::BadAnswer {
         function: "PJRT_Buffer_GetMemoryLayout",
-        what: format!("order {minor_to_major:?} for dimensions {dimensions:?}"),
+        what: format!("order {minor_to_major:?} for dimensions {dims:?}"),
     };
-    let sizes: Vec<usize> = dimensions
+    let sizes: Vec<usize> = dims
         .iter()
         .map(|&size| usize::try_from(size))
         .collect::<Result<_, _>>()

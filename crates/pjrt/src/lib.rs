@@ -2,24 +2,27 @@
 //! PJRT.
 //!
 //! A [`Plugin`] is a shared library that exports `GetPjrtApi`. It makes [`Client`]s, which own
-//! [`Device`]s, compile programs to [`LoadedExecutable`]s and hold [`Buffer`]s. Where it can
-//! compile without hardware, it also makes [`Topology`]s for [`compile_ahead`]. Every handle keeps
+//! [`Device`]s, compile programs to [`LoadedExecutable`]s and hold [`Buffer`]s. If it can compile
+//! without hardware, it also makes [`PjrtTopology`]s for [`compile_ahead`]. Every handle keeps
 //! alive what it depends on, may be used from any thread, and frees what it holds when it is
 //! dropped.
 //!
-//! - [`sys`] holds the C layouts. `call.rs` is the only way into the function table: it reads no
-//!   function beyond the table's own size, and turns each error of the plugin into
-//!   [`PjrtError::Call`].
-//! - [`RuntimeAbiVersion`] tells whether a runtime accepts an executable, where the plugin has that
-//!   extension.
+//! - [`sys`] holds the C layouts. The handles above enter the function table only through
+//!   `call.rs`: it reads no function beyond the table's own size, and turns each error of the
+//!   plugin into [`PjrtError::Call`].
+//! - [`RuntimeAbiVersion`] says whether a runtime accepts an executable, if the plugin has the
+//!   extension for it.
+//! - [`forward`] puts another table in front of a plugin's table, for plugins that wrap a plugin.
+//!   It calls the wrapped plugin's table itself, by the same rules.
 //! - [`options`] encodes compile options; [`hlo`] reads a program's parameters and results from
 //!   an executable.
 //!
-//! Each plugin decides what it does on a bad request, and some end the process (on unknown flags in
-//! `XLA_FLAGS`). This crate does not guard against that; its callers have to.
+//! Each plugin decides what it does on a bad request, and some end the process, for example on
+//! unknown flags in `XLA_FLAGS`. This crate only refuses compile options on which plugins end the
+//! process; its callers have to guard against the rest.
 //!
 //! ```no_run
-//! use preheat_pjrt::{Client, ExecuteOptions, Plugin, Program, options};
+//! use preheat_pjrt::{Client, ExecuteOptions, Plugin, PjrtProgram, options};
 //! use preheat_tensor::Dtype;
 //!
 //! # fn main() -> Result<(), preheat_pjrt::PjrtError> {
@@ -28,8 +31,8 @@
 //!   %y = stablehlo.add %x, %x : tensor<2xf32>
 //!   return %y : tensor<2xf32>
 //! }";
-//! let options = options::encode(1, 1, None, &[], std::iter::empty())?;
-//! let doubled = client.compile(Program::mlir(text), &options)?;
+//! let options = options::encode(&options::BuildOptions::default(), std::iter::empty())?;
+//! let doubled = client.compile(PjrtProgram::mlir(text), &options)?;
 //! let device = &client.addressable_devices()?[0];
 //! let x = client.buffer_from_host(device, Dtype::Float32, &[2], &[0, 0, 128, 63, 0, 0, 0, 64])?;
 //! let y = doubled.execute(&[&x], ExecuteOptions::default())?;
@@ -37,7 +40,7 @@
 //! # Ok(())
 //! # }
 //! ```
-#![expect(unsafe_code, reason = "this crate is where C is called")]
+#![expect(unsafe_code, reason = "this crate calls C")]
 
 mod abi_version;
 mod buffer;
@@ -48,6 +51,7 @@ mod device;
 mod error;
 mod event;
 mod executable;
+pub mod forward;
 pub mod hlo;
 mod layout;
 mod loaded;
@@ -55,8 +59,10 @@ pub mod options;
 mod plugin;
 mod program;
 pub mod sys;
+mod table;
 mod topology;
 mod value;
+mod version;
 
 pub use abi_version::{Compatibility, ExecutableAbiVersion, RuntimeAbiVersion};
 pub use buffer::{Buffer, HostTransfer};
@@ -64,11 +70,13 @@ pub use buffer_type::dtype_from_hlo;
 pub use client::Client;
 pub use device::{Device, DeviceDescription, MemoryStats};
 pub use error::{ErrorCode, PjrtError};
-pub use event::Event;
+pub use event::PjrtEvent;
 pub use event::report_panic;
-pub use executable::{CompiledMemoryStats, Executable, OptimizedProgram, SerializedExecutable};
+pub use executable::{CompiledMemoryStats, PjrtExecutable, SerializedExecutable};
+pub use hlo::OptimizedProgram;
 pub use loaded::{ExecuteOptions, LoadedExecutable};
-pub use plugin::{ApiVersion, Plugin};
-pub use program::{Program, ProgramFormat};
-pub use topology::{Topology, compile_ahead};
-pub use value::Value;
+pub use plugin::Plugin;
+pub use program::{PjrtProgram, PjrtProgramFormat};
+pub use topology::{PjrtTopology, compile_ahead};
+pub use value::PjrtValue;
+pub use version::ApiVersion;

@@ -1,14 +1,18 @@
 //! How is an executable run? A loaded executable is one that can run on its devices.
 
+use std::ffi::c_char;
 use std::ptr::{null, null_mut};
 
 use super::buffer::Buffer;
-use super::call::{Handle, list};
+use super::call::Handle;
 use super::client::Client;
 use super::device::Device;
 use super::error::PjrtError;
-use super::executable::Executable;
+use super::executable::PjrtExecutable;
+use super::options;
+use super::program::PjrtProgram;
 use super::sys::{self, Args as _};
+use super::table::list;
 
 /// Up to this many arguments or results, the pointers that an execution needs are kept on the
 /// stack.
@@ -18,7 +22,7 @@ const INLINE: usize = 32;
 pub struct LoadedExecutable {
     client: Client,
     raw: Handle<sys::LoadedExecutable>,
-    executable: Executable,
+    executable: PjrtExecutable,
     num_outputs: usize,
     num_devices: usize,
 }
@@ -29,8 +33,64 @@ pub struct ExecuteOptions<'a> {
     /// Indices of arguments that must survive although the program is compiled to take them over
     /// for its results.
     pub keep: &'a [i64],
-    /// Identifies the launch where several executables run together; 0 where they do not.
+    /// Identifies the launch if several executables run together; 0 if they do not.
     pub launch_id: i32,
+}
+
+impl Client {
+    /// Compiles `program` and loads it. `options` come from [`options::encode`].
+    pub fn compile(
+        &self,
+        program: PjrtProgram<'_>,
+        options: &[u8],
+    ) -> Result<LoadedExecutable, PjrtError> {
+        options::check(options)?;
+        let program = program.to_c();
+        let mut args = sys::ClientCompileArgs {
+            client: self.as_ptr(),
+            program: program.as_ptr(),
+            compile_options: options.as_ptr().cast::<c_char>(),
+            compile_options_size: options.len(),
+            ..sys::Args::new()
+        };
+        // SAFETY: the client is live; program and options outlive the call.
+        unsafe { self.plugin().call(&mut args) }?;
+        // SAFETY: this client made it, and nobody else owns it.
+        unsafe {
+            LoadedExecutable::own(
+                self,
+                args.executable,
+                <sys::ClientCompileArgs as sys::Call>::FUNCTION,
+            )
+        }
+    }
+
+    /// Loads the bytes of [`PjrtExecutable::serialize`](super::PjrtExecutable::serialize), on the
+    /// devices that the executable was compiled for, or on those that `options` (from
+    /// [`options::encode`]) name.
+    ///
+    /// Verify the bytes first: a plugin may do anything with bytes that it did not write.
+    pub fn deserialize_and_load(
+        &self,
+        bytes: &[u8],
+        options: Option<&[u8]>,
+    ) -> Result<LoadedExecutable, PjrtError> {
+        options.map_or(Ok(()), options::check)?;
+        let mut args = sys::ExecutableDeserializeAndLoadArgs {
+            client: self.as_ptr(),
+            serialized_executable: bytes.as_ptr().cast::<c_char>(),
+            serialized_executable_size: bytes.len(),
+            overridden_serialized_compile_options: options
+                .map_or(std::ptr::null(), |o| o.as_ptr().cast::<c_char>()),
+            overridden_serialized_compile_options_size: options.map_or(0, <[u8]>::len),
+            ..sys::Args::new()
+        };
+        // SAFETY: the client is live; bytes and options outlive the call.
+        unsafe { self.plugin().call(&mut args) }?;
+        let function = <sys::ExecutableDeserializeAndLoadArgs as sys::Call>::FUNCTION;
+        // SAFETY: this client made it, and nobody else owns it.
+        unsafe { LoadedExecutable::own(self, args.loaded_executable, function) }
+    }
 }
 
 impl LoadedExecutable {
@@ -63,7 +123,7 @@ impl LoadedExecutable {
     }
 
     /// The executable, to be described and serialised.
-    pub fn executable(&self) -> &Executable {
+    pub fn executable(&self) -> &PjrtExecutable {
         &self.executable
     }
 
@@ -83,8 +143,8 @@ impl LoadedExecutable {
     /// Runs the program on its one device, and returns the results in the program's order.
     ///
     /// It returns before the work is finished: [`Buffer::ready`] and [`Buffer::to_host`] wait, and
-    /// return the error where the work failed. Arguments that the program takes over (donation)
-    /// count as deleted at once. Wrong arguments are an error of the plugin.
+    /// return an error if the work failed. Arguments that the program takes over (donation) count
+    /// as deleted at once. Wrong arguments are an error of the plugin.
     pub fn execute(
         &self,
         arguments: &[&Buffer],
@@ -171,7 +231,7 @@ impl Drop for LoadedExecutable {
     }
 }
 
-/// `count` null pointers, on the stack where they fit there.
+/// `count` null pointers, on the stack if they fit there.
 fn pointers<'a>(
     inline: &'a mut [*mut sys::Buffer; INLINE],
     many: &'a mut Vec<*mut sys::Buffer>,
@@ -220,7 +280,7 @@ unsafe fn destroy(client: &Client, raw: Handle<sys::LoadedExecutable>) {
 unsafe fn executable_of(
     client: &Client,
     raw: Handle<sys::LoadedExecutable>,
-) -> Result<Executable, PjrtError> {
+) -> Result<PjrtExecutable, PjrtError> {
     let mut args = sys::LoadedExecutableGetExecutableArgs {
         loaded_executable: raw.as_ptr(),
         ..sys::Args::new()
@@ -229,7 +289,7 @@ unsafe fn executable_of(
     // SAFETY: the caller vouches for it; the result is owned here.
     unsafe {
         client.plugin().call(&mut args)?;
-        Executable::own(client.plugin(), Some(client), args.executable, function)
+        PjrtExecutable::own(client.plugin(), Some(client), args.executable, function)
     }
 }
 

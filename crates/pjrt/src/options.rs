@@ -1,9 +1,9 @@
-//! How are compile options told to a plugin? As the `CompileOptionsProto` of XLA's
+//! How are compile options passed to a plugin? As the `CompileOptionsProto` of XLA's
 //! `xla/pjrt/proto/compile_options.proto`, of which this file has the fields that are used.
 //!
 //! The messages are written by hand, so that building needs no protoc; field numbers are those of
-//! that file and of `xla_data.proto`. A field that has its default value is not written, and means
-//! the same.
+//! that file and of `xla_data.proto`. A field that has its default value is not written, because a
+//! missing field means the same.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +33,8 @@ struct ExecutableBuildOptionsProto {
     device_assignment: Option<DeviceAssignmentProto>,
     #[prost(bool, tag = "19")]
     use_shardy_partitioner: bool,
+    #[prost(int32, tag = "24")]
+    optimization_level: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -75,7 +77,8 @@ pub enum OptionOverride {
     Float(f64),
 }
 
-/// The part of XLA that divides a program into its partitions, by the annotations that it reads.
+/// The part of XLA that divides a program into its partitions. The two partitioners read different
+/// annotations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Partitioner {
     /// GSPMD, the older one: it reads `mhlo.sharding`.
@@ -84,19 +87,62 @@ pub enum Partitioner {
     Shardy,
 }
 
-/// Encodes compile options.
+/// How much work the compiler does: XLA's `ExecutionOptions.EffortLevel`. Without a level, the
+/// compiler takes its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptimizationLevel {
+    /// The least.
+    O0 = 9,
+    /// Little.
+    O1 = 19,
+    /// A medium amount.
+    O2 = 29,
+    /// The most.
+    O3 = 39,
+}
+
+/// The settings of a compile other than XLA's flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildOptions<'a> {
+    /// Copies of the program that run side by side.
+    pub num_replicas: u32,
+    /// Parts that one copy is split into.
+    pub num_partitions: u32,
+    /// What divides the program into its partitions. Without a partitioner, the program's
+    /// annotations are dropped.
+    pub partitioner: Option<Partitioner>,
+    /// The ids of the devices to run on: `[num_replicas, num_partitions]`, flattened; empty leaves
+    /// the choice to the plugin.
+    pub device_assignment: &'a [u64],
+    /// How much work the compiler does.
+    pub level: Option<OptimizationLevel>,
+}
+
+impl Default for BuildOptions<'_> {
+    /// One device, which the plugin chooses, and the compiler's own level.
+    fn default() -> Self {
+        Self {
+            num_replicas: 1,
+            num_partitions: 1,
+            partitioner: None,
+            device_assignment: &[],
+            level: None,
+        }
+    }
+}
+
+/// Encodes compile options. Equal options give equal bytes, whatever the order of the overrides.
 ///
-/// Without a `partitioner`, annotations of a program are dropped. `device_assignment` holds the ids
-/// of the devices to run on: `[num_replicas, num_partitions]`, flattened; empty leaves the choice
-/// to the plugin. Equal options give equal bytes, whatever the order of the overrides.
+/// # Errors
+/// If there is no replica or no partition, the assignment has another number of devices, or a count
+/// or a device's id does not fit into the message.
 pub fn encode<'a>(
-    num_replicas: u32,
-    num_partitions: u32,
-    partitioner: Option<Partitioner>,
-    device_assignment: &[u64],
+    build: &BuildOptions<'_>,
     overrides: impl Iterator<Item = (&'a str, OptionOverride)>,
 ) -> Result<Vec<u8>, PjrtError> {
     let bad = |what: String| PjrtError::BadOptions { what };
+    let &BuildOptions { num_replicas, num_partitions, partitioner, device_assignment, level } =
+        build;
     let assignment = match (device_assignment, num_partitions) {
         // Zero partitions are refused below.
         ([], _) | (_, 0) => None,
@@ -111,6 +157,7 @@ pub fn encode<'a>(
             use_spmd_partitioning: partitioner.is_some(),
             device_assignment: assignment,
             use_shardy_partitioner: partitioner == Some(Partitioner::Shardy),
+            optimization_level: level.map_or(0, |level| level as i32),
         }),
         env_option_overrides: overrides
             .map(|(name, value)| (name.to_owned(), OptionOverrideProto { value: Some(value) }))
@@ -169,10 +216,20 @@ mod tests {
 
     #[test]
     fn the_least_options_are_pinned() {
-        let bytes = encode(1, 1, None, &[], std::iter::empty()).unwrap();
+        let bytes = encode(&BuildOptions::default(), std::iter::empty()).unwrap();
         let minus_one = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert_eq!(bytes, [&[0x1a, 15][..], &minus_one, &[0x20, 1, 0x28, 1]].concat());
         check(&bytes).unwrap();
+    }
+
+    #[test]
+    fn a_level_is_the_number_that_jax_sends_for_it() {
+        let bytes = encode(
+            &BuildOptions { level: Some(OptimizationLevel::O1), ..BuildOptions::default() },
+            std::iter::empty(),
+        );
+        let build = CompileOptionsProto::decode(&*bytes.unwrap()).unwrap();
+        assert_eq!(build.executable_build_options.unwrap().optimization_level, 19);
     }
 
     #[test]
@@ -180,9 +237,36 @@ mod tests {
         assert!(check(&[]).is_err());
         assert!(check(b"\x1a\x02\x20\x01").unwrap_err().to_string().contains("partitions"));
         assert!(check(b"\xff\xff").is_err());
-        assert!(encode(0, 1, None, &[], std::iter::empty()).is_err());
-        assert!(encode(1, 0, None, &[0], std::iter::empty()).is_err());
-        assert!(encode(1, 2, Some(Partitioner::Gspmd), &[0], std::iter::empty()).is_err());
+        assert!(
+            encode(
+                &BuildOptions { num_replicas: 0, ..BuildOptions::default() },
+                std::iter::empty()
+            )
+            .is_err()
+        );
+        assert!(
+            encode(
+                &BuildOptions {
+                    num_partitions: 0,
+                    device_assignment: &[0],
+                    ..BuildOptions::default()
+                },
+                std::iter::empty()
+            )
+            .is_err()
+        );
+        assert!(
+            encode(
+                &BuildOptions {
+                    num_partitions: 2,
+                    partitioner: Some(Partitioner::Gspmd),
+                    device_assignment: &[0],
+                    ..BuildOptions::default()
+                },
+                std::iter::empty()
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -198,7 +282,8 @@ mod tests {
     fn the_order_of_overrides_does_not_matter() {
         let one = ("xla_a", OptionOverride::Bool(true));
         let two = ("xla_b", OptionOverride::Int(2));
-        let first = encode(1, 1, None, &[], [one.clone(), two.clone()].into_iter()).unwrap();
-        assert_eq!(first, encode(1, 1, None, &[], [two, one].into_iter()).unwrap());
+        let first =
+            encode(&BuildOptions::default(), [one.clone(), two.clone()].into_iter()).unwrap();
+        assert_eq!(first, encode(&BuildOptions::default(), [two, one].into_iter()).unwrap());
     }
 }

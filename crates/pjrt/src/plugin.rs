@@ -9,38 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use preheat_io::library::missing_bytes;
 
-use super::call::Table;
 use super::error::PjrtError;
 use super::sys::{self, Args as _};
-use super::value::{self, Value};
-
-/// Version of the PJRT C API. Equal major versions are compatible; a higher minor version has more
-/// functions and longer structs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ApiVersion {
-    /// Raised for incompatible changes.
-    pub major: i32,
-    /// Raised for additions.
-    pub minor: i32,
-}
-
-impl ApiVersion {
-    /// The version that this library was written against.
-    pub const OURS: Self = Self { major: sys::API_MAJOR, minor: sys::API_MINOR };
-}
-
-impl fmt::Display for ApiVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
+use super::table::Table;
+use super::value::{self, PjrtValue};
+use super::version::ApiVersion;
 
 /// A loaded and initialised plugin. Clones share it.
 #[derive(Clone)]
 pub struct Plugin(Arc<Library>);
 
 /// The library is never unloaded: plugins start threads and register exit handlers that run its
-/// code, and libtpu holds a machine-wide lock that only the end of the process gives back.
+/// code, and libtpu holds a machine-wide lock that is released only at the end of the process.
 struct Library {
     path: PathBuf,
     table: Table,
@@ -99,12 +79,12 @@ impl Plugin {
         self.0.table
     }
 
-    /// The `AbiVersion` extension; `None` where the plugin does not offer it.
+    /// The `AbiVersion` extension; `None` if the plugin does not offer it.
     pub(super) fn abi_version(&self) -> Option<Table> {
         self.0.abi_version
     }
 
-    /// Whether the plugin has the `AbiVersion` extension, so that it can tell which executables it
+    /// Whether the plugin has the `AbiVersion` extension, so that it can say which executables it
     /// accepts.
     pub fn tells_abi_versions(&self) -> bool {
         self.0.abi_version.is_some()
@@ -122,7 +102,7 @@ impl Plugin {
 
     /// Properties that the plugin reports, such as `stablehlo_current_version`, a list of three
     /// integers.
-    pub fn attributes(&self) -> Result<BTreeMap<String, Value>, PjrtError> {
+    pub fn attributes(&self) -> Result<BTreeMap<String, PjrtValue>, PjrtError> {
         let mut args = sys::PluginAttributesArgs::new();
         // SAFETY: complete args.
         unsafe { self.call(&mut args) }?;
@@ -146,17 +126,17 @@ impl fmt::Debug for Plugin {
     }
 }
 
-/// Loads the library and asks it for its table.
+/// Loads the library and gets its table.
 fn load(path: &Path) -> Result<NonNull<sys::Api>, PjrtError> {
     let not_a_library = |error: libloading::Error| PjrtError::NotALibrary {
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    // Where the file cannot be read, the dynamic linker gives the best message.
+    // If the file cannot be read, the dynamic linker gives the best message.
     if let Ok(Some(missing)) = missing_bytes(path) {
         return Err(PjrtError::CutShort { path: path.to_owned(), missing });
     }
-    // SAFETY: loading runs the library's initialisers. Whoever names a file as a plugin asks for
+    // SAFETY: loading runs the library's initialisers. The user who names a file as a plugin wants
     // its code to be run.
     let library = unsafe { libloading::Library::new(path) }.map_err(not_a_library)?;
     // SAFETY: every PJRT plugin exports this symbol with this type.
@@ -169,7 +149,7 @@ fn load(path: &Path) -> Result<NonNull<sys::Api>, PjrtError> {
     NonNull::new(start.cast_mut()).ok_or_else(|| PjrtError::NullApi { path: path.to_owned() })
 }
 
-/// The table's version, if this library supports it.
+/// The table's version; an error if this library does not support it, or if the table is too short.
 fn check(path: &Path, table: Table) -> Result<ApiVersion, PjrtError> {
     let too_short = || PjrtError::TableTooShort {
         path: path.to_owned(),

@@ -7,14 +7,14 @@ use super::sys;
 
 /// The forms in which a plugin takes a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProgramFormat {
+pub enum PjrtProgramFormat {
     /// StableHLO as MLIR: text, or bytecode.
     Mlir,
     /// A serialised `HloModuleProto`.
     Hlo,
 }
 
-impl ProgramFormat {
+impl PjrtProgramFormat {
     /// The C API's name for it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -24,7 +24,7 @@ impl ProgramFormat {
     }
 }
 
-impl fmt::Display for ProgramFormat {
+impl fmt::Display for PjrtProgramFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -32,22 +32,22 @@ impl fmt::Display for ProgramFormat {
 
 /// A program to compile.
 #[derive(Clone, Copy)]
-pub struct Program<'a> {
+pub struct PjrtProgram<'a> {
     /// The format of `code`.
-    pub format: ProgramFormat,
+    pub format: PjrtProgramFormat,
     /// The program's text or bytes.
     pub code: &'a [u8],
 }
 
-impl<'a> Program<'a> {
+impl<'a> PjrtProgram<'a> {
     /// StableHLO text or bytecode.
     pub const fn mlir(code: &'a [u8]) -> Self {
-        Self { format: ProgramFormat::Mlir, code }
+        Self { format: PjrtProgramFormat::Mlir, code }
     }
 
     /// A serialised `HloModuleProto`.
     pub const fn hlo(code: &'a [u8]) -> Self {
-        Self { format: ProgramFormat::Hlo, code }
+        Self { format: PjrtProgramFormat::Hlo, code }
     }
 
     /// The program in its C form, which owns the code that it points to.
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_zero_byte_follows_the_program() {
-        let c = Program::mlir(b"module {}").to_c();
+        let c = PjrtProgram::mlir(b"module {}").to_c();
         assert_eq!(c.raw.code_size, 9);
         assert_eq!(c.code, b"module {}\0");
         assert_eq!(c.raw.code.cast_const().cast::<u8>(), c.code.as_ptr());

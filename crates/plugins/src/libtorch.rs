@@ -7,83 +7,39 @@
 //!   2.11.0-cpu/             a set: whole or absent, unpacked elsewhere, then renamed into place
 //!     installed.json        its files, with their sizes
 //!     torch/                what tch calls LIBTORCH: lib/, include/, build-version
-//!     nvidia/               where libtorch's libraries look for those of CUDA
+//!     nvidia/               the libraries of CUDA, where libtorch's libraries look for them
 //!   2.11.0-cuda13/          the same with what CUDA cards need
 //! ```
 //!
 //! The wheel for Linux is the CUDA build. Its `libtorch_cpu.so` is the same in both sets, so one
-//! torch library works with either. It needs two small libraries of CUDA even on a machine without
-//! a card.
+//! torch library works with either. `libtorch_cpu.so` needs two small libraries of CUDA even on a
+//! machine without a card.
 
 mod pins;
+pub(super) mod set;
 
-use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use preheat_io::input;
 
 use self::pins::{CPU_LINUX_X86_64, CUDA_LINUX_X86_64, MACOS_AARCH64, Taken};
-use super::install::{Staging, Watch, lock, put_in_place};
+pub use self::set::LibtorchSet;
+use self::set::VERSION;
+use super::install::{Staging, lock, put_in_place};
+use super::watch::Watch;
 use super::{InstallError, InstalledFile, Installer};
 
-/// libtorch's version; tch requires exactly this one.
-const VERSION: &str = "2.11.0";
 /// The file that lists what was unpacked.
 const INSTALLED: &str = "installed.json";
-/// The file has some hundred bytes for each of some ten thousand files.
+/// The file has about a hundred bytes for each of about ten thousand files.
 const MOST_INSTALLED_BYTES: u64 = 64 << 20;
 /// The file in which torch-sys looks for the version.
 const BUILD_VERSION: &str = "torch/build-version";
 
-/// Which of libtorch's libraries are installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LibtorchSet {
-    /// The libraries for the CPU; on a Mac they include those for Apple's GPU.
-    Cpu,
-    /// The libraries for the CPU and for NVIDIA's cards.
-    Cuda,
-}
-
-impl LibtorchSet {
-    /// Both sets, the larger one first.
-    pub const ALL: [Self; 2] = [Self::Cuda, Self::Cpu];
-
-    /// The set for this machine: with CUDA where an NVIDIA card and its driver are found.
-    pub fn for_this_machine() -> Self {
-        let has_card = Path::new("/proc/driver/nvidia/version").exists()
-            || Path::new("/dev/nvidiactl").exists();
-        if has_card || Path::new("/dev/dxg").exists() && wsl_has_cuda() {
-            Self::Cuda
-        } else {
-            Self::Cpu
-        }
-    }
-
-    fn folder_name(self) -> String {
-        match self {
-            Self::Cpu => format!("{VERSION}-cpu"),
-            Self::Cuda => format!("{VERSION}-cuda13"),
-        }
-    }
-}
-
-impl fmt::Display for LibtorchSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Cpu => "the CPU",
-            Self::Cuda => "CUDA",
-        })
-    }
-}
-
-/// Whether CUDA exists under WSL, where the driver's libraries come from Windows.
-fn wsl_has_cuda() -> bool {
-    Path::new("/usr/lib/wsl/lib/libcuda.so.1").exists()
-}
-
 /// A libtorch that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InstalledLibtorch {
     /// The folder that tch calls LIBTORCH; it contains `lib/` and `include/`.
     pub folder: PathBuf,
@@ -120,11 +76,11 @@ fn recipe(set: LibtorchSet) -> Result<&'static [Taken], InstallError> {
 
 impl Installer<'_> {
     /// Makes sure that a libtorch is installed, as [`Self::install`] does for a plugin. Its wheels
-    /// are downloaded with pip, whatever [`Self::source`] is.
+    /// come from [`Self::source`], which has to be pip if there are several.
     ///
     /// # Errors
-    /// Where there is none for this platform, or a wheel cannot be downloaded or is not the pinned
-    /// one.
+    /// If no libtorch is pinned for this platform, a wheel cannot be downloaded or unpacked or is
+    /// not the pinned one, a file cannot be written, or the caller stops the install.
     pub fn install_libtorch(&self, set: LibtorchSet) -> Result<InstalledLibtorch, InstallError> {
         let recipe = recipe(set)?;
         let parent = torch_folder(&self.data_dir);
@@ -182,7 +138,7 @@ impl Installer<'_> {
     }
 }
 
-/// Whether a member is needed: a header, or a library that is not for Python only.
+/// Whether a member is needed: it is a header, or a library other than those that only Python uses.
 fn is_of_use(member: &str) -> bool {
     let file = member.rsplit('/').next().unwrap_or(member);
     (is_library(file) && !file.contains("torch_python")) || member.starts_with("torch/include/")
@@ -205,8 +161,8 @@ fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), 
         std::fs::write(&path, text).map_err(InstallError::io("write", &path))
     };
     write(BUILD_VERSION, VERSION.as_bytes())?;
-    // The wheel's own libtorch.so has no content except that it needs libtorch_cuda.so. Linkers
-    // look for a library of this name.
+    // Linkers look for a library of this name. The wheel's own libtorch.so contains no code and
+    // depends on libtorch_cuda.so, which this set lacks.
     #[cfg(target_os = "linux")]
     if set == LibtorchSet::Cpu {
         let path = tree.join("torch/lib/libtorch.so");
@@ -220,15 +176,15 @@ fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), 
     write(INSTALLED, &text)
 }
 
-/// Whether every file is there that was installed.
+/// Whether every installed file is there and undamaged.
 fn is_intact(folder: &Path) -> bool {
     let Some(files) = installed_files(folder) else { return false };
     let is_there = |file: &InstalledFile| file.damage(folder).is_none();
     !files.is_empty() && files.iter().all(is_there) && folder.join(BUILD_VERSION).is_file()
 }
 
-/// The reason why the libraries of an installed set are not those that were installed; `None` where
-/// they are. `libraries` is one of [`libtorch_folders`].
+/// The reason why the libraries of a set are no longer those that were installed; `None` if they
+/// are, or if the set has no list of its files. `libraries` is one of [`libtorch_folders`].
 pub fn libtorch_damage(libraries: &Path) -> Option<String> {
     let folder = libraries.ancestors().nth(2)?;
     let files = installed_files(folder)?;

@@ -1,5 +1,5 @@
-//! What is installed in a plugin's folder, and is it still intact? `plugin.json` there says what it
-//! is.
+//! What is installed in a plugin's folder, and is it still intact? `plugin.json` in that folder
+//! lists the installed files.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use preheat_io::input;
 use serde::{Deserialize, Serialize};
 
-use super::{Pin, PluginName};
+use super::PluginName;
 
 /// The file name of the manifest in an installed plugin's folder.
 pub(super) const MANIFEST_FILE: &str = "plugin.json";
@@ -18,7 +18,8 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// What was installed, when, and from which wheel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
+#[non_exhaustive]
+pub struct PluginManifest {
     /// The plugin.
     pub name: PluginName,
     /// The wheel's version.
@@ -37,6 +38,7 @@ pub struct Manifest {
 
 /// A file of an installed plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct InstalledFile {
     /// Its path in the plugin's folder, with `/` between the parts.
     pub file: String,
@@ -44,17 +46,18 @@ pub struct InstalledFile {
     pub bytes: u64,
     /// The blake3 of its content, in hex, taken while it was unpacked.
     pub blake3: String,
-    /// When it was written. Manifests of earlier releases do not have it.
+    /// When it was written. Manifests of earlier releases do not have this time; then only the size
+    /// is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<Timestamp>,
 }
 
 impl InstalledFile {
-    /// The reason why the file in `folder` is not the one that was installed; `None` where it is.
+    /// The reason why the file in `folder` is not the one that was installed; `None` if it is.
     ///
-    /// Its size and its time decide, because reading hundreds of megabytes again at each start is
-    /// what this crate exists to avoid. Where the time differs, as after a copy, the content is
-    /// read, and if it is right, the time is set back so that the content is not read again.
+    /// Its size and its time decide, because reading hundreds of megabytes at each start would take
+    /// too long. If the time differs, as after a copy, the content is read. If the content is
+    /// right, the time is set back, so that the content is not read again at the next start.
     pub(super) fn damage(&self, folder: &Path) -> Option<String> {
         let path = folder.join(&self.file);
         match self.compare(&path) {
@@ -84,13 +87,13 @@ impl InstalledFile {
         if content.finalize().to_hex().as_str() != self.blake3 {
             return Ok(Some("has another content than was installed".to_owned()));
         }
-        // Where setting the time is not permitted, the content is read each time.
+        // If setting the time is not permitted, the content is read at each start.
         let _ = File::open(path).and_then(|file| file.set_modified(written.into()));
         Ok(None)
     }
 }
 
-impl Manifest {
+impl PluginManifest {
     /// Reads the manifest of the plugin in `folder`; the error says why that is impossible.
     pub fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join(MANIFEST_FILE);
@@ -100,14 +103,15 @@ impl Manifest {
             .map_err(|error| format!("{MANIFEST_FILE} does not parse: {error}"))
     }
 
-    /// The reason why the files in `folder` are not those that were installed; `None` where they
+    /// The reason why the files in `folder` are not those that were installed; `None` if they
     /// are.
     pub fn damage(&self, folder: &Path) -> Option<String> {
         self.files.iter().find_map(|installed| installed.damage(folder))
     }
 
-    /// Whether this manifest lists exactly the files that `pin` installs.
-    pub(super) fn matches(&self, pin: &Pin<'_>) -> bool {
+    /// Whether this manifest is of the wheel of `pin` and lists every file that `pin` installs.
+    #[cfg(feature = "install")]
+    pub(super) fn matches(&self, pin: &super::Pin<'_>) -> bool {
         self.name == pin.name
             && self.version == pin.wheel.version
             && self.sha256 == pin.wheel.sha256

@@ -5,7 +5,7 @@
 
 use super::{InstallError, PluginName};
 
-/// One wheel, of which every byte is known.
+/// One wheel, whose content is pinned by its sha256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wheel<'a> {
     /// The wheel's distribution, which is the name that pip is given.
@@ -21,9 +21,9 @@ pub struct Wheel<'a> {
     /// The wheel's platform tag, for pip's `--platform`.
     pub platform: &'a str,
     /// The wheel's Python version, for pip's `--python-version`. The library in it works with every
-    /// Python, but the wheel's name has a version.
+    /// Python, but the wheel's file name contains a version.
     pub python_version: &'a str,
-    /// The wheel's ABI tag, for pip's `--abi`; `None` where the wheel is for every Python 3.
+    /// The wheel's ABI tag, for pip's `--abi`; `None` if the wheel is for every Python 3.
     pub abi: Option<&'a str>,
 }
 
@@ -36,6 +36,8 @@ pub struct Pin<'a> {
     pub wheel: Wheel<'a>,
     /// The files to unpack.
     pub members: &'a [Member<'a>],
+    /// Platform tags that wheels of other versions have.
+    pub other_platforms: &'a [&'a str],
 }
 
 /// A file that is taken from a wheel.
@@ -68,7 +70,7 @@ pub fn pin(name: PluginName) -> Result<&'static Pin<'static>, InstallError> {
     pin_for(name, std::env::consts::OS, std::env::consts::ARCH)
 }
 
-/// The pin of `name` for a platform, whose names are those of [`std::env::consts`].
+/// The pin of `name` for a platform; `os` and `arch` are spelt as in [`std::env::consts`].
 pub fn pin_for(
     name: PluginName,
     os: &str,
@@ -113,6 +115,7 @@ const XLA_CPU_LINUX_X86_64: Pin<'_> = Pin {
         },
         XLA_CPU_HEADER,
     ],
+    other_platforms: &[],
 };
 
 const XLA_CPU_LINUX_AARCH64: Pin<'_> = Pin {
@@ -147,6 +150,7 @@ const TPU_LINUX_X86_64: Pin<'_> = Pin {
         abi: Some("cp311"),
     },
     members: &[Member { member: "libtpu/libtpu.so", file: "libtpu.so", bytes: 574_812_664 }],
+    other_platforms: &["manylinux_2_27_x86_64"],
 };
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::install::{Progress, Watch};
-use super::{InstallError, Wheel};
+use super::InstallError;
+use super::watch::{InstallProgress, Watch};
 
 /// How often the download's progress and the cancellation are checked.
 const POLL: Duration = Duration::from_millis(100);
@@ -16,10 +16,26 @@ const POLL: Duration = Duration::from_millis(100);
 /// How many of pip's last lines an error quotes.
 const QUOTED_LINES: usize = 12;
 
-/// Downloads the pinned wheel somewhere below `folder`, which must be empty, and returns its path.
+/// Which wheel pip is to download.
+#[derive(Debug)]
+pub(super) struct WheelRequest<'a> {
+    /// The requirement in pip's form, such as `libtpu==0.0.50.*`.
+    pub requirement: String,
+    /// The platform tags that the wheel may have.
+    pub platforms: &'a [&'a str],
+    /// The version of Python that the wheel is for.
+    pub python_version: &'a str,
+    /// The ABI tags that the wheel may have. If the list is empty, the wheel is for every Python 3.
+    pub abis: &'a [&'a str],
+    /// The wheel's size in bytes, if it is known in advance.
+    pub bytes: Option<u64>,
+}
+
+/// Downloads a wheel somewhere below `folder`, which must be empty, and returns its path. pip
+/// compares it with the digest that the package index states.
 pub(super) fn download(
     python: &OsStr,
-    wheel: &Wheel<'_>,
+    request: &WheelRequest<'_>,
     folder: &Path,
     watch: &Watch<'_>,
 ) -> Result<PathBuf, InstallError> {
@@ -45,18 +61,12 @@ pub(super) fn download(
             "--disable-pip-version-check",
         ])
         .args(["--progress-bar", "off", "--no-deps", "--only-binary=:all:"])
-        .args([
-            "--platform",
-            wheel.platform,
-            "--python-version",
-            wheel.python_version,
-            "--implementation",
-            "cp",
-        ])
-        .args(wheel.abi.iter().flat_map(|abi| ["--abi", abi]))
+        .args(["--python-version", request.python_version, "--implementation", "cp"])
+        .args(request.platforms.iter().flat_map(|platform| ["--platform", platform]))
+        .args(request.abis.iter().flat_map(|abi| ["--abi", abi]))
         .arg("--dest")
         .arg(&wheels)
-        .arg(wheel.requirement())
+        .arg(&request.requirement)
         // pip writes the wheel to this folder first, so its size shows the progress.
         .env("TMPDIR", &scratch)
         .stdin(Stdio::null())
@@ -68,10 +78,13 @@ pub(super) fn download(
         source,
     })?;
 
-    let done_bytes = || size_below(&scratch).max(size_below(&wheels)).min(wheel.bytes);
-    let status = wait(KilledOnDrop(child), watch, &|| Progress::Download {
+    let done_bytes = || {
+        let done = size_below(&scratch).max(size_below(&wheels));
+        request.bytes.map_or(done, |total| done.min(total))
+    };
+    let status = wait(KilledOnDrop(child), watch, &|| InstallProgress::Download {
         done_bytes: done_bytes(),
-        total_bytes: wheel.bytes,
+        total_bytes: request.bytes,
     })?;
     if !status.success() {
         // An interrupt from the terminal can end pip before the next poll notices it.
@@ -82,27 +95,35 @@ pub(super) fn download(
         }
         let last_lines = last_lines(&log);
         return Err(InstallError::Download {
-            requirement: wheel.requirement(),
+            requirement: request.requirement.clone(),
             status,
             last_lines,
         });
     }
-    let path = wheels.join(wheel.file);
-    if !path.is_file() {
-        let found = std::fs::read_dir(&wheels).into_iter().flatten().filter_map(Result::ok);
-        let found = found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        return Err(InstallError::AnotherWheel { wheel: wheel.file.to_owned(), found });
-    }
-    (watch.progress)(Progress::Download { done_bytes: wheel.bytes, total_bytes: wheel.bytes });
-    Ok(path)
+    let files = std::fs::read_dir(&wheels).into_iter().flatten().filter_map(Result::ok);
+    let files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
+    let [wheel] = files.as_slice() else {
+        return Err(InstallError::OtherFiles {
+            requirement: request.requirement.clone(),
+            found: files.iter().map(|file| file_name(file)).collect(),
+        });
+    };
+    let bytes = std::fs::metadata(wheel).map_err(InstallError::io("read", wheel))?.len();
+    (watch.progress)(InstallProgress::Download { done_bytes: bytes, total_bytes: Some(bytes) });
+    Ok(wheel.clone())
 }
 
-/// A child process that is killed when its owner returns, in whichever way that happens.
+/// The last part of a path, as text.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A child process that is killed when this value is dropped, so also after an error or a panic.
 struct KilledOnDrop(Child);
 
 impl Drop for KilledOnDrop {
     fn drop(&mut self) {
-        // Both calls fail where the child has already ended, which is the usual case.
+        // Usually the child has already ended, and both calls do nothing.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -111,7 +132,7 @@ impl Drop for KilledOnDrop {
 fn wait(
     mut child: KilledOnDrop,
     watch: &Watch<'_>,
-    progress: &dyn Fn() -> Progress,
+    progress: &dyn Fn() -> InstallProgress,
 ) -> Result<std::process::ExitStatus, InstallError> {
     loop {
         watch.check()?;

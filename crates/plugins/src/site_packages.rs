@@ -1,6 +1,7 @@
-//! Where does Python keep installed wheels? This file reads it from the file system alone, because
+//! Where does Python keep installed wheels? The answer is read from the file system alone, because
 //! starting Python would take longer than loading an executable.
 
+use std::cmp::Reverse;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +40,8 @@ pub(super) const fn candidates(name: PluginName) -> &'static [Candidate] {
 }
 
 /// The site-packages folders that exist, in the order of the search: those of the active virtual
-/// environment or conda environment, those of the `python3` on the path, the user's, and the
-/// system's.
+/// environment, of the active conda environment, of the `python3` on the path, of the user, and of
+/// the system.
 pub fn site_packages_folders(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let set = |variable: &str| env(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let prefixes = [
@@ -62,7 +63,8 @@ pub fn site_packages_folders(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<Path
     folders
 }
 
-/// The installation of the first `python3` on the path, with links followed.
+/// The virtual environment of the first `python3` on the path, or else its installation, with links
+/// followed.
 fn python_prefix(path: &OsString) -> Option<PathBuf> {
     let python = std::env::split_paths(path)
         .map(|folder| folder.join("python3"))
@@ -103,7 +105,7 @@ pub(super) fn distribution_version(site_packages: &Path, distributions: &[&str])
     })
 }
 
-/// The folders in a folder, with their names; none where the folder cannot be read.
+/// The folders in a folder, with their names; none if the folder cannot be read.
 pub(super) fn folders_in(folder: &Path) -> impl Iterator<Item = (String, PathBuf)> {
     std::fs::read_dir(folder)
         .into_iter()
@@ -111,6 +113,13 @@ pub(super) fn folders_in(folder: &Path) -> impl Iterator<Item = (String, PathBuf
         .filter_map(Result::ok)
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
         .filter(|(_, path)| path.is_dir())
+}
+
+/// The folders in a folder, with their names, which are versions; the newest first.
+pub(super) fn newest_first(folder: &Path) -> Vec<(String, PathBuf)> {
+    let mut versions: Vec<(String, PathBuf)> = folders_in(folder).collect();
+    versions.sort_by_key(|(version, _)| Reverse(version_parts(version)));
+    versions
 }
 
 /// The numbers in a version, so that 0.0.10 sorts after 0.0.9.

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::install::{Progress, Watch};
+use super::watch::{InstallProgress, Watch};
 use super::{InstallError, InstalledFile, Member, Wheel};
 
 /// How much is read between two checks of the cancellation: some milliseconds of work.
@@ -19,13 +19,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 
 /// Reads the file `wheel` once and compares its sha256 with the pinned one.
 pub(super) fn verify(wheel: &Path, pin: &Wheel<'_>, watch: &Watch<'_>) -> Result<(), InstallError> {
-    let mut file = input::open(wheel).map_err(InstallError::io("open", wheel))?;
-    let mut sha256 = Sha256::new();
-    let found_bytes = pump(&mut file, &mut |block| sha256.update(block), watch, &|done_bytes| {
-        Progress::Verify { done_bytes, total_bytes: pin.bytes }
-    })
-    .map_err(|stop| stop.into_error(watch, "read", wheel))?;
-    let found = hex(&sha256.finalize());
+    let (found, found_bytes) = digest(wheel, pin.bytes, watch)?;
     if found != pin.sha256 || found_bytes != pin.bytes {
         return Err(InstallError::WrongDigest {
             path: wheel.to_owned(),
@@ -38,7 +32,40 @@ pub(super) fn verify(wheel: &Path, pin: &Wheel<'_>, watch: &Watch<'_>) -> Result
     Ok(())
 }
 
-/// Unpacks the pinned members of `wheel` into `folder` and makes them durable.
+/// Reads a wheel once, and returns its sha256, in hex, and its size. `total_bytes` is used only to
+/// report the progress.
+pub(super) fn digest(
+    wheel: &Path,
+    total_bytes: u64,
+    watch: &Watch<'_>,
+) -> Result<(String, u64), InstallError> {
+    let mut file = input::open(wheel).map_err(InstallError::io("open", wheel))?;
+    let mut sha256 = Sha256::new();
+    let bytes = pump(&mut file, &mut |block| sha256.update(block), watch, &|done_bytes| {
+        InstallProgress::Verify { done_bytes, total_bytes }
+    })
+    .map_err(|stop| stop.into_error(watch, "read", wheel))?;
+    Ok((hex(&sha256.finalize()), bytes))
+}
+
+/// Those of `members` that a wheel has, with the sizes that the wheel states.
+pub(super) fn present<'a>(
+    wheel: &Path,
+    members: &[Member<'a>],
+) -> Result<Vec<Member<'a>>, InstallError> {
+    let mut archive = open(wheel)?;
+    let mut present = Vec::new();
+    for member in members {
+        match archive.by_name(member.member) {
+            Ok(entry) => present.push(Member { bytes: entry.size(), ..*member }),
+            Err(ZipError::FileNotFound) => {}
+            Err(error) => return Err(unreadable(wheel)(error)),
+        }
+    }
+    Ok(present)
+}
+
+/// Unpacks `members` of `wheel` into `folder` and makes them durable.
 pub(super) fn unpack(
     wheel: &Path,
     members: &[Member<'_>],
@@ -80,7 +107,8 @@ pub(super) fn unpack_chosen(
     Ok(files)
 }
 
-/// Opens a wheel, and refuses it where a member would be unpacked outside the folder.
+/// Opens a wheel, and refuses it if a member's name leads out of the folder that it is unpacked
+/// into.
 fn open(wheel: &Path) -> Result<ZipArchive<File>, InstallError> {
     let file = input::open(wheel).map_err(InstallError::io("open", wheel))?;
     let archive = ZipArchive::new(file).map_err(unreadable(wheel))?;
@@ -129,7 +157,7 @@ fn unpack_member(
             write_error = write_error.take().or_else(|| output.write_all(block).err());
         },
         watch,
-        &|done_bytes| Progress::Unpack {
+        &|done_bytes| InstallProgress::Unpack {
             file: member.file.to_owned(),
             done_bytes,
             total_bytes: member.bytes,
@@ -156,9 +184,9 @@ fn unpack_member(
     ))
 }
 
-/// Whether a zip member's name is a plain path below the folder that it is unpacked into. Only
-/// pinned names are ever unpacked. Even so, a wheel with such a name is refused, because nobody
-/// makes one by accident.
+/// Whether a zip member's name is a plain path below the folder that it is unpacked into. A wheel
+/// with any other name is refused, even if that member would not be unpacked, because such a name
+/// is not made by accident.
 fn stays_inside(name: &str) -> bool {
     !name.contains(['\\', '\0'])
         && Path::new(name)
@@ -185,7 +213,7 @@ fn pump(
     input: &mut dyn Read,
     consume: &mut dyn FnMut(&[u8]),
     watch: &Watch<'_>,
-    progress: &dyn Fn(u64) -> Progress,
+    progress: &dyn Fn(u64) -> InstallProgress,
 ) -> Result<u64, Stop> {
     let mut block = vec![0; BLOCK_BYTES];
     let mut done_bytes = 0;

@@ -1,15 +1,13 @@
 //! Can a program run here as it is written?
 //!
-//! A plugin compiles for as many devices as its options say, whatever the program says. A program
-//! that waits for the host would wait forever, because no host answers it. A program that would run
-//! differently from what it declares is therefore refused before anything is looked up, so that no
-//! entry of an older store answers for it.
+//! A plugin compiles for as many devices as the compile options say, even if the program declares
+//! another number. A program that waits for the host would wait forever, because preheat never
+//! answers it. preheat hands tensors over row-major, so a program with another layout cannot run.
+//! All these programs are refused before anything is looked up, so that they cannot hit an entry
+//! that an older release stored. For hardware that is not here, a program is only compiled, and
+//! only the numbers of devices are checked.
 
 use preheat_cache::{CompileOptions, NamedDevices, Program, Requirements, RequirementsError};
-
-use super::Inner;
-use super::error::Error;
-use crate::backend::Backend;
 
 /// Why a program would not run as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +57,7 @@ pub enum NotAsWritten {
     },
     /// The program waits for the host while it runs.
     #[error(
-        "the program waits for the host in the middle of its work (`{0}`), and nothing would answer"
+        "the program waits for the host in the middle of its work (`{0}`), and preheat never answers"
     )]
     HostTransfer(&'static str),
     /// The program takes or returns tensors in another order than row-major.
@@ -84,51 +82,78 @@ fn declared(wanted: &Requirements) -> String {
     }
 }
 
-impl Inner {
-    /// Refuses a program that this device would run differently from what the program declares.
-    pub(super) fn check_as_written(
-        &self,
-        stage: &str,
-        program: &Program,
-        options: &CompileOptions,
-    ) -> Result<(), Error> {
-        self.as_written(program, options)
-            .map_err(|cause| Error::NotAsWritten { stage: stage.to_owned(), cause })
+/// Where a program would run, with the facts that the program's declarations are checked against.
+pub(super) enum Place<'a> {
+    /// On the one device of that name.
+    Device(&'a str),
+    /// On hardware of that name, with that number of devices, for which it is only compiled.
+    Target(&'a str, u64),
+}
+
+/// Refuses a program that would run differently at `place` from what the program declares.
+pub(super) fn check(
+    program: &Program,
+    options: &CompileOptions,
+    place: &Place<'_>,
+) -> Result<(), NotAsWritten> {
+    let wanted = program.requirements().map_err(Clone::clone)?;
+    let boxed = || Box::new(wanted.clone());
+    if let Some(named) = wanted.named.filter(|named| named.at_least > wanted.devices()) {
+        return Err(NotAsWritten::Undeclared { wanted: boxed(), named });
+    }
+    if (options.num_replicas, options.num_partitions) != (wanted.replicas, wanted.partitions) {
+        let (replicas, partitions) = (options.num_replicas, options.num_partitions);
+        return Err(NotAsWritten::OtherOptions { wanted: boxed(), replicas, partitions });
+    }
+    let device = match *place {
+        Place::Target(target, devices) if wanted.devices() > devices => {
+            let target = target.to_owned();
+            return Err(NotAsWritten::TooFewDevices { wanted: boxed(), target, devices });
+        }
+        Place::Target(..) => return Ok(()),
+        Place::Device(device) => device,
+    };
+    if wanted.devices() > 1 {
+        let device = device.to_owned();
+        return Err(NotAsWritten::SeveralDevices { wanted: boxed(), device });
+    }
+    if let Some(operation) = wanted.host_transfer {
+        return Err(NotAsWritten::HostTransfer(operation));
+    }
+    match &wanted.layout {
+        Some(layout) => Err(NotAsWritten::Layout(layout.clone())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use preheat_cache::ProgramFormat;
+
+    use super::*;
+
+    fn program(attributes: &str) -> Program {
+        let text = format!(
+            "module @m {attributes} {{ func.func public @main(%x: tensor<2xf32>) -> tensor<2xf32> \
+             {{ return %x : tensor<2xf32> }} }}"
+        );
+        Program::new(ProgramFormat::Mlir, text.into_bytes())
     }
 
-    fn as_written(&self, program: &Program, options: &CompileOptions) -> Result<(), NotAsWritten> {
-        let wanted = program.requirements().map_err(Clone::clone)?;
-        let boxed = || Box::new(wanted.clone());
-        if let Some(named) = wanted.named.filter(|named| named.at_least > wanted.devices()) {
-            return Err(NotAsWritten::Undeclared { wanted: boxed(), named });
-        }
-        if (options.num_replicas, options.num_partitions) != (wanted.replicas, wanted.partitions) {
-            let (replicas, partitions) = (options.num_replicas, options.num_partitions);
-            return Err(NotAsWritten::OtherOptions { wanted: boxed(), replicas, partitions });
-        }
-        match &self.backend {
-            Backend::Ahead(ahead) => {
-                let devices = ahead.environment.topology.core_count;
-                if wanted.devices() > devices {
-                    let target = ahead.target.to_string();
-                    return Err(NotAsWritten::TooFewDevices { wanted: boxed(), target, devices });
-                }
-            }
-            Backend::Here(here) => {
-                if wanted.devices() > 1 {
-                    return Err(NotAsWritten::SeveralDevices {
-                        wanted: boxed(),
-                        device: here.name().to_string(),
-                    });
-                }
-                if let Some(operation) = wanted.host_transfer {
-                    return Err(NotAsWritten::HostTransfer(operation));
-                }
-                if let Some(layout) = &wanted.layout {
-                    return Err(NotAsWritten::Layout(layout.clone()));
-                }
-            }
-        }
-        Ok(())
+    #[test]
+    fn a_program_for_several_devices_runs_where_there_are_as_many() {
+        let two =
+            program("attributes {mhlo.num_partitions = 2 : i32, mhlo.num_replicas = 1 : i32}");
+        let options = CompileOptions { num_partitions: 2, ..CompileOptions::default() };
+        let at = |place| check(&two, &options, &place);
+        assert_eq!(at(Place::Target("tpu:v5e:1x2", 2)), Ok(()));
+        let few = at(Place::Target("tpu:v5e:1x1", 1)).unwrap_err();
+        assert!(matches!(few, NotAsWritten::TooFewDevices { devices: 1, .. }), "{few}");
+        let here = at(Place::Device("xla-cpu")).unwrap_err();
+        assert!(matches!(here, NotAsWritten::SeveralDevices { .. }), "{here}");
+        let alone = check(&two, &CompileOptions::default(), &Place::Target("tpu:v5e:1x2", 2));
+        assert!(matches!(alone, Err(NotAsWritten::OtherOptions { .. })), "{alone:?}");
+        let one = check(&program(""), &CompileOptions::default(), &Place::Device("xla-cpu"));
+        assert_eq!(one, Ok(()));
     }
 }

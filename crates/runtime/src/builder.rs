@@ -1,26 +1,34 @@
 //! What is a [`Runtime`] made from, and in which order are its device and cache opened?
+//!
+//! A [`RuntimeBuilder`] has the settings. The cache is opened first, because the identity of a
+//! plugin's build is remembered there. Then the device is chosen and its plugin is loaded.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use preheat_cache::{PluginBuild, StoreOptions, Trust};
 
+use super::DeviceReport;
 use super::cache::Cache;
 use super::devices::{Found, find_devices, find_plugin};
 use super::digests::Digests;
-use super::error::Error;
+use super::effort::EffortChoice;
+use super::error::{Error, NoCache};
+use super::flights::Flights;
 use super::memory::Memory;
 use super::metrics::Recorder;
 use super::on_device::OnDevice;
-use super::warnings::Warnings;
-use super::{DeviceReport, Inner, Runtime, StageRuntimes};
+use super::parts::{Inner, Rules, Runtime, StageRuntimes};
+use super::site::Site;
+use super::upgrade::queue::Upgrades;
+use super::warnings::{Listener, Warning, Warnings};
 use crate::backend::ahead::Ahead;
-use crate::backend::here::Here;
+use crate::backend::contract::Device;
 use crate::backend::torch::{Torch, TorchBackend};
 use crate::backend::xla::XlaBackend;
 use crate::backend::{AheadError, Backend, BackendError};
-use crate::device::{self, Choice, DeviceError, DeviceName, Selected, StageDevices, Target};
-use crate::progress::{Cancel, Progress, Silent};
+use crate::device::{self, DeviceChoice, DeviceError, DeviceName, Selected, StageDevices, Target};
+use crate::progress::{Cancel, Control, Progress};
 use crate::trace::Trace;
 
 /// The opened devices of a runtime: its own, and those of stages that have a device of their own.
@@ -30,14 +38,15 @@ struct OpenDevices {
     vae: Option<(Backend, DeviceReport)>,
 }
 
-/// The settings of a new [`Runtime`]. Each has a default; [`Builder::build`] makes the runtime.
+/// The settings of a new [`Runtime`]. Each has a default; [`RuntimeBuilder::build`] makes the
+/// runtime.
 #[derive(Clone)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own, as on the command line"
 )]
-pub struct Builder {
-    device: device::Request,
+pub struct RuntimeBuilder {
+    device: device::DeviceRequest,
     stage_devices: StageDevices,
     target: Option<Target>,
     compiler_program: Option<PathBuf>,
@@ -52,17 +61,18 @@ pub struct Builder {
     memory_limit_bytes: u64,
     require_warm: bool,
     manual_warmup: bool,
+    compile_effort: EffortChoice,
     sync_steps: usize,
     metrics: bool,
     trace: Option<Trace>,
-    progress: Arc<dyn Progress>,
-    cancel: Cancel,
+    control: Control,
+    on_warning: Listener,
 }
 
-impl Default for Builder {
+impl Default for RuntimeBuilder {
     fn default() -> Self {
         Self {
-            device: device::Request::default(),
+            device: device::DeviceRequest::default(),
             stage_devices: StageDevices::default(),
             target: None,
             compiler_program: None,
@@ -77,48 +87,48 @@ impl Default for Builder {
             memory_limit_bytes: Self::DEFAULT_MEMORY_LIMIT_BYTES,
             require_warm: false,
             manual_warmup: false,
+            compile_effort: EffortChoice::default(),
             sync_steps: 0,
             metrics: false,
             trace: None,
-            progress: Arc::new(Silent),
-            cancel: Cancel::default(),
+            control: Control::default(),
+            on_warning: Listener::default(),
         }
     }
 }
 
-impl Builder {
+impl RuntimeBuilder {
     /// The default limit of the machine code that is kept in memory, in bytes.
     pub const DEFAULT_MEMORY_LIMIT_BYTES: u64 = 2 << 30;
-    /// The number of executions on zeros in an automatic warmup (`--tpu-warmup-steps`).
+    /// The number of executions on zeros in an automatic warmup.
     pub const DEFAULT_WARMUP_STEPS: u32 = 2;
-    /// The multiple that sizes are rounded up to, in pixels (`--tpu-shape-padding-multiple`).
+    /// The multiple that sizes are rounded up to, in pixels.
     pub const DEFAULT_PADDING_MULTIPLE_PX: u64 = 64;
 
-    /// Sets which device is asked for.
+    /// Sets the device.
     #[must_use]
-    pub fn device(mut self, request: device::Request) -> Self {
+    pub fn device(mut self, request: device::DeviceRequest) -> Self {
         self.device = request;
         self
     }
 
-    /// Sets devices for single stages (`--text-encoder-device`, `--vae-device`). Stages can be
-    /// spread over the devices of libtorch only.
+    /// Sets devices for single stages. Stages can be spread over the devices of libtorch only.
     #[must_use]
     pub fn stage_devices(mut self, devices: StageDevices) -> Self {
         self.stage_devices = devices;
         self
     }
 
-    /// Makes a runtime for programs, which run on devices of XLA only. `auto` then passes over the
-    /// devices of libtorch, which run the graphs of models.
+    /// Sets that the runtime is for programs, which run on devices of XLA only. `auto` then ignores
+    /// the devices of libtorch, which run only the graphs of models.
     #[must_use]
     pub fn for_programs(mut self) -> Self {
         self.for_programs = true;
         self
     }
 
-    /// Sets a target: hardware that need not be here. The runtime then looks up and compiles for
-    /// it, and runs nothing.
+    /// Sets a target, which is hardware that this machine does not need to have. The runtime then
+    /// looks up and compiles for the target, and runs nothing.
     #[must_use]
     pub fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
@@ -148,7 +158,7 @@ impl Builder {
         self
     }
 
-    /// Adds a read-only cache that is looked up after the main one, such as one that is part of a
+    /// Adds a read-only cache that is searched after the main one, for example a cache in a
     /// container image.
     #[must_use]
     pub fn cache_fallback(mut self, dir: impl Into<PathBuf>) -> Self {
@@ -181,16 +191,16 @@ impl Builder {
         self
     }
 
-    /// Sets how many bytes the cache may take on disk. Beyond it, the entries of least value are
-    /// removed.
+    /// Sets how many bytes the objects of the cache may take on disk. If they would take more, the
+    /// entries of least value are removed.
     #[must_use]
     pub fn cache_max_bytes(mut self, bytes: u64) -> Self {
         self.cache_max_bytes = bytes;
         self
     }
 
-    /// Sets how many bytes of machine code are kept in memory. Beyond it, the least recently used
-    /// executables are dropped.
+    /// Sets how many bytes of machine code are kept in memory. If this limit is exceeded, the least
+    /// recently used executables are dropped.
     #[must_use]
     pub fn memory_limit_bytes(mut self, bytes: u64) -> Self {
         self.memory_limit_bytes = bytes;
@@ -204,24 +214,40 @@ impl Builder {
         self
     }
 
-    /// Sets whether the user warms up by hand (`--tpu-manual-warmup`): each compile outside of a
-    /// warmup then causes a warning.
+    /// Sets whether the user warms up by hand: each compile outside of a warmup then causes a
+    /// warning.
     #[must_use]
     pub fn manual_warmup(mut self, manual_warmup: bool) -> Self {
         self.manual_warmup = manual_warmup;
         self
     }
 
-    /// Sets after how many steps the host waits for the device (`--tpu-sync-steps`). With 0, the
-    /// default, the host waits only where it reads a result, or where too many steps are in flight.
-    /// See [`StepBoundary`](super::StepBoundary).
+    /// Sets how much work the compiler puts into a graph. Warm executables of this effort or of a
+    /// higher one serve a request; only a missing executable is compiled with this effort. The
+    /// default is [`CompileEffort::Full`](crate::CompileEffort::Full).
+    ///
+    /// With [`EffortChoice::Tiered`], a lower effort serves first, and the full executable is
+    /// compiled in a child process meanwhile. The child runs the same program again, so the program
+    /// must call [`serve_compiler`](crate::serve_compiler) first in `main`, or name another program
+    /// with [`compiler_program`](Self::compiler_program). If this runtime is dropped before a full
+    /// executable is finished, a later runtime finishes it.
+    #[must_use]
+    pub fn compile_effort(mut self, effort: impl Into<EffortChoice>) -> Self {
+        self.compile_effort = effort.into();
+        self
+    }
+
+    /// Sets after how many steps the host waits for the device. With 0, the default, the host waits
+    /// only when it reads a result, or when too many steps are in flight. See
+    /// [`StepBoundary`](super::StepBoundary).
     #[must_use]
     pub fn sync_steps(mut self, steps: usize) -> Self {
         self.sync_steps = steps;
         self
     }
 
-    /// Sets whether [`Runtime::metrics`] is filled.
+    /// Sets whether [`Runtime::metrics`] is filled. With a [`trace`](Self::trace), it is filled in
+    /// any case.
     #[must_use]
     pub fn metrics(mut self, metrics: bool) -> Self {
         self.metrics = metrics;
@@ -235,30 +261,43 @@ impl Builder {
         self
     }
 
-    /// Sets the receiver of events about work that takes long.
+    /// Sets the receiver of events about long work, for requests that have no receiver of their
+    /// own.
     #[must_use]
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
-        self.progress = progress;
+        self.control = self.control.progress(progress);
         self
     }
 
-    /// Sets the flag with which the caller can stop long work.
+    /// Sets the function that is called with each warning as soon as it occurs. A program can add
+    /// there what its users can do about the warning. By default each warning is logged.
+    /// [`Runtime::warnings`] lists all warnings except those that are kept with the result of one
+    /// request.
+    #[must_use]
+    pub fn on_warning(mut self, tell: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
+        self.on_warning = Listener::new(tell);
+        self
+    }
+
+    /// Sets the flag with which the caller can stop long work, for requests that have no flag of
+    /// their own.
     #[must_use]
     pub fn cancel(mut self, cancel: Cancel) -> Self {
-        self.cancel = cancel;
+        self.control = self.control.cancel(cancel);
         self
     }
 
-    /// Chooses the device, loads its plugin and opens the cache.
+    /// Opens the cache, chooses the device and loads its plugin.
     ///
     /// # Errors
-    /// Where no device can be used. A cache that cannot be opened is not an error: everything is
+    /// If no device can be used, if the plugin cannot compile for the [target](Self::target), or if
+    /// the caller asked to stop. A cache that cannot be opened is not an error: everything is
     /// compiled then, and [`Runtime::warnings`] says why.
     pub fn build(self) -> Result<Runtime, Error> {
-        let warnings = Arc::new(Warnings::default());
+        let warnings = Arc::new(Warnings::to(self.on_warning.clone()));
         let cache = self.cache(&warnings).map(Arc::new);
         let opening = self.trace.as_ref().map(|trace| trace.begin("host", "open the device"));
-        let mut devices = match &self.target {
+        let devices = match &self.target {
             Some(target) => {
                 let own = self.ahead(target, cache.as_deref(), &warnings)?;
                 OpenDevices { own, text_encoder: None, vae: None }
@@ -266,34 +305,60 @@ impl Builder {
             None => self.here(cache.as_deref(), &warnings)?,
         };
         drop(opening);
+        Ok(self.assemble(devices, cache.as_ref(), &warnings))
+    }
+
+    /// Makes a runtime on a device that a test made.
+    #[cfg(test)]
+    pub(crate) fn build_on(self, device: Arc<dyn Device>) -> Runtime {
+        let warnings = Arc::new(Warnings::default());
+        let cache = self.cache(&warnings).map(Arc::new);
+        let report = DeviceReport {
+            requested: "auto".to_owned(),
+            selected: device.name().to_string(),
+            reason: "a test made it".to_owned(),
+            kind: device.environment().device_kind.clone(),
+        };
+        let own = (Backend::Here(device), report);
+        let devices = OpenDevices { own, text_encoder: None, vae: None };
+        self.assemble(devices, cache.as_ref(), &warnings)
+    }
+
+    /// Makes the runtimes of the devices that were opened.
+    fn assemble(
+        self,
+        mut devices: OpenDevices,
+        cache: Option<&Arc<Cache>>,
+        warnings: &Arc<Warnings>,
+    ) -> Runtime {
         let recorder = (self.metrics || self.trace.is_some())
             .then(|| Arc::new(Recorder::new(self.trace.clone())));
         let make = |(backend, device): (Backend, DeviceReport), stages| {
             tracing::info!(device = %device.selected, reason = %device.reason, "device chosen");
-            let environment_digest = backend.environment().digest();
             let here = match &backend {
-                Backend::Here(here) => Some(here.clone()),
+                Backend::Here(here) => Some(Arc::clone(here)),
                 Backend::Ahead(_) => None,
             };
-            Runtime::new(Inner {
-                device,
+            let site = Site::new(backend, device, self.compiler_program.clone());
+            let inner = Inner {
                 stages,
-                digests: Digests::new(environment_digest).into(),
-                environment_digest,
-                backend,
-                compiler_program: self.compiler_program.clone(),
-                reuse: self.use_cache,
-                compiling: std::sync::Mutex::default(),
-                cache: cache.clone(),
+                rules: Rules {
+                    reuse: self.use_cache,
+                    require_warm: self.require_warm,
+                    manual_warmup: self.manual_warmup,
+                    effort: self.compile_effort,
+                    sync_steps: self.sync_steps,
+                },
+                digests: Digests::new(site.environment_digest),
+                site,
+                flights: Flights::default(),
+                upgrades: Upgrades::of(Weak::new()),
+                cache: cache.cloned(),
                 on_device: Arc::new(OnDevice::new(here, Memory::new(self.memory_limit_bytes))),
-                require_warm: self.require_warm,
-                manual_warmup: self.manual_warmup,
-                sync_steps: self.sync_steps,
                 recorder: recorder.clone(),
-                progress: Arc::clone(&self.progress),
-                cancel: self.cancel.clone(),
-                warnings: Arc::clone(&warnings),
-            })
+                warnings: Arc::clone(warnings),
+            };
+            Runtime::new(inner, self.control.clone())
         };
         let of_a_stage = |opened| make(opened, StageRuntimes::default());
         let text_encoder = devices.text_encoder.take().map(of_a_stage);
@@ -303,7 +368,7 @@ impl Builder {
             _ => of_a_stage(opened),
         });
         let stages = StageRuntimes { text_encoder, vae };
-        Ok(make(devices.own, stages))
+        make(devices.own, stages)
     }
 
     /// Chooses the devices among those that are here, and opens them.
@@ -316,9 +381,10 @@ impl Builder {
         for choice in [&choices.denoiser, &choices.text_encoder, &choices.vae] {
             choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
         }
-        let open =
-            |choice: &Choice| self.open(choice.clone(), found.torch.as_ref(), cache, warnings);
-        let of_a_stage = |choice: &Choice| {
+        let open = |choice: &DeviceChoice| {
+            self.open(choice.clone(), found.torch.as_ref(), cache, warnings)
+        };
+        let of_a_stage = |choice: &DeviceChoice| {
             let is_its_own = choice.selected != choices.denoiser.selected;
             is_its_own.then(|| open(choice)).transpose()
         };
@@ -332,12 +398,12 @@ impl Builder {
     /// Opens the device that was chosen.
     fn open(
         &self,
-        mut choice: Choice,
+        mut choice: DeviceChoice,
         torch: Option<&Torch>,
         cache: Option<&Cache>,
         warnings: &Warnings,
     ) -> Result<(Backend, DeviceReport), Error> {
-        let here = match (&mut choice.selected, torch) {
+        let here: Arc<dyn Device> = match (&mut choice.selected, torch) {
             (Selected::Xla { device, plugin }, _) => {
                 warnings.of_plugin(plugin);
                 let mut backend =
@@ -347,14 +413,14 @@ impl Builder {
                     *device = backend.name;
                     "the plugin was named".clone_into(&mut choice.reason);
                 }
-                Here::Xla(Arc::new(backend))
+                Arc::new(backend)
             }
             (Selected::Torch(device), Some(torch)) => {
                 let identify = |library: &Path| {
                     warnings.of_plugin(library);
                     plugin_build(library, cache)
                 };
-                Here::Torch(Arc::new(TorchBackend::new(torch, device, identify)?))
+                Arc::new(TorchBackend::new(torch, device, identify)?)
             }
             (Selected::Torch(_), None) => {
                 let why = "it was not opened".to_owned();
@@ -365,7 +431,7 @@ impl Builder {
         Ok((Backend::Here(here), device))
     }
 
-    /// Makes a compiler for hardware that need not be here.
+    /// Makes a compiler for a target.
     fn ahead(
         &self,
         target: &Target,
@@ -381,18 +447,26 @@ impl Builder {
         let notes = cache.and_then(Cache::remembers);
         let (target, program) = (target.clone(), self.compiler_program.clone());
         let identify = || plugin_build(&plugin, cache);
-        let ahead = Ahead::open(target.clone(), &plugin, program, identify, notes, &self.cancel);
+        let ahead =
+            Ahead::open(target.clone(), &plugin, program, identify, notes, self.control.flag());
         let ahead = ahead.map_err(|error| match error {
             BackendError::Target { cause: AheadError::Cancelled, .. } => Error::Cancelled,
             error => error.into(),
         })?;
-        let device = DeviceReport {
-            requested: target.to_string(),
-            selected: target.to_string(),
-            reason: "compiled for ahead of time".to_owned(),
-            kind: ahead.environment.device_kind.clone(),
-        };
+        let device = DeviceReport::of_target(&ahead);
         Ok((Backend::Ahead(Box::new(ahead)), device))
+    }
+
+    /// Makes a runtime that compiles for the target of `ahead`, into the cache of another runtime.
+    pub(super) fn beside(
+        self,
+        ahead: Ahead,
+        cache: Option<&Arc<Cache>>,
+        warnings: &Arc<Warnings>,
+    ) -> Runtime {
+        let device = DeviceReport::of_target(&ahead);
+        let own = (Backend::Ahead(Box::new(ahead)), device);
+        self.assemble(OpenDevices { own, text_encoder: None, vae: None }, cache, warnings)
     }
 
     pub(super) fn asked_target(&self) -> Option<&Target> {
@@ -407,17 +481,17 @@ impl Builder {
         self.device.device
     }
 
-    /// Opens the cache alone, to ask what it holds. No device is chosen and no plugin is loaded.
+    /// Opens only the cache, for example to list its entries. No device is chosen and no plugin is
+    /// loaded.
     ///
     /// # Errors
-    /// Where the cache cannot be opened.
+    /// If the cache is turned off, if no folder for it is known, or if it or one of its fallbacks
+    /// cannot be opened.
     pub fn open_cache(&self) -> Result<Cache, Error> {
         if !self.use_cache {
-            return Err(Error::NoCache("--tpu-compilation-cache=false turns it off"));
+            return Err(Error::NoCache(NoCache::TurnedOff));
         }
-        let dir = self
-            .dir()
-            .ok_or(Error::NoCache("no cache folder is known: set PREHEAT_CACHE_DIR or HOME"))?;
+        let dir = self.dir().ok_or(Error::NoCache(NoCache::NoFolder))?;
         Ok(Cache::open(self.store_options(dir), &self.fallbacks)?)
     }
 
@@ -454,7 +528,7 @@ impl Builder {
     }
 }
 
-impl std::fmt::Debug for Builder {
+impl std::fmt::Debug for RuntimeBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder")
             .field("device", &self.device)

@@ -1,44 +1,48 @@
-//! Which stores does a runtime use, and what has it still to write to them?
+//! Which stores does a runtime use, and which counts has it not written yet?
 //!
-//! There is a main store, the read-only ones that are looked up after it, and a list of the uses
-//! that wait for a common transaction.
+//! There is a main store, and there are read-only stores (fallbacks) that are searched after it.
+//! The counts go to the main store. Requests that were served from memory are not written at once:
+//! they wait for a common transaction.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    Cleared, Counters, Digest, GraphKey, GraphRecord, IndexCause, LoadMark, LoadedObject,
-    LockOutcome, Lookup, Match, Nearest, Program, Resolved, Source, Statistics, Store, StoreError,
-    StoreOptions, Trust, Unfit, Use, Wait, Wanted,
+    Cleared, Counters, Digest, FinishedRequest, GraphKey, GraphRecord, IndexCause, LoadMark,
+    LoadedObject, LockOutcome, NearestRecord, ObjectLookup, Program, Purpose, RequestEvent,
+    Resolved, Source, Statistics, Store, StoreError, StoreOptions, Trust, Unfit, Wait, WantedEntry,
 };
 
 use super::error::Error;
 use super::warnings::{Warnings, is_busy};
 use crate::progress::{Cancel, EventKind};
 
-/// How long writing statistics waits for a busy index. The end of a process should not be held up
-/// for them.
+/// How long writing statistics waits for a busy index. Statistics should not delay the end of a
+/// process.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long uses may wait to be written, so that the statistics of a long-running program are never
-/// far behind.
+/// How long requests may wait to be counted, so that the statistics of a long-running program are
+/// never far behind.
 const WRITE_AFTER: Duration = Duration::from_secs(5);
 
-/// How often a request that waits for another's compile checks whether the executable is stored.
+/// How often a request that waits for the compile of another process checks whether the executable
+/// is stored.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// The result of asking for the right to compile a graph.
+/// The answer to a thread that asks for the right to compile a graph.
 pub(super) enum Right {
     /// The right is held: nobody else compiles the graph until this is dropped.
     Held(preheat_cache::CompileLock),
-    /// The store cannot give the right; the compile goes on without it.
+    /// The store cannot give the right, so the thread compiles without it.
     Without,
     /// Another process had the right, and the executable was stored meanwhile.
     IsThere,
 }
 
-/// The cache. A program opens it alone to ask what it holds, or to clear it.
+/// The cache. A program can open a cache without a runtime, to list its entries or to clear it.
 #[derive(Debug)]
 pub struct Cache {
     main: Store,
@@ -47,15 +51,18 @@ pub struct Cache {
     own_marks: Vec<OwnMarks>,
     pending: Mutex<Pending>,
     flushing: Mutex<()>,
+    /// The number of the next request of this process.
+    next_request: AtomicU64,
 }
 
-/// The options with which a store after the main one is opened.
+/// The options with which a fallback store is opened.
 fn fallback(dir: &Path, trust: Trust) -> StoreOptions {
     StoreOptions { trust, ..StoreOptions::new(dir).read_only() }
 }
 
-/// A folder of this user's for marks, used if the main store is read-only or may not be written.
-/// Without a mark, an object that ends its process would end every later process, too.
+/// A folder for marks that belongs to this user. It is used if the main store is read-only or may
+/// not be written. Without a mark, an object that ends the process that loads it would end every
+/// later process, too.
 #[derive(Debug)]
 struct OwnMarks {
     dir: PathBuf,
@@ -88,11 +95,18 @@ impl OwnMarks {
     }
 }
 
-/// Events that have not been written to the store yet.
-#[derive(Debug)]
+/// Requests that are served from memory are counted together if their graph, the digest of their
+/// signature and their purpose are the same.
+pub(super) type Served = (GraphKey, Digest, Purpose);
+
+/// The counts that are not in the store's statistics yet.
+#[derive(Debug, Default)]
 struct Pending {
-    uses: Vec<Use>,
+    /// Requests of one stage that were served from memory. They are not written one by one, so that
+    /// a request that comes a million times a second only increments a number.
+    served: HashMap<Served, FinishedRequest>,
     counters: Counters,
+    /// The time since which a count has been waiting, here or in the store's own journal.
     oldest: Option<Instant>,
 }
 
@@ -104,12 +118,9 @@ impl Cache {
             main: Store::open(main)?,
             fallbacks: fallbacks.iter().map(fallback).collect::<Result<_, _>>()?,
             own_marks: OwnMarks::places(),
-            pending: Mutex::new(Pending {
-                uses: Vec::new(),
-                counters: Counters::default(),
-                oldest: None,
-            }),
+            pending: Mutex::default(),
             flushing: Mutex::default(),
+            next_request: AtomicU64::new(1),
         })
     }
 
@@ -145,15 +156,24 @@ impl Cache {
     /// The counters and sizes of the main store.
     ///
     /// # Errors
-    /// Where its index cannot be read.
+    /// If its index cannot be read.
     pub fn statistics(&self) -> Result<Statistics, Error> {
         Ok(self.main.statistics()?)
+    }
+
+    /// The same as [`statistics`](Self::statistics), but the counters cover only the events after a
+    /// time: see [`Store::statistics_since`].
+    ///
+    /// # Errors
+    /// If its index cannot be read.
+    pub fn statistics_since(&self, since: Option<jiff::Timestamp>) -> Result<Statistics, Error> {
+        Ok(self.main.statistics_since(since)?)
     }
 
     /// Resets the counters and keeps the entries.
     ///
     /// # Errors
-    /// Where the index cannot be written.
+    /// If the index cannot be written.
     pub fn zero_statistics(&self) -> Result<(), Error> {
         Ok(self.main.zero_statistics()?)
     }
@@ -161,24 +181,25 @@ impl Cache {
     /// Every record of the main store.
     ///
     /// # Errors
-    /// Where its index cannot be read.
+    /// If its index cannot be read.
     pub fn records(&self) -> Result<Vec<GraphRecord>, Error> {
         Ok(self.main.records()?)
     }
 
-    /// The program that a graph was compiled from; `None` if there is neither a record nor an
+    /// The program from which a graph was compiled; `None` if there is neither a record nor an
     /// object.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn program(&self, key: &GraphKey) -> Result<Option<Program>, Error> {
         Ok(self.main.program(key)?)
     }
 
-    /// Removes every entry that no process is loading at this moment.
+    /// Removes every entry that no process is loading at this moment, and the other files that
+    /// [`Store::clear`] lists.
     ///
     /// # Errors
-    /// Where something cannot be removed.
+    /// If something cannot be removed.
     pub fn clear(&self) -> Result<Cleared, Error> {
         Ok(self.main.clear()?)
     }
@@ -199,8 +220,7 @@ impl Cache {
             .map_err(|cause| Error::CacheNotWritable { path, cause: Box::new(cause) })
     }
 
-    /// The store in which other facts may be remembered that are cheap to find out again; `None` if
-    /// it is read-only.
+    /// The store for facts that are cheap to find out again; `None` if it is read-only.
     pub(super) fn remembers(&self) -> Option<&Store> {
         (!self.main.is_read_only()).then_some(&self.main)
     }
@@ -213,8 +233,9 @@ impl Cache {
         &self.main
     }
 
-    /// Reads the object of `key` from the first store that has it. An object that fails its check
-    /// counts as absent, and causes a warning.
+    /// Reads the object of `key` from the first store that has a usable one. An object that fails
+    /// its check, or that is known to end the process that loads it, causes a warning and is
+    /// skipped.
     pub(super) fn load(
         &self,
         key: &GraphKey,
@@ -225,8 +246,8 @@ impl Cache {
         for (store, source) in stores {
             if let Some(unfit) = self.known_unfit(key, store) {
                 warnings.warn(format!(
-                    "the cached executable of graph {} is not used: {}. Have whoever may write \
-                     that cache remove the file {}; to use it all the same, remove {}",
+                    "the cached executable of graph {} is not used: {}. Somebody who may write \
+                     that cache has to remove the file {}; to use it nevertheless, remove {}",
                     key.short(),
                     unfit.reason,
                     store.layout().object(key).display(),
@@ -235,9 +256,9 @@ impl Cache {
                 continue;
             }
             match store.load(key) {
-                Ok(Lookup::Hit(object)) => return Some((*object, source)),
-                Ok(Lookup::Absent) => {}
-                Ok(Lookup::Damaged { reason }) => {
+                Ok(ObjectLookup::Hit(object)) => return Some((*object, source)),
+                Ok(ObjectLookup::Absent) => {}
+                Ok(ObjectLookup::Damaged { reason }) => {
                     if !store.is_read_only() {
                         self.count(|counters| counters.quarantined += 1);
                     }
@@ -252,8 +273,8 @@ impl Cache {
         None
     }
 
-    /// Looks in the marks for a note on a store's object under `key`. Such a note says that the
-    /// object ends its process and could not be moved to the quarantine.
+    /// Looks beside the marks for a note on a store's object under `key`. Such a note says that the
+    /// object ends the process that loads it and could not be moved to the quarantine.
     fn known_unfit(&self, key: &GraphKey, holder: &Store) -> Option<Unfit> {
         let of = |marks: &Store| marks.known_unfit(key, holder);
         let own = || self.own_marks.iter().find_map(|own| of(own.store(false)?));
@@ -271,7 +292,7 @@ impl Cache {
     }
 
     /// Marks the load of an object, and returns the store that has the mark: the main one, or else
-    /// one in a folder of this user's. `None` if no mark can be written.
+    /// one in a folder of this user. `None` if no mark can be written.
     pub(super) fn mark_load(&self, object: &LoadedObject) -> Option<(LoadMark, &Store)> {
         let own = self.own_marks.iter().filter_map(|own| own.store(true));
         let mut places = std::iter::once(&self.main).chain(own);
@@ -322,7 +343,7 @@ impl Cache {
             .flatten()
     }
 
-    /// Does the same for many requests in one transaction.
+    /// Does the same as [`Self::resolve`] for many requests, in one transaction.
     pub(super) fn resolve_each(
         &self,
         wanted: &[(Digest, Digest)],
@@ -340,8 +361,12 @@ impl Cache {
             .unwrap_or_else(|()| nothing())
     }
 
-    /// The entry that differs least from the request, which was not found.
-    pub(super) fn nearest(&self, wanted: &Wanted<'_>, warnings: &Warnings) -> Option<Nearest> {
+    /// For a request that was not found, the entry that differs least from it.
+    pub(super) fn nearest(
+        &self,
+        wanted: &WantedEntry<'_>,
+        warnings: &Warnings,
+    ) -> Option<NearestRecord> {
         if self.main.is_read_only() {
             return None;
         }
@@ -367,8 +392,8 @@ impl Cache {
             return Ok(Right::Without);
         }
         let (mut next_look, mut is_there) = (Duration::ZERO, false);
-        let waiting = |waited, holder: Option<preheat_cache::Holder>| {
-            let since = |holder: &preheat_cache::Holder| {
+        let waiting = |waited, holder: Option<preheat_cache::LockHolder>| {
+            let since = |holder: &preheat_cache::LockHolder| {
                 jiff::Timestamp::now().duration_since(holder.since)
             };
             // Another machine's clock may be ahead of this one's.
@@ -384,25 +409,14 @@ impl Cache {
         };
         let asked = self.main.compile_lock(key, waiting);
         match asked {
-            Ok(LockOutcome::Held(lock)) => {
-                if lock.waited().is_some() {
-                    self.count(|counters| counters.single_flight_waits += 1);
-                }
-                Ok(Right::Held(lock))
-            }
-            Ok(LockOutcome::Cancelled) if is_there && !cancel.is_cancelled() => {
-                self.count(|counters| counters.single_flight_waits += 1);
-                Ok(Right::IsThere)
-            }
-            Ok(LockOutcome::Failed { holder, reason }) => {
-                self.count(|counters| counters.single_flight_waits += 1);
-                Err(Error::CompileElsewhere {
-                    stage: stage.to_owned(),
-                    graph_key: *key,
-                    pid: holder.pid,
-                    reason,
-                })
-            }
+            Ok(LockOutcome::Held(lock)) => Ok(Right::Held(lock)),
+            Ok(LockOutcome::Cancelled) if is_there && !cancel.is_cancelled() => Ok(Right::IsThere),
+            Ok(LockOutcome::Failed { holder, reason }) => Err(Error::CompileElsewhere {
+                stage: stage.to_owned(),
+                graph_key: *key,
+                pid: holder.pid,
+                reason,
+            }),
             Ok(LockOutcome::Cancelled) => Err(Error::Cancelled),
             Ok(LockOutcome::Unavailable) => Ok(Right::Without),
             Err(error) => {
@@ -412,7 +426,7 @@ impl Cache {
         }
     }
 
-    /// Stores what was compiled. Returns whether it is stored now.
+    /// Stores a compiled graph. Returns whether it is stored now.
     pub(super) fn put(
         &self,
         record: &GraphRecord,
@@ -439,75 +453,101 @@ impl Cache {
         }
     }
 
-    /// Changes the counters that do not belong to a single use.
+    /// Changes the counters that belong to no request.
     pub(super) fn count(&self, change: impl FnOnce(&mut Counters)) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.pending();
         change(&mut pending.counters);
         pending.oldest.get_or_insert_with(Instant::now);
     }
 
-    /// Notes a use, which is written with the next batch. Returns whether the batch has waited long
-    /// enough.
-    ///
-    /// An exact match in memory only increases the count of a use that is already noted, so that a
-    /// request that comes a million times a second takes no further memory.
-    pub(super) fn used(
-        &self,
-        key: GraphKey,
-        exact_in_memory: bool,
-        used: impl FnOnce() -> Use,
-    ) -> bool {
-        if self.main.is_read_only() {
-            // A read-only store is never written.
-            return false;
-        }
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let again = |one: &&mut Use| {
-            exact_in_memory
-                && one.graph_key == key
-                && one.source == Source::Memory
-                && one.matched == Match::Exact
-        };
-        match pending.uses.iter_mut().find(again) {
-            Some(one) => one.times += 1,
-            None => pending.uses.push(used()),
-        }
-        pending.oldest.get_or_insert_with(Instant::now).elapsed() >= WRITE_AFTER
+    /// A number for a request that begins now.
+    pub(super) fn number_request(&self) -> u64 {
+        self.next_request.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Writes the waiting uses and counters in one transaction.
+    /// Notes what happened to a request. From now on it is counted even if this process is killed.
+    pub(super) fn note(&self, event: RequestEvent) {
+        // A read-only store is never written.
+        if !self.main.is_read_only() {
+            self.main.note_event(event);
+            self.pending().oldest.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Counts a request of one stage that was served from memory. `request` is called only for the
+    /// first of several equal requests.
+    pub(super) fn served(&self, which: Served, request: impl FnOnce() -> FinishedRequest) {
+        if self.main.is_read_only() {
+            return;
+        }
+        let mut pending = self.pending();
+        match pending.served.get_mut(&which) {
+            Some(again) => {
+                again.times += 1;
+                again.stages.iter_mut().for_each(|stage| stage.used.times += 1);
+            }
+            None => _ = pending.served.insert(which, request()),
+        }
+        pending.oldest.get_or_insert_with(Instant::now);
+    }
+
+    /// Counts the waiting requests if they have waited long enough. A separate thread does this,
+    /// because a transaction takes milliseconds and the caller has a step to run.
+    pub(super) fn flush_if_due(self: &Arc<Self>, warnings: &Arc<Warnings>) {
+        if self.pending().oldest.is_none_or(|oldest| oldest.elapsed() < WRITE_AFTER) {
+            return;
+        }
+        let (cache, warnings) = (Arc::clone(self), Arc::clone(warnings));
+        let flush = move || cache.flush(&warnings);
+        if let Err(error) =
+            std::thread::Builder::new().name("preheat-statistics".to_owned()).spawn(flush)
+        {
+            tracing::debug!(%error, "statistics wait for the next occasion");
+        }
+    }
+
+    fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the waiting requests in one transaction.
     pub(super) fn flush(&self, warnings: &Warnings) {
         // Only one thread flushes at a time. A flush at the end of the process waits for one that
-        // is under way, so none of its uses are lost.
+        // is under way, so nothing is lost.
         let _turn = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (uses, counters) = {
-            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let (served, counters) = {
+            let mut pending = self.pending();
             if pending.oldest.take().is_none() || self.main.is_read_only() {
                 return;
             }
-            (std::mem::take(&mut pending.uses), std::mem::take(&mut pending.counters))
+            (std::mem::take(&mut pending.served), std::mem::take(&mut pending.counters))
         };
-        let Err(error) = self.main.commit_within(&uses, &counters, WRITE_PATIENCE) else { return };
+        let requests: Vec<FinishedRequest> = served.values().cloned().collect();
+        let committed = self.main.commit_requests(&requests, &counters, WRITE_PATIENCE);
+        let Err(error) = committed else { return };
         warnings.store_failed("writing its statistics", &error);
         if is_busy(&error)
             || matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Held { .. }, .. })
         {
-            self.keep_for_later(uses, &counters);
+            self.keep_for_later(served, &counters);
         }
     }
 
-    /// Puts uses back that could not be written. They are written with the next batch, or at the
-    /// end of the process.
-    fn keep_for_later(&self, mut uses: Vec<Use>, counters: &Counters) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        uses.append(&mut pending.uses);
-        pending.uses = uses;
-        let kept = &mut pending.counters;
-        kept.misses += counters.misses;
-        kept.failed_compiles += counters.failed_compiles;
-        kept.single_flight_waits += counters.single_flight_waits;
-        kept.evictions += counters.evictions;
-        kept.quarantined += counters.quarantined;
+    /// Puts back the requests that could not be counted. They are counted with the next batch, or
+    /// at the end of the process.
+    fn keep_for_later(&self, served: HashMap<Served, FinishedRequest>, counters: &Counters) {
+        let mut pending = self.pending();
+        for (which, request) in served {
+            let times = request.times;
+            match pending.served.get_mut(&which) {
+                Some(again) => {
+                    again.times += times;
+                    again.stages.iter_mut().for_each(|stage| stage.used.times += times);
+                }
+                None => _ = pending.served.insert(which, request),
+            }
+        }
+        pending.counters.merge(counters);
         pending.oldest = Some(Instant::now());
     }
 }

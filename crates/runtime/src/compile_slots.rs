@@ -1,19 +1,23 @@
-//! How many compiles may run at once, by their number and their memory?
+//! May another compile start now, beside those that run?
+//!
+//! A limit on their number and the free memory of this machine decide.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::backend::host_memory::host_memory;
 use crate::threads;
 
-/// The memory that is assumed for a compile if none like it was measured: a little more than the
-/// largest that was ever measured, the denoiser of Stable Diffusion XL for a v5e (docs/tpu.md).
+/// The memory in bytes that is assumed for a compile if no compile like it was measured. It is a
+/// little more than the largest measurement: the denoiser of Stable Diffusion XL for a v5e
+/// (docs/tpu.md).
 pub const UNMEASURED_PEAK_BYTES: u64 = 4 << 30;
 
-/// Admits compiles: only so many at once, and only as many as fit into memory.
+/// Admits compiles up to a limit of their number, and only as many at once as fit into memory.
 pub struct Room {
     /// How many compiles may run at once, if memory allows.
     pub jobs: usize,
-    /// `None` if it is not known; only the number of compiles is bounded then.
+    /// The memory that all compiles together may take. `None` if it is not known; only the number
+    /// of compiles is bounded then.
     bytes: Option<u64>,
     taken: Mutex<Taken>,
     freed: Condvar,
@@ -25,8 +29,8 @@ struct Taken {
     bytes: u64,
 }
 
-/// A compile's place. It is given back when this is dropped.
-pub struct Place<'a> {
+/// The place of a compile in a [`Room`]. It becomes free when this is dropped.
+pub struct CompilePlace<'a> {
     room: &'a Room,
     bytes: u64,
 }
@@ -44,7 +48,7 @@ impl Room {
 
     /// Waits until there is room for a compile that may hold `bytes` of memory. A compile that
     /// would run alone is always admitted.
-    pub fn enter(&self, bytes: u64) -> Place<'_> {
+    pub fn enter(&self, bytes: u64) -> CompilePlace<'_> {
         let fits = |taken: &Taken| {
             let has_memory = self.bytes.is_none_or(|all| taken.bytes.saturating_add(bytes) <= all);
             taken.compiles == 0 || (taken.compiles < self.jobs && has_memory)
@@ -53,11 +57,11 @@ impl Room {
         let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
         taken.compiles += 1;
         taken.bytes = taken.bytes.saturating_add(bytes);
-        Place { room: self, bytes }
+        CompilePlace { room: self, bytes }
     }
 
     /// Does `work` for each task, on as many threads as there may be compiles at once, until `stop`
-    /// returns true. Each task enters the room by itself.
+    /// returns true. `work` has to call [`Self::enter`] before it compiles.
     pub fn work_through<T: Sync>(
         &self,
         tasks: &[T],
@@ -76,7 +80,7 @@ impl Room {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for CompilePlace<'_> {
     fn drop(&mut self) {
         let mut taken = locked(&self.room.taken);
         taken.compiles -= 1;
@@ -85,12 +89,13 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A panic of a worker ends all of the work, so nothing reads the value after it.
+/// Locks a mutex, even if a thread panicked while it held the lock. A panic of a worker ends all of
+/// the work, so nothing reads the value after a panic.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// XLA keeps about two processors busy with one compile.
+/// One compile for every two processors, because XLA keeps about two busy with one compile.
 fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
 }
@@ -107,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// The largest number that were in the room at once, of eight compiles that each want `bytes`.
+    /// How many of eight compiles were in the room at once at most, if each of them takes `bytes`.
     fn most_at_once(room: &Room, bytes: u64) -> usize {
         let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {

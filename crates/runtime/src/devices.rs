@@ -1,15 +1,15 @@
 //! Which devices does this machine have?
 //!
-//! Finds plugins and device files, and describes each device for `preheat devices`. Which device a
-//! run goes to is decided in `device/`.
+//! This module finds plugins and device files, and describes each device for `preheat devices`. It
+//! does not choose the device for a run; `device/` does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use preheat_cache::PluginBuild;
 use preheat_io::printable::optional_path_as_text;
-use preheat_pjrt::Value;
-use preheat_plugins::{Lookup, PluginName};
+use preheat_pjrt::PjrtValue;
+use preheat_plugins::{PluginName, PluginSearch};
 use preheat_torch_abi::LIBTORCH_VERSION;
 use serde::Serialize;
 
@@ -18,16 +18,17 @@ use crate::backend::BackendError;
 use crate::backend::torch::{Torch, TorchLookup, TorchOptions};
 use crate::backend::xla::XlaBackend;
 use crate::device::{
-    Arithmetic, DeviceError, DeviceName, Inventory, OperatingSystem, Precisions, Request,
+    Arithmetic, DeviceError, DeviceName, DeviceRequest, Inventory, OperatingSystem, Precisions,
     StageDevices, StageKind, TorchDevice, TpuSwitch, XlaDevice,
 };
 
 /// One device of this machine, as `preheat devices` shows it.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct DeviceInfo {
     /// The device's name on the command line.
     pub name: String,
-    /// The name that the hardware reports, if it can be asked.
+    /// The name that the hardware reports, if the device can be used.
     pub kind: Option<String>,
     /// Whether it can be used.
     pub available: bool,
@@ -54,7 +55,8 @@ pub struct DeviceInfo {
     pub memory_free_bytes: Option<u64>,
     /// The compute capability of a CUDA card.
     pub compute_capability: Option<String>,
-    /// The dtype that `--precision auto` selects on it.
+    /// The dtype that [`Precision::Auto`](crate::device::Precision::Auto) selects for a denoiser on
+    /// the device.
     pub default_dtype: &'static str,
 }
 
@@ -63,7 +65,7 @@ pub fn describe_devices() -> Vec<DeviceInfo> {
     let mut everything = plugins_of(DeviceName::Auto);
     let torch = open_torch();
     everything.torch = torch.as_ref().map(|torch| torch.devices().to_vec()).map_err(Clone::clone);
-    everything.mlx = preheat_plugins::find_mlx(&Lookup::from_process());
+    everything.mlx = preheat_plugins::find_mlx(&PluginSearch::from_process());
     let library = torch.as_ref().ok().map(|torch| torch.libraries().backend.as_path());
     let mut devices: Vec<_> =
         XlaDevice::ALL.into_iter().map(|device| describe(device, &everything)).collect();
@@ -71,7 +73,8 @@ pub fn describe_devices() -> Vec<DeviceInfo> {
     devices
 }
 
-/// Describes libtorch's devices. If libtorch cannot be used, a row for each of them says why.
+/// Describes libtorch's devices, and MLX if it was found. If libtorch cannot be used, there is a
+/// row for each kind of its devices that says why.
 fn describe_torch(everything: &Inventory, library: Option<&Path>) -> Vec<DeviceInfo> {
     let absent = |name, on, why: &String| DeviceInfo {
         reason: format!("runs through libtorch, which cannot be used: {why}"),
@@ -118,7 +121,7 @@ fn describe_torch_device(device: &TorchDevice, library: Option<&Path>) -> Device
     }
 }
 
-/// The dtype that `--precision auto` selects.
+/// The dtype that [`Precisions::default`] selects.
 fn default_dtype(on: Arithmetic) -> &'static str {
     Precisions::default().of(StageKind::Denoiser, on).dtype.name()
 }
@@ -146,13 +149,14 @@ fn blank(name: &str, default_dtype: &'static str) -> DeviceInfo {
 fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
     let on = Arithmetic::Xla { native_bfloat16: device != XlaDevice::XlaCpu };
     let info = blank(device.as_str(), default_dtype(on));
-    // A plugin that exists is shown even if its hardware does not.
-    let info = match preheat_plugins::find(plugin_name(device), &Lookup::from_process()).plugin {
-        Some(plugin) => {
-            DeviceInfo { plugin: Some(plugin.path), plugin_version: plugin.version, ..info }
-        }
-        None => info,
-    };
+    // A plugin is shown even if this machine does not have the plugin's hardware.
+    let info =
+        match preheat_plugins::find(plugin_name(device), &PluginSearch::from_process()).plugin {
+            Some(plugin) => {
+                DeviceInfo { plugin: Some(plugin.path), plugin_version: plugin.version, ..info }
+            }
+            None => info,
+        };
     let path = match everything.plugin(device) {
         Ok(path) => path,
         Err(reason) => return DeviceInfo { reason, ..info },
@@ -190,18 +194,18 @@ fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
 }
 
 /// A version among a plugin's attributes, which is a list of numbers, one number, or a text.
-fn version(attributes: &BTreeMap<String, Value>, name: &str) -> Option<String> {
+fn version(attributes: &BTreeMap<String, PjrtValue>, name: &str) -> Option<String> {
     match attributes.get(name)? {
-        Value::IntList(parts) => {
+        PjrtValue::IntList(parts) => {
             Some(parts.iter().map(i64::to_string).collect::<Vec<_>>().join("."))
         }
-        Value::Int(number) => Some(number.to_string()),
-        Value::Text(text) => Some(text.clone()),
+        PjrtValue::Int(number) => Some(number.to_string()),
+        PjrtValue::Text(text) => Some(text.clone()),
         _ => None,
     }
 }
 
-/// The identity of a plugin's build. It is not remembered, because there may be no cache.
+/// The identity of a plugin's build. It is not stored, because there may be no cache.
 fn identify(path: &Path) -> Result<String, BackendError> {
     let unreadable = |cause| BackendError::Identity { path: path.to_owned(), cause };
     Ok(PluginBuild::of(path, None).map_err(unreadable)?.to_string())
@@ -217,7 +221,7 @@ fn plugin_name(device: XlaDevice) -> PluginName {
 
 /// The path of the plugin for `device`, or why it was not found.
 pub(super) fn find_plugin(device: XlaDevice) -> Result<PathBuf, String> {
-    let found = preheat_plugins::find(plugin_name(device), &Lookup::from_process()).require();
+    let found = preheat_plugins::find(plugin_name(device), &PluginSearch::from_process()).require();
     found.map(|plugin| plugin.path).map_err(|error| error.to_string())
 }
 
@@ -229,7 +233,11 @@ pub(super) struct Found {
 
 /// Finds the devices that matter to the request. Loading libtorch takes a third of a second, so it
 /// is left out if another device is used anyway.
-pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs: bool) -> Found {
+pub(super) fn find_devices(
+    request: DeviceRequest,
+    stages: StageDevices,
+    for_programs: bool,
+) -> Found {
     let mut inventory = plugins_of(request.device);
     let for_stages =
         [stages.text_encoder, stages.vae].into_iter().flatten().any(runs_through_libtorch);
@@ -237,7 +245,7 @@ pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs:
         DeviceName::Auto if for_programs => false,
         DeviceName::Auto => request.tpu != TpuSwitch::Enabled && !tpu_is_taken(request, &inventory),
         device if runs_through_libtorch(device) => true,
-        // libtorch's CPU is its only device that can stand in for a device that is not there.
+        // Of libtorch's devices, only the CPU can be used in place of a device that is missing.
         _ => !request.strict && !for_programs && inventory.xla_cpu_plugin.is_err(),
     };
     if !looks && !for_stages {
@@ -254,7 +262,7 @@ pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs:
     Found { inventory, torch: torch.ok() }
 }
 
-fn tpu_is_taken(request: Request, inventory: &Inventory) -> bool {
+fn tpu_is_taken(request: DeviceRequest, inventory: &Inventory) -> bool {
     request.tpu != TpuSwitch::Disabled && inventory.plugin(XlaDevice::Tpu).is_ok()
 }
 
@@ -271,7 +279,8 @@ fn open_torch() -> Result<Torch, String> {
     })
 }
 
-/// Finds the plugins that exist for the wanted device.
+/// Finds the plugin for the wanted device, and XLA's CPU plugin, whose device may replace it. For
+/// `auto`, all plugins are looked for.
 fn plugins_of(wanted: DeviceName) -> Inventory {
     let looks_at = |device: XlaDevice| match wanted {
         DeviceName::Auto => true,

@@ -1,10 +1,11 @@
-//! How are the digests of a repeated request found without hashing it again?
+//! How are the digests of a repeated request found without computing them again?
 //!
 //! The digests that requests are looked up by are remembered. A repeated request is recognised by
 //! comparing its parts, which takes a tenth of the time that hashing them takes.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use preheat_cache::{BuilderId, CompileOptions, Digest, Projection, Signature, projection_key};
 
@@ -36,9 +37,9 @@ impl RequestDigests {
 #[derive(Debug)]
 pub(super) struct Digests {
     environment: Digest,
-    /// The key is a quick hash of some of a request's parts. All parts are compared, so two
-    /// requests with the same hash only replace each other.
-    known: HashMap<u64, Known>,
+    /// The key is a quick hash of some of a request's parts. All parts are compared, so of two
+    /// requests with the same hash, each only replaces the other in the table.
+    known: Mutex<HashMap<u64, Known>>,
 }
 
 /// The parts of a request that its digests are made from, except the environment, and the digests.
@@ -64,19 +65,20 @@ impl Known {
 
 impl Digests {
     pub(super) fn new(environment: Digest) -> Self {
-        Self { environment, known: HashMap::new() }
+        Self { environment, known: Mutex::default() }
     }
 
-    pub(super) fn of(&mut self, signature: &Signature, graph: &Graph) -> RequestDigests {
+    pub(super) fn of(&self, signature: &Signature, graph: &Graph) -> RequestDigests {
         let hash = quick_hash(signature, graph);
-        if let Some(known) = self.known.get(&hash).filter(|known| known.is(signature, graph)) {
+        let mut table = self.known();
+        if let Some(known) = table.get(&hash).filter(|known| known.is(signature, graph)) {
             return known.digests;
         }
         let digests = RequestDigests::of(signature, graph, &self.environment);
-        if self.known.len() >= LIMIT {
-            self.known.clear();
+        if table.len() >= LIMIT {
+            table.clear();
         }
-        self.known.insert(
+        table.insert(
             hash,
             Known {
                 signature: signature.clone(),
@@ -88,6 +90,11 @@ impl Digests {
             },
         );
         digests
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<u64, Known>> {
+        // No change of the table can panic before it is complete.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,7 +148,7 @@ mod tests {
             graph("builder").projection(Projection { steps: Keep::Dropped, ..Projection::exact() }),
             graph("builder").options(CompileOptions { overrides, ..CompileOptions::default() }),
         ];
-        let mut digests = Digests::new(environment);
+        let digests = Digests::new(environment);
         let mut seen = Vec::new();
         for round in 0..2 {
             for signature in &signatures {
@@ -157,13 +164,13 @@ mod tests {
 
     #[test]
     fn no_more_than_the_limit_is_remembered() {
-        let mut digests = Digests::new(Digest::of(b"environment"));
+        let digests = Digests::new(Digest::of(b"environment"));
         let graph = Graph::built_by(BuilderId("builder".to_owned()), || Err("never built".into()));
         for steps in 0..=2 * LIMIT as u64 {
             let signature =
                 create_execution_signature("model", [], 1, 1.0, "", steps, Dtype::Float32).unwrap();
             digests.of(&signature, &graph);
-            assert!(digests.known.len() <= LIMIT);
+            assert!(digests.known().len() <= LIMIT);
         }
     }
 }

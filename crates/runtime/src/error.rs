@@ -11,8 +11,10 @@ use super::source::BuildError;
 use crate::backend::{BackendError, CompileError, DeviceFault};
 use crate::device::{DeviceError, DeviceName, Target};
 
-/// Why a runtime could not do what it was asked to do. A cache that cannot be read or written is
-/// not a reason: the runtime then compiles, with a warning.
+/// Why a runtime could not do what it was asked to do.
+///
+/// A request for an executable never fails because the cache cannot be read or written: the runtime
+/// then compiles, with a warning. Only work whose purpose is the cache itself fails in that case.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -46,7 +48,7 @@ pub enum Error {
         #[source]
         cause: NotAsWritten,
     },
-    /// The compiler refused the graph.
+    /// The graph could not be compiled.
     #[error("stage `{stage}`: {device} could not compile graph {}", graph_key.short())]
     Compile {
         /// The stage of the model.
@@ -55,11 +57,12 @@ pub enum Error {
         graph_key: GraphKey,
         /// The device it was compiled for.
         device: DeviceName,
-        /// The plugin's error; shared by all threads that waited for this compile.
+        /// The error of the device, or of the child process that compiled. All threads that waited
+        /// for this compile share it.
         #[source]
         cause: Arc<CompileError>,
     },
-    /// Another process compiled the graph while this one waited, and failed.
+    /// Another process tried to compile the graph while this one waited, and its compile failed.
     #[error("stage `{stage}`: process {pid} could not compile graph {}: {reason}", graph_key.short())]
     CompileElsewhere {
         /// The stage of the model.
@@ -68,7 +71,7 @@ pub enum Error {
         graph_key: GraphKey,
         /// The id of the process that compiled.
         pid: u32,
-        /// The plugin's error in that process.
+        /// The error in that process.
         reason: String,
     },
     /// The request would have to compile, and `require_warm` forbids that.
@@ -76,7 +79,8 @@ pub enum Error {
     NotWarm(Vec<StageLookup>),
     /// A runtime for hardware that is not here was asked to run something.
     #[error(
-        "{target} is not here: it can be compiled for and looked up, and nothing can be loaded or run"
+        "this machine has no {target}: graphs can be compiled for it and looked up, but not \
+         loaded or run"
     )]
     NotHere {
         /// The hardware.
@@ -91,15 +95,15 @@ pub enum Error {
         graph_key: GraphKey,
     },
     /// The cache knows no graph under that key.
-    #[error("the cache knows no graph {}: `preheat cache list` lists those that it has", graph_key.short())]
+    #[error("the cache knows no graph {}", graph_key.short())]
     Unrecorded {
         /// The key.
         graph_key: GraphKey,
     },
-    /// A graph was asked for by its key, but was compiled for another plugin build, device or
+    /// A graph was requested by its key, but was compiled for another plugin build, device or
     /// flags.
     #[error(
-        "graph {} was compiled for another environment ({} differ from here): `preheat cache rewarm` compiles it for this one",
+        "graph {} was compiled for another environment ({} differ from this one)",
         graph_key.short(),
         fields.join(", ")
     )]
@@ -143,7 +147,7 @@ pub enum Error {
         given: String,
     },
     /// The executable's inputs are not known, so zeros of their shapes cannot be made.
-    #[error("stage `{stage}`: the plugin does not tell what inputs graph {} takes, so it cannot be run on zeros", graph_key.short())]
+    #[error("stage `{stage}`: the plugin does not report the inputs of graph {}, so it cannot be run on zeros", graph_key.short())]
     InputsUnknown {
         /// The stage of the model.
         stage: String,
@@ -161,8 +165,8 @@ pub enum Error {
         #[source]
         cause: DeviceFault,
     },
-    /// The device has too little memory, although everything that is not in use was dropped; boxed,
-    /// since it has many figures.
+    /// The device has too little memory, even if everything that is not in use is dropped. The
+    /// error is boxed, because it has many figures.
     #[error(transparent)]
     OutOfMemory(#[from] Box<OutOfMemory>),
     /// A tensor could not be moved to the device.
@@ -191,13 +195,12 @@ pub enum Error {
         /// Its dtype and shape.
         given: String,
     },
-    /// The caller asked something of the cache itself, and the cache failed.
+    /// An operation on the cache itself failed.
     #[error(transparent)]
     Store(#[from] preheat_cache::StoreError),
     /// Entries that no installed plugin compiled were to be removed, and no plugin is installed.
     #[error(
-        "no plugin is found anywhere, so that everything in the cache would count as stale: nothing is removed \
-         (`preheat plugins list` shows where each is looked for)"
+        "no plugin was found, so everything in the cache would count as stale; nothing was removed"
     )]
     NothingInstalled,
     /// Something was to be compiled only to be stored, and the cache folder cannot be written.
@@ -209,12 +212,30 @@ pub enum Error {
         #[source]
         cause: Box<preheat_cache::StoreError>,
     },
-    /// The caller asked something of the cache of a runtime that has none.
+    /// An operation needs a cache, and there is none.
     #[error("no cache is in use: {0}")]
-    NoCache(&'static str),
+    NoCache(NoCache),
+}
+
+/// Why a runtime has no cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoCache {
+    /// [`RuntimeBuilder::use_cache`](crate::RuntimeBuilder::use_cache) turned it off.
+    #[error("it is turned off")]
+    TurnedOff,
+    /// No folder was named, and the environment does not tell where the user's files are.
+    #[error("no cache folder is known: set PREHEAT_CACHE_DIR or HOME")]
+    NoFolder,
+    /// It was turned off, or could not be opened. If it could not be opened, a warning says why.
+    #[error("it was turned off, or could not be opened")]
+    Absent,
 }
 
 impl Error {
+    /// A cache is needed, and this runtime has none.
+    pub(crate) const NO_CACHE: Self = Self::NoCache(NoCache::Absent);
+
     /// Whether the device had too little memory for a load, a tensor or an execution.
     pub fn is_out_of_memory(&self) -> bool {
         match self {

@@ -1,7 +1,7 @@
 //! How is a loaded executable run?
 //!
-//! Its inputs come from the host or from the device; its outputs stay on the device until they are
-//! read.
+//! Its inputs come from the host or from the device. Its outputs stay on the device until they are
+//! dropped; reading an output copies it to the host.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,39 +13,39 @@ use preheat_tensor::TensorType;
 use preheat_tensor::{Tensor, TensorError};
 
 use super::error::Error;
+use super::memory::Held;
 use super::metrics::{self, Recorder};
 use super::on_device::{Doing, Failure, OnDevice};
 use super::out_of_memory::Footprint;
 use super::report::StageReport;
 use super::trial::FirstRun;
 use crate::backend::DeviceFault;
-use crate::backend::here::{Buffer, Event, Here, Loaded};
+use crate::backend::contract::{Buffer, Event, Loaded, to_host};
 
-/// An executable in memory, shared by everyone who asked for it.
+/// An executable in memory, shared by all requests that obtained it.
 pub(super) struct LoadedGraph {
     pub(super) graph_key: GraphKey,
-    pub(super) loaded: Loaded,
-    /// Dropped after `loaded`, because unloading can end the process, too.
+    pub(super) loaded: Box<dyn Loaded>,
+    /// The mark of the load, until the first execution is over. This field is dropped after
+    /// `loaded`: unloading can end the process, too, and then the mark has to be there.
     pub(super) first_run: FirstRun,
-    /// The device that it runs on.
-    pub(super) here: Here,
     /// Inputs and outputs; `None` if the plugin does not report them.
     pub(super) interface: Option<Interface>,
-    /// Bytes of machine code, as serialised.
+    /// The length of the serialised machine code, in bytes.
     pub(super) payload_bytes: u64,
     pub(super) measurements: Measurements,
     pub(super) footprint: Footprint,
-    /// What the runtime keeps on the device and can drop if there is no room. It is gone when the
-    /// runtime is.
-    pub(super) on_device: Weak<OnDevice>,
+    /// The things that the runtime keeps on the device and can drop if there is no room. Once the
+    /// runtime is dropped, they are gone.
+    pub(super) on_device: Weak<OnDevice<LoadedGraph>>,
     pub(super) recorder: Option<Arc<Recorder>>,
 }
 
 /// The types of the inputs and outputs of an executable.
 pub(super) struct Interface {
     inputs: Vec<TensorType>,
-    /// The inputs' types again, each type once. A tensor that shares one of these types needs no
-    /// further comparison.
+    /// The inputs' types again; equal types are one shared `Arc`. A tensor whose type is that `Arc`
+    /// needs no further comparison.
     shared_inputs: Vec<Arc<TensorType>>,
     outputs: Vec<Arc<TensorType>>,
 }
@@ -67,6 +67,20 @@ impl Interface {
     }
 }
 
+impl Held for LoadedGraph {
+    fn graph_key(&self) -> GraphKey {
+        self.graph_key
+    }
+
+    fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
+    }
+
+    fn footprint(&self) -> Footprint {
+        self.footprint
+    }
+}
+
 impl fmt::Debug for LoadedGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadedGraph").field("graph_key", &self.graph_key).finish_non_exhaustive()
@@ -76,7 +90,7 @@ impl fmt::Debug for LoadedGraph {
 /// A tensor that stays on the device.
 #[derive(Debug)]
 pub struct DeviceTensor {
-    buffer: Buffer,
+    buffer: Box<dyn Buffer>,
     /// `None` if the executable that made the tensor does not report its outputs.
     kind: Option<Arc<TensorType>>,
     recorder: Option<Arc<Recorder>>,
@@ -89,7 +103,7 @@ impl DeviceTensor {
     }
 
     pub(super) fn upload(
-        upload: impl FnOnce() -> Result<Buffer, DeviceFault>,
+        upload: impl FnOnce() -> Result<Box<dyn Buffer>, DeviceFault>,
         tensor: &Tensor,
         kind: Arc<TensorType>,
         recorder: Option<&Arc<Recorder>>,
@@ -97,26 +111,27 @@ impl DeviceTensor {
         let began = recorder.map(|_| Instant::now());
         let buffer = upload()?;
         if let (Some(recorder), Some(began)) = (recorder, began) {
-            recorder.sent(&buffer, began, tensor.bytes().len());
+            recorder.sent(&*buffer, began, tensor.bytes().len());
         }
         Ok(Self { buffer, kind: Some(kind), recorder: recorder.cloned() })
     }
 
-    /// A tensor that rests on a device, whose transfers are not measured.
-    pub(super) fn resting(buffer: Buffer, kind: Arc<TensorType>) -> Self {
+    /// A tensor that rests in the host's memory, in the form of the device's back end. The
+    /// transfer to that memory is not measured.
+    pub(super) fn resting(buffer: Box<dyn Buffer>, kind: Arc<TensorType>) -> Self {
         Self { buffer, kind: Some(kind), recorder: None }
     }
 
     /// A copy of the tensor, which `bring` makes.
     pub(super) fn copied(
         &self,
-        bring: impl FnOnce(&Buffer) -> Result<Buffer, DeviceFault>,
+        bring: impl FnOnce(&dyn Buffer) -> Result<Box<dyn Buffer>, DeviceFault>,
         recorder: Option<&Arc<Recorder>>,
     ) -> Result<Self, DeviceFault> {
         let began = recorder.map(|_| Instant::now());
-        let buffer = bring(&self.buffer)?;
+        let buffer = bring(&*self.buffer)?;
         if let (Some(recorder), Some(began), Some(kind)) = (recorder, began, &self.kind) {
-            recorder.sent(&buffer, began, kind.dtype.array_bytes(&kind.dimensions).unwrap_or(0));
+            recorder.sent(&*buffer, began, kind.dtype.array_bytes(&kind.dims).unwrap_or(0));
         }
         Ok(Self { buffer, kind: self.kind.clone(), recorder: recorder.cloned() })
     }
@@ -125,23 +140,23 @@ impl DeviceTensor {
     /// plugin chooses the thread.
     ///
     /// # Errors
-    /// Where the plugin cannot be asked; `done` is not called in that case.
+    /// If the plugin cannot report this; `done` is not called in that case.
     pub fn when_ready(
         &self,
         done: impl FnOnce(Result<(), DeviceFault>) + Send + 'static,
     ) -> Result<(), DeviceFault> {
-        self.ready()?.on_ready(done)
+        self.ready()?.on_ready(Box::new(done))
     }
 
-    /// The event that comes when the tensor has been computed.
-    pub(super) fn ready(&self) -> Result<Event, DeviceFault> {
+    /// The event that is ready when the tensor has been computed.
+    pub(super) fn ready(&self) -> Result<Box<dyn Event>, DeviceFault> {
         self.buffer.ready()
     }
 
     /// Waits until the tensor has been computed.
     ///
     /// # Errors
-    /// Where the computation failed.
+    /// If the computation failed, or the plugin cannot report its end.
     pub fn wait(&self) -> Result<(), DeviceFault> {
         self.ready()?.wait()
     }
@@ -149,14 +164,15 @@ impl DeviceTensor {
     /// Copies the tensor to the host, after waiting until it has been computed.
     ///
     /// # Errors
-    /// Where the computation failed, or the tensor has been donated to an execution.
+    /// If the computation failed, the tensor has been donated to an execution, the host has too
+    /// little memory, or the copy fails.
     pub fn to_host(&self) -> Result<Tensor, DeviceFault> {
         let kind = match &self.kind {
             Some(kind) => TensorType::clone(kind),
             None => self.buffer.kind()?,
         };
         let began = self.recorder.as_ref().map(|_| Instant::now());
-        let tensor = self.buffer.to_host(kind)?;
+        let tensor = to_host(&*self.buffer, kind)?;
         if let (Some(recorder), Some(began)) = (&self.recorder, began) {
             recorder.received(began, tensor.bytes().len());
         }
@@ -209,22 +225,23 @@ impl Executable {
         self.graph.interface.as_ref().map(|interface| interface.inputs.as_slice())
     }
 
-    /// What the plugin reported when it compiled this: its cost analysis, its memory in bytes, and
-    /// counts of the optimised program, such as `instructions` and `fusions`.
+    /// What the plugin reported when it compiled this executable: the cost analysis, the memory in
+    /// bytes, and counts of the optimised program, such as `instructions` and `fusions`.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
         metrics::figures(&self.graph.measurements)
     }
 
     /// Refuses an execution that, with its inputs, takes more memory than the device has free. The
-    /// check uses the compiler's own figures and executes nothing. [`Self::run`] does not make this
-    /// check.
+    /// check uses the compiler's own figures and executes nothing. If the device has too little
+    /// free memory, everything on it that is not in use is dropped first, as far as necessary.
+    /// [`Self::run`] does not make this check.
     ///
     /// # Errors
-    /// Where there is too little memory, although everything that is not in use was dropped.
+    /// If there is too little memory, although everything that is not in use was dropped.
     pub fn check_fits(&self) -> Result<(), Error> {
         let Some(on_device) = self.graph.on_device.upgrade() else { return Ok(()) };
         let inputs = self.inputs().into_iter().flatten().map(|kind| {
-            let bytes = kind.dtype.array_bytes(&kind.dimensions).unwrap_or(0);
+            let bytes = kind.dtype.array_bytes(&kind.dims).unwrap_or(0);
             u64::try_from(bytes).unwrap_or(u64::MAX)
         });
         let inputs = inputs.fold(0, u64::saturating_add).max(self.footprint().arguments);
@@ -235,7 +252,7 @@ impl Executable {
     /// Makes a tensor of zeros for every input.
     ///
     /// # Errors
-    /// Where the plugin does not report the inputs.
+    /// If the plugin does not report the inputs, or the host has too little memory for the zeros.
     pub fn zeros(&self) -> Result<Vec<Tensor>, Error> {
         let inputs = self.inputs().ok_or_else(|| Error::InputsUnknown {
             stage: self.report.stage.clone(),
@@ -251,7 +268,7 @@ impl Executable {
     /// Moves a tensor to the device that this executable runs on.
     ///
     /// # Errors
-    /// Where the device has no room.
+    /// If the device has no room, or the transfer fails.
     pub fn to_device(&self, tensor: &Tensor) -> Result<DeviceTensor, Error> {
         let kind = match &self.graph.interface {
             Some(interface) => interface.share(tensor.kind()),
@@ -259,7 +276,7 @@ impl Executable {
         };
         let upload = || {
             let graph = &self.graph;
-            let upload = || graph.loaded.upload(&graph.here, tensor);
+            let upload = || graph.loaded.put(tensor);
             DeviceTensor::upload(upload, tensor, Arc::clone(&kind), graph.recorder.as_ref())
         };
         self.with_room("moving an input to the device", Some(tensor.bytes().len() as u64), upload)
@@ -302,7 +319,8 @@ impl Executable {
     /// work is queued.
     ///
     /// # Errors
-    /// Where the inputs do not have the types that it takes, or the device cannot take the work.
+    /// If there are more or fewer inputs than the executable takes, an input has another type, or
+    /// the device cannot take the inputs or the work.
     pub fn run<'a, I>(&self, inputs: I) -> Result<Vec<DeviceTensor>, Error>
     where
         I: IntoIterator,
@@ -318,19 +336,19 @@ impl Executable {
         let mut moved = moved.iter();
         // The vector is allocated once: a step has hundreds of inputs, and the iterator does not
         // know how many.
-        let mut buffers: Vec<&Buffer> = Vec::with_capacity(inputs.len());
+        let mut buffers: Vec<&dyn Buffer> = Vec::with_capacity(inputs.len());
         buffers.extend(inputs.iter().filter_map(|input| match input {
-            Input::Device(tensor) => Some(&tensor.buffer),
-            Input::Host(_) => moved.next().map(|tensor| &tensor.buffer),
+            Input::Device(tensor) => Some(&*tensor.buffer),
+            Input::Host(_) => moved.next().map(|tensor| &*tensor.buffer),
         }));
         let recorder = self.graph.recorder.as_ref();
         let began = recorder.map(|_| Instant::now());
-        let execute = || self.graph.loaded.execute(&buffers);
+        let execute = || self.graph.loaded.run(&buffers);
         let outputs =
             self.with_room("running it", Some(self.footprint().of_execution()), execute)?;
-        self.graph.first_run.ends_with(outputs.first());
+        self.graph.first_run.ends_with(outputs.first().map(|output| &**output));
         if let (Some(recorder), Some(began), Some(first)) = (recorder, began, outputs.first()) {
-            recorder.queued(&self.report, began, first);
+            recorder.queued(&self.report, began, &**first);
         }
         let kinds = self.graph.interface.as_ref().map(|interface| &interface.outputs);
         let kind = |index| kinds.and_then(|kinds| kinds.get(index)).cloned();
@@ -347,7 +365,7 @@ impl Executable {
     /// Runs the executable and copies the outputs to the host.
     ///
     /// # Errors
-    /// As [`Self::run`], and where the work itself fails.
+    /// The errors of [`Self::run`] and of [`DeviceTensor::to_host`].
     pub fn run_to_host<'a, I>(&self, inputs: I) -> Result<Vec<Tensor>, Error>
     where
         I: IntoIterator,
@@ -362,7 +380,8 @@ impl Executable {
     /// Runs the executable on zeros and waits until it has finished.
     ///
     /// # Errors
-    /// As [`Self::zeros`] and [`Self::run`].
+    /// The errors of [`Self::check_fits`], [`Self::zeros`], [`Self::run`] and
+    /// [`DeviceTensor::wait`].
     pub fn run_on_zeros(&self) -> Result<(), Error> {
         self.check_fits()?;
         let zeros = self.zeros()?;
@@ -372,7 +391,7 @@ impl Executable {
         Ok(())
     }
 
-    fn failed(&self, doing: &'static str, cause: impl Into<DeviceFault>) -> Error {
+    pub(super) fn failed(&self, doing: &'static str, cause: impl Into<DeviceFault>) -> Error {
         Error::Run { stage: self.report.stage.clone(), doing, cause: cause.into() }
     }
 

@@ -1,23 +1,21 @@
-//! What does a pipeline ask of its runtime that no other program does?
+//! Which functions of a runtime does only a pipeline use?
 //!
-//! It asks for room for its weights, and for look-ups that build no graph.
+//! They move weights, make room for them, and look executables up without building a graph.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
-use preheat_cache::{GraphKey, GraphRecord, Match, Signature};
+use preheat_cache::{GraphKey, GraphRecord, Signature};
 use preheat_tensor::Tensor;
 
-use super::digests::RequestDigests;
+use super::Runtime;
 use super::error::Error;
 use super::executable::{DeviceTensor, Executable};
-use super::obtain::LEVEL_ONE_PATIENCE;
 use super::on_device::{Doing, Failure, Holder};
 use super::out_of_memory::Dropped;
-use super::report::{StageLookup, Verdict};
-use super::request::Asked;
+use super::report::StageLookup;
 use super::source::Graph;
-use super::{Inner, Runtime};
+use super::warnings::Warning;
 use crate::backend::DeviceFault;
 
 fn failed(stage: &str, doing: &'static str, cause: DeviceFault) -> Error {
@@ -25,6 +23,14 @@ fn failed(stage: &str, doing: &'static str, cause: DeviceFault) -> Error {
 }
 
 impl Runtime {
+    /// Passes a warning to the function that [`RuntimeBuilder::on_warning`] set, and does not add
+    /// it to [`Runtime::warnings`]. This is for a warning that is kept with a request's result.
+    ///
+    /// [`RuntimeBuilder::on_warning`]: crate::RuntimeBuilder::on_warning
+    pub fn tell_warning(&self, warning: &Warning) {
+        self.inner.warnings.tell(warning);
+    }
+
     /// Moves a weight of `stage` to the device.
     pub fn bring(&self, stage: &str, weight: &Tensor) -> Result<DeviceTensor, Error> {
         self.inner.upload(weight, Some(stage), "bringing its weights to the device")
@@ -33,8 +39,9 @@ impl Runtime {
     /// Moves a weight of `stage` into the host's memory, in the form of the device's back end.
     pub fn bring_to_host(&self, stage: &str, weight: &Tensor) -> Result<DeviceTensor, Error> {
         let doing = "bringing its weights into the host's memory";
-        let here = self.inner.here()?;
-        let buffer = here.upload_to_host(weight).map_err(|cause| failed(stage, doing, cause))?;
+        let here = self.inner.site.here()?;
+        let buffer =
+            here.put_in_host_memory(weight).map_err(|cause| failed(stage, doing, cause))?;
         Ok(DeviceTensor::resting(buffer, Arc::new(weight.kind().clone())))
     }
 
@@ -46,16 +53,17 @@ impl Runtime {
         what: &'static str,
         tensor: &DeviceTensor,
     ) -> Result<DeviceTensor, Error> {
-        let here = self.inner.here()?;
+        let here = self.inner.site.here()?;
         let doing = Doing { stage: Some(stage), what, needed_bytes: None, footprint: None };
-        let copy = || tensor.copied(|buffer| here.bring(buffer), self.inner.recorder.as_ref());
+        let copy = || tensor.copied(|buffer| here.copy(buffer), self.inner.recorder.as_ref());
         self.inner.on_device.with_room(&doing, copy).map_err(|failure| match failure {
             Failure::OutOfMemory(error) => error.into(),
             Failure::Other(cause) => failed(stage, what, cause),
         })
     }
 
-    /// Makes room for this number of bytes, as far as dropping what is not in use allows.
+    /// Makes room for this number of bytes by dropping things that are not in use, as far as that
+    /// is possible.
     pub fn make_room(&self, bytes: u64) {
         self.inner.on_device.make_room(bytes);
     }
@@ -70,7 +78,8 @@ impl Runtime {
         self.inner.on_device.drop_one()
     }
 
-    /// The bytes that are free, or would be if everything that is not in use were dropped.
+    /// The bytes that would be free if everything that is not in use were dropped; `None` if the
+    /// device does not report its free memory.
     pub fn bytes_that_can_be_had(&self) -> Option<u64> {
         let on_device = &self.inner.on_device;
         Some(on_device.free_bytes()?.saturating_add(on_device.droppable_bytes()))
@@ -82,7 +91,7 @@ impl Runtime {
         self.inner.on_device.forget(executables)
     }
 
-    /// Returns the memory that a back end keeps for later to the device.
+    /// Returns to the device the freed memory that its back end keeps for later use.
     pub fn give_memory_back(&self) {
         self.inner.on_device.give_memory_back();
     }
@@ -98,7 +107,7 @@ impl Runtime {
         &self,
         graphs: &[(&Signature, &Graph)],
     ) -> Result<Vec<Option<StageLookup>>, Error> {
-        self.inner.look_up_declared(graphs)
+        self.inner.lookups().declared(graphs)
     }
 
     /// Looks up the executable of a graph by its key alone.
@@ -114,9 +123,7 @@ impl Runtime {
     pub fn records_of_this_environment(&self) -> Vec<GraphRecord> {
         let records =
             self.inner.cache.as_ref().and_then(|cache| cache.records().ok()).unwrap_or_default();
-        let own =
-            |record: &GraphRecord| record.environment.digest() == self.inner.environment_digest;
-        records.into_iter().filter(own).collect()
+        records.into_iter().filter(|record| self.inner.site.fits(record)).collect()
     }
 }
 
@@ -134,54 +141,5 @@ impl Executable {
             }
             (error, _) => error,
         }
-    }
-}
-
-impl Inner {
-    /// Looks graphs up in level 1, in one transaction, by their declarations. The answer is `None`
-    /// if level 1 knows no executable that exists; the graph then has to be built to find out.
-    pub(super) fn look_up_declared(
-        &self,
-        graphs: &[(&Signature, &Graph)],
-    ) -> Result<Vec<Option<StageLookup>>, Error> {
-        let cache = self.cache()?;
-        let keys = graphs.iter().map(|(signature, graph)| {
-            let digests = RequestDigests::of(signature, graph, &self.environment_digest);
-            (digests.projection_key, digests.exact)
-        });
-        let known =
-            cache.resolve_each(&keys.collect::<Vec<_>>(), LEVEL_ONE_PATIENCE, &self.warnings);
-        let answers = known.into_iter().zip(graphs).map(|(known, (signature, graph))| {
-            let known = known.filter(|known| cache.has_object(&known.graph_key))?;
-            Some(StageLookup {
-                verdict: Verdict::Hit,
-                matched: Some(known.matched),
-                graph_key: Some(known.graph_key),
-                expected_compile_seconds: Some(known.compile_seconds),
-                ..StageLookup::unknown(&signature.model_id, graph.stage_name())
-            })
-        });
-        Ok(answers.collect())
-    }
-
-    /// Looks up the executable of a graph by its key alone.
-    pub(super) fn look_up_by_key(&self, asked: &Asked<'_>) -> Result<StageLookup, Error> {
-        let inputs = self.key_inputs(asked)?;
-        let key = inputs.graph_key();
-        let found = if self.cache()?.has_object(&key) {
-            Some(key)
-        } else {
-            self.of_this_hardware(asked, &inputs)?.map(|record| record.graph_key)
-        };
-        let unknown = StageLookup::unknown(&asked.signature.model_id, asked.graph.stage_name());
-        Ok(match found {
-            Some(key) => StageLookup {
-                verdict: Verdict::Hit,
-                matched: Some(Match::Graph),
-                graph_key: Some(key),
-                ..unknown
-            },
-            None => StageLookup { graph_key: Some(key), ..unknown },
-        })
     }
 }

@@ -1,6 +1,6 @@
-//! What did a runtime do, in numbers?
+//! How often did a runtime do each kind of work, and how long did it take?
 //!
-//! The names are those that users of `torch_xla` know, where they mean the same. Nothing is
+//! A metric with the same meaning as in `torch_xla` has the same name as there. Nothing is
 //! collected unless metrics or a trace were asked for.
 //!
 //! | name | what | in `torch_xla` |
@@ -21,12 +21,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use preheat_cache::{GraphKey, Measurements, Source};
-use preheat_pjrt::MemoryStats;
 
 use super::report::StageReport;
 use super::source::Graph;
 use crate::backend::DeviceFault;
-use crate::backend::here::Buffer;
+use crate::backend::contract::{Buffer, MemoryUse};
 use crate::trace::{Going, Span, Trace};
 
 /// How long metrics wait for completions that the device is about to report: a result can be read a
@@ -58,7 +57,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Its name, as in `torch_xla`.
+    /// Its name. `torch_xla` has the same names, except for `StepTime`.
     pub fn name(self) -> &'static str {
         match self {
             Self::CompileTime => "CompileTime",
@@ -81,21 +80,23 @@ impl Metric {
     }
 }
 
-/// The samples of one metric.
+/// A summary of one metric's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Summary {
     /// The number of samples.
     pub samples: u64,
-    /// Their sum.
+    /// The sum of all samples.
     pub total: f64,
-    /// The smallest value that at least half of them do not exceed.
+    /// The smallest sample that at least half of the last 1024 samples do not exceed.
     pub p50: f64,
-    /// The smallest value that at least 99 in 100 of them do not exceed.
+    /// The smallest sample that at least 99 in 100 of the last 1024 samples do not exceed.
     pub p99: f64,
 }
 
-/// What a runtime has done so far.
+/// The metrics of a runtime so far.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Metrics {
     /// The measurements. The second part of a key is a stage, program or step; `None` stands for
     /// all of them together.
@@ -103,9 +104,9 @@ pub struct Metrics {
     /// The counters.
     pub counters: BTreeMap<&'static str, u64>,
     /// What the compiler reported of each executable (see
-    /// [`Executable::metrics`](super::Executable::metrics)), by stage or program. A stage for which
-    /// several graphs were requested has one set for each graph: the first under `denoiser`, each
-    /// other one under `denoiser@` and the beginning of its graph key.
+    /// [`Executable::metrics`](super::Executable::metrics)), by stage or program. If several graphs
+    /// were requested for a stage, there is one set for each graph. The first is under `denoiser`,
+    /// each other one under `denoiser@` and the beginning of its graph key.
     pub executables: BTreeMap<String, BTreeMap<String, f64>>,
     /// The device's memory in bytes, if the plugin reports it.
     pub device_memory: BTreeMap<&'static str, u64>,
@@ -187,7 +188,7 @@ struct State {
     measured: BTreeMap<Metric, BTreeMap<Option<String>, Samples>>,
     counters: BTreeMap<&'static str, u64>,
     executables: BTreeMap<String, (GraphKey, BTreeMap<String, f64>)>,
-    /// When the device finished the latest finished execution.
+    /// The time at which the device finished its latest execution.
     device_free: Option<Instant>,
     /// The number of transfers and executions whose end the device has not reported yet.
     in_flight: usize,
@@ -259,7 +260,7 @@ impl Recorder {
     }
 
     /// A tensor of `bytes` is on its way to the device, into `buffer`.
-    pub(super) fn sent(self: &Arc<Self>, buffer: &Buffer, began: Instant, bytes: usize) {
+    pub(super) fn sent(self: &Arc<Self>, buffer: &dyn Buffer, began: Instant, bytes: usize) {
         self.when_ready(buffer, move |recorder| {
             let took = began.elapsed();
             recorder.transferred(Metric::TransferToDeviceTime, Metric::OutboundData, took, bytes);
@@ -281,7 +282,12 @@ impl Recorder {
     }
 
     /// An execution was queued at `began`. It has finished when `result` is ready.
-    pub(super) fn queued(self: &Arc<Self>, report: &StageReport, began: Instant, result: &Buffer) {
+    pub(super) fn queued(
+        self: &Arc<Self>,
+        report: &StageReport,
+        began: Instant,
+        result: &dyn Buffer,
+    ) {
         let subject = subject(&report.model_id, &report.stage).to_owned();
         self.when_ready(result, move |recorder| {
             let ended = Instant::now();
@@ -310,16 +316,20 @@ impl Recorder {
 
     /// Calls `done` when the buffer is ready. A buffer whose computation fails is not measured; the
     /// caller who waits for it gets the error.
-    fn when_ready(self: &Arc<Self>, buffer: &Buffer, done: impl FnOnce(&Self) + Send + 'static) {
+    fn when_ready(
+        self: &Arc<Self>,
+        buffer: &dyn Buffer,
+        done: impl FnOnce(&Self) + Send + 'static,
+    ) {
         self.state().in_flight += 1;
         let recorder = Arc::clone(self);
         let told = buffer.ready().and_then(|event| {
-            event.on_ready(move |result: Result<(), DeviceFault>| {
+            event.on_ready(Box::new(move |result: Result<(), DeviceFault>| {
                 if result.is_ok() {
                     done(&recorder);
                 }
                 recorder.landed();
-            })
+            }))
         });
         if let Err(error) = told {
             tracing::debug!(%error, "the plugin does not tell when this is done, so it is not measured");
@@ -336,8 +346,8 @@ impl Recorder {
         }
     }
 
-    /// The measurements so far. Work in flight is given a moment to end.
-    pub(super) fn metrics(&self, memory: Option<&MemoryStats>) -> Metrics {
+    /// The measurements so far. This waits up to [`SETTLE`] for work in flight to end.
+    pub(super) fn metrics(&self, memory: Option<MemoryUse>) -> Metrics {
         let waited =
             self.settled.wait_timeout_while(self.state(), SETTLE, |state| state.in_flight > 0);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -360,7 +370,7 @@ impl Recorder {
     }
 }
 
-/// What the compiler reported of an executable.
+/// The compiler's figures of an executable.
 pub(super) fn figures(measurements: &Measurements) -> BTreeMap<String, f64> {
     let Measurements { cost, memory_bytes, program_counts, .. } = measurements;
     let memory = memory_bytes.iter().map(|(name, &bytes)| (format!("{name}_bytes"), number(bytes)));
@@ -373,15 +383,15 @@ pub(super) fn subject<'a>(model_id: &'a str, stage: &'a str) -> &'a str {
     if stage == Graph::DEFAULT_STAGE { model_id } else { stage }
 }
 
-fn device_memory(stats: &MemoryStats) -> BTreeMap<&'static str, u64> {
+fn device_memory(memory: MemoryUse) -> BTreeMap<&'static str, u64> {
     [
-        ("bytes_in_use", Some(stats.bytes_in_use)),
-        ("peak_bytes_in_use", stats.peak_bytes_in_use),
-        ("bytes_limit", stats.bytes_limit),
-        ("bytes_reserved", stats.bytes_reserved),
+        ("bytes_in_use", Some(memory.in_use)),
+        ("peak_bytes_in_use", memory.peak),
+        ("bytes_limit", memory.limit),
+        ("bytes_reserved", memory.reserved),
     ]
     .into_iter()
-    .filter_map(|(name, bytes)| Some((name, u64::try_from(bytes?).ok()?)))
+    .filter_map(|(name, bytes)| Some((name, bytes?)))
     .collect()
 }
 

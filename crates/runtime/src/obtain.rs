@@ -1,34 +1,28 @@
 //! How is one request answered at the least cost?
 //!
-//! The sources are tried from the cheapest to the dearest: memory, level 1, the graph, level 2, a
-//! compile.
+//! The sources are tried from the cheapest to the most expensive: memory, level 1, the graph (which
+//! is built for this), level 2, a compile.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use preheat_cache::{
-    GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedProjection, RecordedSignature,
-    Resolved, Source, Use,
-};
+use preheat_cache::{GraphKey, GraphRecord, KeyInputs, Match, Measurements, Source};
 
-use super::Inner;
+use super::asked::{Asked, LEVEL_ONE_PATIENCE, matched};
 use super::compile::{Again, Fresh, Made, Wanting};
-use super::digests::Digests;
+use super::effort::CompileEffort;
 use super::error::Error;
 use super::executable::{Executable, Interface, LoadedGraph};
 use super::memory::Memory;
 use super::on_device::{Doing, Failure};
 use super::out_of_memory::Footprint;
+use super::parts::Inner;
 use super::report::StageReport;
-use super::request::Asked;
-use super::trial::{Admission, FirstRun};
-use crate::backend::here::Loaded;
+use super::trial::{Admission, FirstRun, Trials};
+use crate::backend::contract::Loaded;
 use crate::backend::xla;
 use crate::progress::EventKind;
 
-/// How long to wait for a busy index if its answer can save building the graph.
-pub(super) const LEVEL_ONE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait for a busy index if its answer only tells how a request matched.
 const LABEL_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -58,9 +52,42 @@ impl Obtained {
 impl Inner {
     pub(super) fn obtain(&self, asked: &Asked<'_>) -> Result<Executable, Error> {
         let began = Instant::now();
-        let _request = asked.trace(self, "request");
-        let obtained = self.find_or_compile(asked)?;
-        let load_seconds = (began.elapsed().as_secs_f64() - obtained.compile_seconds).max(0.0);
+        let _request = asked.trace("request");
+        match self.in_memory(asked) {
+            Some((served, obtained)) => Ok(self.ready(asked, served, obtained, began)),
+            None => self.counting().counted(asked, |asked| {
+                let (served, obtained) = self.find_or_compile(asked)?;
+                Ok(self.ready(asked, served, obtained, began))
+            }),
+        }
+    }
+
+    /// Looks in memory for the executable of the highest effort with the request's projection. This
+    /// is the hot path.
+    fn in_memory<'a, 'r>(&self, asked: &'r Asked<'a>) -> Option<(&'r Asked<'a>, Obtained)> {
+        if asked.force_recompile || !self.rules.reuse {
+            return None;
+        }
+        let mut memory = self.memory();
+        asked.tiers().find_map(|asked| {
+            let found = memory.by_projection(&asked.projection_key, &asked.exact);
+            let (graph, matched) = found?;
+            Some((asked, Obtained::found(graph, Source::Memory, matched)))
+        })
+    }
+
+    /// Reports and counts an executable that was obtained for `asked`. `served` is the same request
+    /// at the effort of the executable.
+    fn ready(
+        &self,
+        asked: &Asked<'_>,
+        served: &Asked<'_>,
+        obtained: Obtained,
+        began: Instant,
+    ) -> Executable {
+        let wait_seconds = asked.waited.get().map_or(0.0, |waited| waited.as_secs_f64());
+        let elsewhere_seconds = obtained.compile_seconds + wait_seconds;
+        let load_seconds = (began.elapsed().as_secs_f64() - elsewhere_seconds).max(0.0);
         let report = StageReport {
             model_id: asked.signature.model_id.clone(),
             stage: asked.graph.stage_name().to_owned(),
@@ -70,57 +97,145 @@ impl Inner {
             compile_seconds: obtained.compile_seconds,
             compile_peak_bytes: obtained.compile_peak_bytes,
             load_seconds,
+            wait_seconds,
+            effort: served.effort(&self.site),
         };
-        self.note_use(asked, &report);
+        self.note_use(asked, served, &report);
         if obtained.source != Source::Memory {
             tracing::info!(
                 stage = report.stage, graph_key = %report.graph_key, source = ?report.source, matched = ?report.matched,
                 compile_seconds = report.compile_seconds, load_seconds, "ready"
             );
-            asked.tell(self, EventKind::Ready);
+            asked.tell(EventKind::Ready);
+        }
+        if report.effort != CompileEffort::Full {
+            self.upgrade_later(asked, report.graph_key);
         }
         let executable = Executable { graph: obtained.graph, report };
         if let Some(recorder) = &self.recorder {
             recorder.obtained(&executable.report, Some(&executable.graph.measurements));
         }
-        Ok(executable)
+        executable
     }
 
-    fn find_or_compile(&self, asked: &Asked<'_>) -> Result<Obtained, Error> {
-        let look = !asked.force_recompile && self.reuse;
-        let mut refused = None;
+    /// Finds the warm executable of the highest effort, or compiles one with the effort of the
+    /// request. Also returns the request with the effort of that executable.
+    fn find_or_compile<'a, 'r>(
+        &self,
+        asked: &'r Asked<'a>,
+    ) -> Result<(&'r Asked<'a>, Obtained), Error> {
+        let look = !asked.force_recompile && self.rules.reuse;
+        let mut refused = Vec::new();
         if look {
-            if let Some((graph, matched)) =
-                self.memory().by_projection(&asked.projection_key, &asked.exact)
-            {
-                return Ok(Obtained::found(graph, Source::Memory, matched));
-            }
-            // If the program is at hand, its key is known at once. Level 1 is then asked only how
-            // the request matched, while the object is loaded.
-            if asked.graph.program_at_hand().is_none() {
+            // If the program is at hand, its key is known at once. Level 1 then only tells how the
+            // request matched, and it is read while the object is loaded.
+            let not_at_hand = |asked: &&Asked<'_>| asked.graph.program_at_hand().is_none();
+            let ahead = self.better_are_not_compared(asked, |lower| self.known_key(lower));
+            for asked in asked.tiers().skip(ahead).filter(not_at_hand) {
                 match self.find_by_projection(asked)? {
-                    Found::Ready(obtained) => return Ok(obtained),
+                    Found::Ready(obtained) => return Ok((asked, obtained)),
                     Found::Nothing => {}
-                    Found::Refused(key) => refused = Some(key),
+                    Found::Refused(key) => refused.push(key),
                 }
             }
         }
-        let inputs = self.key_inputs(asked)?;
+        let inputs = asked.key_inputs(&self.site)?;
+        if look {
+            let key = |lower: &Asked<'_>| Some(lower.inputs_like(&inputs).graph_key());
+            let ahead = self.better_are_not_compared(asked, key);
+            for (asked, inputs) in asked.with_inputs(&inputs).skip(ahead) {
+                if let Some(obtained) = self.find_by_inputs(asked, &inputs, &mut refused)? {
+                    return Ok((asked, obtained));
+                }
+            }
+        }
+        let first = self.compiled_first(asked);
+        Ok((first, self.compile_it(first, &first.inputs_like(&inputs), &refused)?))
+    }
+
+    /// The number of efforts, from the highest on, that are skipped. For a tiered request these are
+    /// all efforts above its own while the executable of its own effort or of a lower one is being
+    /// upgraded, because their executables were not compared yet. Otherwise the number is 0. `key`
+    /// returns the graph key of a request.
+    fn better_are_not_compared(
+        &self,
+        asked: &Asked<'_>,
+        key: impl Fn(&Asked<'_>) -> Option<GraphKey>,
+    ) -> usize {
+        if !asked.tiered {
+            return 0;
+        }
+        let mut lower = asked.tiers().skip(asked.better.len()).filter_map(key);
+        let is_upgraded = lower.any(|key| self.is_being_upgraded(&key));
+        if is_upgraded { asked.better.len() } else { 0 }
+    }
+
+    /// The key of the graph that this request led to before, as level 1 recorded it.
+    fn known_key(&self, asked: &Asked<'_>) -> Option<GraphKey> {
+        let (cache, patience) = (self.cache.as_ref()?, LEVEL_ONE_PATIENCE);
+        let known = cache.resolve(asked.projection_key, asked.exact, patience, &self.warnings);
+        Some(known?.graph_key)
+    }
+
+    /// The full executable of a graph in memory, loaded from the store if it is not there yet;
+    /// `None` if it is not stored or the device refuses it.
+    pub(super) fn full_in_memory(
+        &self,
+        asked: &Asked<'_>,
+        inputs: &KeyInputs,
+    ) -> Result<Option<Arc<LoadedGraph>>, Error> {
+        let found = self.find_by_inputs(asked, inputs, &mut Vec::new())?;
+        Ok(found.map(|obtained| obtained.graph))
+    }
+
+    /// Returns the executable with this key from memory. If it is not in memory and `may_load` is
+    /// true, it is loaded from the store.
+    pub(super) fn held_or_loaded(
+        &self,
+        asked: &Asked<'_>,
+        key: &GraphKey,
+        may_load: bool,
+    ) -> Result<Option<Arc<LoadedGraph>>, Error> {
+        if !may_load {
+            return Ok(self.memory().by_key(key));
+        }
+        Ok(match self.find_by_key(asked, key)? {
+            Found::Ready(obtained) => Some(obtained.graph),
+            Found::Nothing | Found::Refused(_) => None,
+        })
+    }
+
+    /// Finds the executable of exactly this graph. If there is none under its key, but there is one
+    /// under the key for another description of the same hardware, that one is first stored under
+    /// the graph's key, too. If the device refuses an object, the object's key is added to
+    /// `refused`.
+    fn find_by_inputs(
+        &self,
+        asked: &Asked<'_>,
+        inputs: &KeyInputs,
+        refused: &mut Vec<GraphKey>,
+    ) -> Result<Option<Obtained>, Error> {
         let key = inputs.graph_key();
-        if look && refused != Some(key) {
+        for takes_over in [false, true] {
+            if refused.contains(&key) || (takes_over && !self.take_over(asked, inputs)?) {
+                break;
+            }
             match self.find_by_key(asked, &key)? {
-                Found::Ready(obtained) => return Ok(obtained),
+                Found::Ready(obtained) => return Ok(Some(obtained)),
                 Found::Nothing => {}
-                Found::Refused(key) => refused = Some(key),
+                Found::Refused(key) => refused.push(key),
             }
         }
-        if look && refused.is_none() && self.take_over(asked, &inputs)? {
-            match self.find_by_key(asked, &key)? {
-                Found::Ready(obtained) => return Ok(obtained),
-                Found::Nothing => {}
-                Found::Refused(key) => refused = Some(key),
-            }
-        }
+        Ok(None)
+    }
+
+    fn compile_it(
+        &self,
+        asked: &Asked<'_>,
+        inputs: &KeyInputs,
+        refused: &[GraphKey],
+    ) -> Result<Obtained, Error> {
+        let key = inputs.graph_key();
         let again = |again| match again {
             Again::Memory => {
                 let graph = self.memory().by_key(&key);
@@ -131,41 +246,39 @@ impl Inner {
                 Found::Nothing | Found::Refused(_) => None,
             }),
         };
-        let here = self.here()?;
-        let wanting = Wanting { inputs: &inputs, key, refused: refused == Some(key) };
-        match self.compile(asked, &wanting, again, || here.compile(&inputs))? {
+        let here = self.site.here()?;
+        let wanting = Wanting { inputs, key, refused: refused.contains(&key) };
+        match self.compiling().compile(asked, &wanting, again, || here.compile(inputs))? {
             Made::Found(obtained) => Ok(obtained),
-            Made::Compiled(fresh) => self.freshly_compiled(key, *fresh),
+            // The turn ends only after the executable is in memory, because other threads look for
+            // it there.
+            Made::Compiled(fresh, _turn) => Ok(self.freshly_compiled(key, *fresh)),
         }
     }
 
-    fn freshly_compiled(&self, key: GraphKey, fresh: Fresh<Loaded>) -> Result<Obtained, Error> {
+    fn take_over(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Result<bool, Error> {
+        if self.cache.is_none() {
+            return Ok(false);
+        }
+        self.takeover()?.take_over(asked, inputs)
+    }
+
+    fn trials(&self) -> Trials<'_> {
+        Trials { site: &self.site, cache: self.cache.as_deref(), warnings: &self.warnings }
+    }
+
+    fn freshly_compiled(&self, key: GraphKey, fresh: Fresh<Box<dyn Loaded>>) -> Obtained {
         let Fresh { loaded, record, payload_bytes, .. } = fresh;
-        let graph = self.keep(key, loaded, FirstRun::default(), &record, payload_bytes)?;
-        Ok(Obtained {
+        let graph = self.keep(key, loaded, FirstRun::default(), &record, payload_bytes);
+        Obtained {
             compile_seconds: record.measurements.compile_seconds,
             compile_peak_bytes: record.measurements.compile_peak_bytes.unwrap_or(0),
             ..Obtained::found(graph, Source::Compiled, Match::Compiled)
-        })
-    }
-
-    /// The inputs of the executable's key. The graph is built if its program is not at hand.
-    pub(super) fn key_inputs(&self, asked: &Asked<'_>) -> Result<KeyInputs, Error> {
-        let _lowering = asked.trace(self, "lower");
-        let program = asked.graph.build().map_err(|cause| {
-            let stage = asked.graph.stage_name().to_owned();
-            Error::Build { stage, cause }
-        })?;
-        let (options, environment) =
-            (asked.graph.compile_options().clone(), self.backend.environment());
-        if asked.graph.program_at_hand().is_none() {
-            self.check_as_written(asked.graph.stage_name(), &program, &options)?;
         }
-        Ok(KeyInputs { program, options, environment: Arc::clone(environment) })
     }
 
-    /// Level 1: finds the executable of the graph that this projection led to before, without
-    /// building the graph.
+    /// Level 1: if this projection led to a graph before, finds the executable of that graph. The
+    /// graph is not built for this.
     fn find_by_projection(&self, asked: &Asked<'_>) -> Result<Found, Error> {
         let known = self.cache.as_ref().and_then(|cache| {
             cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings)
@@ -174,15 +287,16 @@ impl Inner {
         if let Some(graph) = self.memory().by_key(&known.graph_key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, known.matched)));
         }
-        // The index is trusted to save work, but not to be right: the record that it leads to is
-        // compared with the request.
+        // The index saves work, but it may be wrong. So the record that it leads to is compared
+        // with the request.
         let (stage, options) = (asked.graph.stage_name(), asked.graph.compile_options());
-        let fits = |record: &GraphRecord| record.answers(stage, options, &self.environment_digest);
+        let fits =
+            |record: &GraphRecord| record.answers(stage, options, &self.site.environment_digest);
         self.load(asked, &known.graph_key, fits, || known.matched)
     }
 
-    /// Level 2: finds the executable of this very graph. How the request matched is read from the
-    /// index while the plugin loads the executable.
+    /// Level 2: finds the executable of exactly this graph. How the request matched is read from
+    /// the index while the plugin loads the executable.
     fn find_by_key(&self, asked: &Asked<'_>, key: &GraphKey) -> Result<Found, Error> {
         if let Some(graph) = self.memory().by_key(key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, Match::Graph)));
@@ -193,15 +307,15 @@ impl Inner {
         let resolve =
             || cache.resolve(asked.projection_key, asked.exact, LABEL_PATIENCE, &self.warnings);
         std::thread::scope(|scope| {
-            // If no thread can be started, how the request matched is not looked up. No result
-            // depends on it.
+            // If no thread can be started, the kind of match is not looked up. No result depends
+            // on it.
             let resolving = std::thread::Builder::new().spawn_scoped(scope, resolve).ok();
             let known = || resolving.and_then(|resolving| resolving.join().unwrap_or_default());
             self.load(asked, key, |_| true, || matched(known().as_ref(), key))
         })
     }
 
-    /// Reads an object and, if its record `fits`, hands it to the plugin. `matched` is asked after
+    /// Reads an object and, if its record `fits`, hands it to the plugin. `matched` is called after
     /// the load.
     fn load(
         &self,
@@ -215,13 +329,13 @@ impl Inner {
         let Some((object, source)) = object.filter(|(object, _)| fits(&object.record)) else {
             return Ok(Found::Nothing);
         };
-        let mark = match self.admit(asked, &object, source)? {
+        let mark = match self.trials().admit(asked, &object, source)? {
             Admission::Load(mark) => mark,
             Admission::Gone => return Ok(Found::Nothing),
             Admission::Refused => return Ok(Found::Refused(*key)),
         };
         let payload_bytes = object.payload.len() as u64;
-        asked.tell(self, EventKind::Loading { payload_bytes });
+        asked.tell(EventKind::Loading { payload_bytes });
         let footprint = Footprint::of(&object.record.measurements, payload_bytes);
         let doing = Doing {
             stage: Some(asked.graph.stage_name()),
@@ -230,17 +344,17 @@ impl Inner {
             footprint: Some(footprint),
         };
         // The weights and the other arguments may already be on the device, or may later replace
-        // others there. Only the code needs room now.
+        // others there. So only the machine code needs room now.
         self.on_device.check_fits_at_all(&doing)?;
         self.on_device.make_room(footprint.code);
-        let here = self.here()?;
+        let here = self.site.here()?;
         match self.on_device.with_room(&doing, || here.load(&object.payload)) {
             Ok(loaded) => {
                 if let Some(recorder) = &self.recorder {
                     recorder.loaded(asked.subject(), began, payload_bytes);
                 }
                 let graph =
-                    self.keep(*key, loaded, FirstRun::of(mark), &object.record, payload_bytes)?;
+                    self.keep(*key, loaded, FirstRun::of(mark), &object.record, payload_bytes);
                 Ok(Found::Ready(Obtained::found(graph, source, matched())))
             }
             // The executable is sound, so compiling it again would not help.
@@ -264,11 +378,11 @@ impl Inner {
     fn keep(
         &self,
         graph_key: GraphKey,
-        loaded: Loaded,
+        loaded: Box<dyn Loaded>,
         first_run: FirstRun,
         record: &GraphRecord,
         payload_bytes: u64,
-    ) -> Result<Arc<LoadedGraph>, Error> {
+    ) -> Arc<LoadedGraph> {
         let interface = record.interface.as_ref().and_then(|interface| {
             Some(Interface::new(xla::types(&interface.inputs)?, &xla::types(&interface.outputs)?))
         });
@@ -278,7 +392,6 @@ impl Inner {
             graph_key,
             loaded,
             first_run,
-            here: self.here()?.clone(),
             interface,
             payload_bytes,
             footprint: Footprint::of(&record.measurements, payload_bytes),
@@ -286,73 +399,16 @@ impl Inner {
             on_device,
             recorder: self.recorder.clone(),
         });
-        if self.reuse {
+        if self.rules.reuse {
             // The removed executables are dropped after the table is unlocked, because a plugin can
             // take long to unload one.
             let gone = self.memory().insert(Arc::clone(&graph));
             drop(gone);
         }
-        Ok(graph)
+        graph
     }
 
-    pub(super) fn note_use(&self, asked: &Asked<'_>, report: &StageReport) {
-        let known = report.matched == Match::Exact;
-        let in_memory = known && report.source == Source::Memory;
-        if self.reuse && !in_memory {
-            self.memory().learn(asked.exact, asked.projection_key, report.graph_key);
-        }
-        let Some(cache) = &self.cache else { return };
-        let compiled = report.matched == Match::Compiled;
-        let is_due = cache.used(report.graph_key, in_memory, || Use {
-            graph_key: report.graph_key,
-            device: self.backend.device().to_string(),
-            matched: report.matched,
-            source: report.source,
-            signature: (!known).then(|| recorded(asked)),
-            load_seconds: matches!(report.source, Source::Disk | Source::Fallback)
-                .then_some(report.load_seconds),
-            compile_seconds: compiled.then_some(report.compile_seconds),
-            times: 1,
-        });
-        if is_due {
-            // The uses are written by a thread of their own: a transaction takes milliseconds, and
-            // the caller has a step to run.
-            let (cache, warnings) = (Arc::clone(cache), Arc::clone(&self.warnings));
-            let flush = move || cache.flush(&warnings);
-            if let Err(error) =
-                std::thread::Builder::new().name("preheat-statistics".to_owned()).spawn(flush)
-            {
-                tracing::debug!(%error, "statistics wait for the next occasion");
-            }
-        }
-    }
-
-    pub(super) fn digests(&self) -> MutexGuard<'_, Digests> {
-        // No change of this state can panic before it is complete.
-        self.digests.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory<LoadedGraph>> {
         self.on_device.executables()
     }
-}
-
-pub(super) fn recorded(asked: &Asked<'_>) -> RecordedSignature {
-    let graph = asked.graph;
-    RecordedSignature {
-        signature: asked.signature.clone(),
-        projection_key: asked.projection_key,
-        projection: Some(RecordedProjection {
-            stage: graph.stage_name().to_owned(),
-            signature: asked.signature.project(graph.declared_projection()).digest(),
-            builder: graph.builder_id().clone(),
-        }),
-        first_used: Timestamp::now(),
-    }
-}
-
-/// How an object that was found by its key matched: as level 1 says, if level 1 leads to the same
-/// graph.
-pub(super) fn matched(known: Option<&Resolved>, key: &GraphKey) -> Match {
-    known.filter(|known| known.graph_key == *key).map_or(Match::Graph, |known| known.matched)
 }

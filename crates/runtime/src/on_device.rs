@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use preheat_cache::GraphKey;
 
-use super::memory::Memory;
+use super::memory::{Held, Memory};
 use super::out_of_memory::{Dropped, Footprint, OutOfMemory};
 use crate::backend::DeviceFault;
-use crate::backend::here::Here;
+use crate::backend::contract::Device;
 
 /// An owner of things on the device that can be dropped and loaded again.
 pub trait Holder: Send + Sync {
-    /// Drops the one of its things that was used longest ago, among those that are not in use, and
-    /// returns what it was; `None` if all are in use.
+    /// Drops the least recently used of its things that are not in use, and returns a description
+    /// of it. `None` if all are in use.
     ///
     /// It must not wait for another thread, because the caller may hold locks that other threads
     /// wait for.
@@ -27,11 +27,11 @@ pub trait Holder: Send + Sync {
     fn droppable_bytes(&self) -> u64;
 }
 
-/// What a runtime keeps on its device.
-pub(super) struct OnDevice {
+/// The things that a runtime keeps on its device.
+pub(super) struct OnDevice<T> {
     /// `None` for hardware that is not here, where nothing is ever kept.
-    here: Option<Here>,
-    executables: Mutex<Memory>,
+    here: Option<Arc<dyn Device>>,
+    executables: Mutex<Memory<T>>,
     holders: Mutex<Vec<Weak<dyn Holder>>>,
 }
 
@@ -44,12 +44,12 @@ pub(super) struct Doing<'a> {
     pub(super) footprint: Option<Footprint>,
 }
 
-impl OnDevice {
-    pub(super) fn new(here: Option<Here>, executables: Memory) -> Self {
+impl<T: Held> OnDevice<T> {
+    pub(super) fn new(here: Option<Arc<dyn Device>>, executables: Memory<T>) -> Self {
         Self { here, executables: executables.into(), holders: Mutex::default() }
     }
 
-    pub(super) fn executables(&self) -> MutexGuard<'_, Memory> {
+    pub(super) fn executables(&self) -> MutexGuard<'_, Memory<T>> {
         // A panic elsewhere leaves the table whole, because each of its methods makes one complete
         // change.
         self.executables.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,7 +78,7 @@ impl OnDevice {
         // unload it.
         let executable = self.executables().take_unused();
         let dropped = match executable {
-            Some(graph) => Some(Dropped::executable(graph.footprint.code)),
+            Some(graph) => Some(Dropped::executable(graph.footprint().code)),
             None => self.holders().iter().find_map(|holder| holder.drop_one()),
         };
         if let Some(Dropped { executables, weights, bytes }) = dropped {
@@ -93,8 +93,8 @@ impl OnDevice {
         dropped
     }
 
-    /// Returns the memory that a back end keeps for later to the device, because memory outside of
-    /// its allocator is needed, too, such as for kernels.
+    /// Returns to the device the freed memory that its back end's allocator keeps for later use.
+    /// Some memory is needed outside of this allocator, such as for kernels.
     pub(super) fn give_memory_back(&self) {
         if let Some(here) = &self.here {
             here.give_memory_back();
@@ -111,7 +111,7 @@ impl OnDevice {
     pub(super) fn forget(&self, keys: &HashSet<GraphKey>) -> u64 {
         let gone = self.executables().take(keys);
         let unused = gone.iter().filter(|graph| Arc::strong_count(graph) == 1);
-        unused.map(|graph| graph.footprint.code).fold(0, u64::saturating_add)
+        unused.map(|graph| graph.footprint().code).fold(0, u64::saturating_add)
     }
 
     /// The bytes that could be freed by dropping everything that is not in use.
@@ -134,8 +134,8 @@ impl OnDevice {
     /// Drops things that are not in use until this number of bytes is free, or nothing is left to
     /// drop. If the device does not report its free memory, nothing is dropped.
     ///
-    /// The plugin decides whether the work then fits: it may already have reserved memory for an
-    /// execution, and the host's allocator may have got back memory that the system counts as used.
+    /// Only the plugin knows whether the work then fits. It may already have reserved memory for an
+    /// execution, and the host's allocator may hold free memory that the system counts as used.
     pub(super) fn make_room(&self, needed_bytes: u64) {
         let Some(free_at_first) = self.free_bytes() else { return };
         self.drop_until(|dropped| {
@@ -146,8 +146,9 @@ impl OnDevice {
 
     /// Refuses an executable that does not fit on the device even if everything else is dropped.
     pub(super) fn check_fits_at_all(&self, doing: &Doing<'_>) -> Result<(), Box<OutOfMemory>> {
-        // Through libtorch the figure is an estimate, and not all weights need to be there at once.
-        let by_the_compiler = self.here.as_ref().is_none_or(|here| here.xla().is_some());
+        // For a device of libtorch the figure is an estimate, and not all weights need to be on the
+        // device at once.
+        let by_the_compiler = self.here.as_ref().is_none_or(|here| here.knows_footprints());
         let needed = doing.footprint.filter(|_| by_the_compiler).map(|footprint| footprint.total());
         if needed.zip(self.total_bytes()).is_none_or(|(needed, total)| needed <= total) {
             return Ok(());
@@ -170,11 +171,11 @@ impl OnDevice {
 
     /// Does `work`, and repeats it after each thing that is dropped, as long as the device is out
     /// of memory.
-    pub(super) fn with_room<T>(
+    pub(super) fn with_room<D>(
         &self,
         doing: &Doing<'_>,
-        mut work: impl FnMut() -> Result<T, DeviceFault>,
-    ) -> Result<T, Failure> {
+        mut work: impl FnMut() -> Result<D, DeviceFault>,
+    ) -> Result<D, Failure> {
         let first = match work() {
             Err(cause) if cause.is_out_of_memory() => cause,
             other => return other.map_err(Failure::Other),
@@ -193,8 +194,8 @@ impl OnDevice {
         Err(Failure::OutOfMemory(self.out_of_memory(doing, dropped, Some(first))))
     }
 
-    /// Drops one thing after the other until `fits`, which is given the sum of what was dropped,
-    /// returns true, or nothing is left to drop.
+    /// Drops one thing after the other until `fits` returns true or nothing is left to drop. `fits`
+    /// gets the sum of what was dropped.
     fn drop_until(&self, fits: impl Fn(Dropped) -> bool) -> Dropped {
         let mut dropped = Dropped::default();
         while !fits(dropped) {
@@ -228,7 +229,7 @@ impl OnDevice {
     }
 }
 
-impl std::fmt::Debug for OnDevice {
+impl<T> std::fmt::Debug for OnDevice<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OnDevice").finish_non_exhaustive()
     }
@@ -236,7 +237,7 @@ impl std::fmt::Debug for OnDevice {
 
 /// Why some work was not done.
 pub(super) enum Failure {
-    /// Memory ran out, and everything that could be dropped had been dropped.
+    /// Memory ran out, and dropping what is not in use did not help.
     OutOfMemory(Box<OutOfMemory>),
     /// Another error.
     Other(DeviceFault),
@@ -246,7 +247,7 @@ pub(super) enum Failure {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use preheat_pjrt::{ErrorCode, PjrtError};
+    use crate::backend::FaultKind;
 
     use super::*;
 
@@ -266,7 +267,24 @@ mod tests {
         }
     }
 
-    fn with(holders: &[Arc<Keeps>]) -> OnDevice {
+    /// A type of executable without values, because these tests need no executable.
+    enum NoExecutable {}
+
+    impl Held for NoExecutable {
+        fn graph_key(&self) -> GraphKey {
+            match *self {}
+        }
+
+        fn payload_bytes(&self) -> u64 {
+            match *self {}
+        }
+
+        fn footprint(&self) -> Footprint {
+            match *self {}
+        }
+    }
+
+    fn with(holders: &[Arc<Keeps>]) -> OnDevice<NoExecutable> {
         let on_device = OnDevice::new(None, Memory::new(0));
         for holder in holders {
             let holder: Weak<dyn Holder> = Arc::downgrade(holder) as Weak<dyn Holder>;
@@ -279,8 +297,8 @@ mod tests {
         Arc::new(Keeps(count.into()))
     }
 
-    fn failed(code: ErrorCode) -> DeviceFault {
-        PjrtError::Call { function: "f", code, message: code.to_string() }.into()
+    fn failed(kind: FaultKind) -> DeviceFault {
+        DeviceFault::new(kind, "no")
     }
 
     const DOING: Doing<'static> =
@@ -311,7 +329,7 @@ mod tests {
             let tries = &tries;
             move || match tries.fetch_add(1, Ordering::SeqCst) + 1 {
                 now if now >= success => Ok(now),
-                _ => Err(failed(ErrorCode::ResourceExhausted)),
+                _ => Err(failed(FaultKind::OutOfMemory)),
             }
         };
         let holder = keeps(3);
@@ -336,15 +354,15 @@ mod tests {
     fn any_other_error_drops_nothing_and_one_on_the_way_does_not_hide_the_first() {
         let holder = keeps(2);
         let on_device = with(&[Arc::clone(&holder)]);
-        let internal = || Err::<(), _>(failed(ErrorCode::Internal));
+        let internal = || Err::<(), _>(failed(FaultKind::Failed));
         assert!(matches!(on_device.with_room(&DOING, internal), Err(Failure::Other(_))));
         assert_eq!(holder.droppable_bytes(), 20);
-        let mut codes = [ErrorCode::ResourceExhausted, ErrorCode::InvalidArgument].into_iter();
+        let mut codes = [FaultKind::OutOfMemory, FaultKind::BadInput].into_iter();
         let then_gone = || Err::<(), _>(failed(codes.next().unwrap()));
         let Err(Failure::OutOfMemory(error)) = on_device.with_room(&DOING, then_gone) else {
             panic!("it worked")
         };
-        assert_eq!(error.cause.unwrap().code(), Some(ErrorCode::ResourceExhausted));
+        assert_eq!(error.cause.unwrap().kind(), FaultKind::OutOfMemory);
         assert_eq!(holder.droppable_bytes(), 10);
     }
 

@@ -1,6 +1,7 @@
 //! Which figures explain that a device has too little memory?
 //!
-//! They are what was needed, what is there, and what was dropped before giving up.
+//! The figures are the memory that was needed, the memory that the device has, and the memory that
+//! was freed before the work failed.
 
 use std::fmt;
 
@@ -8,8 +9,10 @@ use preheat_cache::Measurements;
 
 use crate::backend::DeviceFault;
 
-/// The device memory that an executable takes, by the compiler's own figures, in bytes.
+/// The device memory that an executable takes, in bytes: by the compiler's own figures, or for a
+/// device of libtorch by an estimate that leaves out the arguments and the outputs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Footprint {
     /// The machine code, or its serialised length if the plugin does not report its size.
     pub code: u64,
@@ -34,7 +37,7 @@ impl Footprint {
         }
     }
 
-    /// The sum, which a device must have for one execution.
+    /// The sum of all figures: the memory that a device must have for one execution.
     pub fn total(&self) -> u64 {
         self.code.saturating_add(self.arguments).saturating_add(self.of_execution())
     }
@@ -94,14 +97,14 @@ impl fmt::Display for Dropped {
     }
 }
 
-/// The device does not have the memory for something, although everything that is not in use was
+/// The device does not have the memory for something, even if everything that is not in use is
 /// dropped.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}: {}; {}{}", needed(*.needed_bytes, .footprint.as_ref()), there(*.free_bytes, *.total_bytes), self.done())]
 pub struct OutOfMemory {
-    /// What was being done, and for which stage.
+    /// The failed work, and its stage.
     pub doing: String,
-    /// The memory that this needed at once, in bytes; `None` if the plugin does not report it.
+    /// The memory that the work needed at once, in bytes; `None` if it is not known.
     pub needed_bytes: Option<u64>,
     /// The figures of the executable that was being loaded or run, if there was one.
     pub footprint: Option<Footprint>,
@@ -109,10 +112,10 @@ pub struct OutOfMemory {
     pub free_bytes: Option<u64>,
     /// All of the device's memory, used or not.
     pub total_bytes: Option<u64>,
-    /// What had been dropped to make room.
+    /// The things that had been dropped to make room.
     pub dropped: Dropped,
-    /// The plugin's error; `None` if the figures alone showed that it would not fit, so that the
-    /// plugin was not asked.
+    /// The error of the plugin or the torch library. `None` if neither was called, because the
+    /// figures already showed that there is too little memory.
     #[source]
     pub cause: Option<DeviceFault>,
 }

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::Runtime;
-use crate::backend::here::Here;
 use crate::backend::xla::peak_resident_bytes;
 use crate::device::DeviceName;
 
 /// The most memory that was in use at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PeakMemory {
-    /// In bytes.
+    /// The amount, in bytes.
     pub bytes: u64,
     /// Whose memory it is.
     pub of: MemoryOf,
@@ -31,10 +31,8 @@ impl Runtime {
     /// The most memory that was in use at once so far. It is the device's if the device has memory
     /// of its own and reports it, or else this process's. `None` if neither is reported.
     pub fn peak_memory(&self) -> Option<PeakMemory> {
-        let of_device = || {
-            let stats = self.inner.here().ok().and_then(Here::memory_stats)?;
-            u64::try_from(stats.peak_bytes_in_use?).ok().filter(|&bytes| bytes > 0)
-        };
+        let of_device =
+            || self.inner.site.here().ok()?.memory_use()?.peak.filter(|&bytes| bytes > 0);
         let is_host = matches!(self.device_name(), DeviceName::Cpu | DeviceName::XlaCpu);
         match if is_host { None } else { of_device() } {
             Some(bytes) => Some(PeakMemory { bytes, of: MemoryOf::Device }),

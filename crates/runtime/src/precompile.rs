@@ -1,18 +1,20 @@
 //! How is a graph compiled without being loaded?
 //!
-//! Programs do so for hardware that is not here, and to fill a store that is to be shipped.
+//! For hardware that is not here, a child process compiles the graph. On a device that is here, the
+//! compile also loads the executable, which is then dropped. In both cases only the store keeps the
+//! executable: this is for hardware that is not here, and for a store that is shipped to other
+//! machines.
 
 use std::time::Instant;
 
 use preheat_cache::{GraphKey, KeyInputs, Match, Measurements, Source};
 
-use super::Inner;
+use super::asked::{Asked, LEVEL_ONE_PATIENCE, matched};
 use super::cache::Cache;
-use super::compile::{Again, Made, Wanting};
+use super::compile::{Again, Compiling, Made, Wanting};
 use super::error::Error;
-use super::obtain::{LEVEL_ONE_PATIENCE, matched};
+use super::parts::Inner;
 use super::report::StageReport;
-use super::request::Asked;
 use crate::backend::Backend;
 use crate::progress::EventKind;
 
@@ -23,7 +25,7 @@ pub(super) struct Kept {
     matched: Match,
     pub(super) compile_seconds: f64,
     pub(super) compile_peak_bytes: u64,
-    /// Only if it was compiled just now.
+    /// `None` unless the graph was compiled just now.
     measurements: Option<Measurements>,
 }
 
@@ -41,14 +43,24 @@ impl Kept {
 }
 
 impl Inner {
+    /// The parts of this runtime that compile a graph and store it without loading it.
+    pub(super) fn precompiling(&self) -> Result<Precompiling<'_>, Error> {
+        Ok(Precompiling { compiling: self.compiling(), cache: self.cache()? })
+    }
+
     /// Makes sure that the store has the executable. A stored executable is not read here: `cache
     /// verify` reads it, and so does every load.
     pub(super) fn precompile(&self, asked: &Asked<'_>) -> Result<StageReport, Error> {
-        self.cache()?;
+        let _request = asked.trace("request");
+        self.counting().counted(asked, |asked| self.precompile_now(asked))
+    }
+
+    fn precompile_now(&self, asked: &Asked<'_>) -> Result<StageReport, Error> {
         let began = Instant::now();
-        let _request = asked.trace(self, "request");
-        let kept = self.keep_or_compile(asked)?;
-        let load_seconds = (began.elapsed().as_secs_f64() - kept.compile_seconds).max(0.0);
+        let (served, kept) = self.precompiling()?.keep_or_compile(asked)?;
+        let wait_seconds = asked.waited.get().map_or(0.0, |waited| waited.as_secs_f64());
+        let elsewhere_seconds = kept.compile_seconds + wait_seconds;
+        let load_seconds = (began.elapsed().as_secs_f64() - elsewhere_seconds).max(0.0);
         let report = StageReport {
             model_id: asked.signature.model_id.clone(),
             stage: asked.graph.stage_name().to_owned(),
@@ -58,39 +70,64 @@ impl Inner {
             compile_seconds: kept.compile_seconds,
             compile_peak_bytes: kept.compile_peak_bytes,
             load_seconds,
+            wait_seconds,
+            effort: served.effort(&self.site),
         };
-        self.note_use(asked, &report);
+        self.note_use(asked, served, &report);
         tracing::info!(
             stage = report.stage, graph_key = %report.graph_key, source = ?report.source, matched = ?report.matched,
             compile_seconds = report.compile_seconds, "in the store"
         );
-        asked.tell(self, EventKind::Ready);
+        asked.tell(EventKind::Ready);
         if let Some(recorder) = &self.recorder {
             recorder.obtained(&report, kept.measurements.as_ref());
         }
         Ok(report)
     }
+}
 
-    fn keep_or_compile(&self, asked: &Asked<'_>) -> Result<Kept, Error> {
-        let cache = self.cache()?;
-        let known =
-            cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings);
-        let looks = !asked.force_recompile && self.reuse;
-        let there = |known: &preheat_cache::Resolved| {
-            cache
-                .source_of(&known.graph_key)
-                .map(|source| Kept::there(known.graph_key, source, known.matched))
+/// The parts that make sure that a store has an executable.
+#[derive(Clone, Copy)]
+pub(super) struct Precompiling<'a> {
+    pub(super) compiling: Compiling<'a>,
+    pub(super) cache: &'a Cache,
+}
+
+impl Precompiling<'_> {
+    /// Finds the executable of the highest effort in the store, or compiles one with the effort of
+    /// the request. Also returns the request with the effort of that executable.
+    fn keep_or_compile<'a, 'r>(
+        &self,
+        asked: &'r Asked<'a>,
+    ) -> Result<(&'r Asked<'a>, Kept), Error> {
+        let cache = self.cache;
+        let known = |asked: &Asked<'_>| {
+            let patience = LEVEL_ONE_PATIENCE;
+            cache.resolve(asked.projection_key, asked.exact, patience, self.compiling.warnings)
         };
-        if looks && let Some(there) = known.as_ref().and_then(there) {
-            return Ok(there);
+        let known: Vec<_> = asked.tiers().map(known).collect();
+        let looks = !asked.force_recompile && self.compiling.rules.reuse;
+        if looks {
+            for (asked, known) in asked.tiers().zip(&known) {
+                let Some(known) = known else { continue };
+                if let Some(source) = cache.source_of(&known.graph_key) {
+                    return Ok((asked, Kept::there(known.graph_key, source, known.matched)));
+                }
+            }
         }
-        let inputs = self.key_inputs(asked)?;
-        let key = inputs.graph_key();
-        let matching = |key: &GraphKey| matched(known.as_ref(), key);
-        if looks && let Some(source) = cache.source_of(&key) {
-            return Ok(Kept::there(key, source, matching(&key)));
+        let inputs = asked.key_inputs(self.compiling.site)?;
+        if looks {
+            for ((asked, inputs), known) in asked.with_inputs(&inputs).zip(&known) {
+                let key = inputs.graph_key();
+                if let Some(source) = cache.source_of(&key) {
+                    let matched = matched(known.as_ref(), &key);
+                    return Ok((asked, Kept::there(key, source, matched)));
+                }
+            }
         }
-        self.compile_and_keep(asked, &inputs, &matching)
+        let known = known.get(asked.better.len()).and_then(Option::as_ref);
+        let kept = self.compile_and_keep(asked, &inputs, &|key| matched(known, key))?;
+        Ok((asked, kept))
     }
 
     /// Compiles a graph that is not in the store, unless another thread or process compiles it
@@ -101,28 +138,27 @@ impl Inner {
         inputs: &KeyInputs,
         matched: &dyn Fn(&GraphKey) -> Match,
     ) -> Result<Kept, Error> {
-        let (cache, key) = (self.cache()?, inputs.graph_key());
+        let (cache, key) = (self.cache, inputs.graph_key());
         cache.check_writable()?;
         let there = || cache.source_of(&key).map(|source| Kept::there(key, source, matched(&key)));
         let again = |again| Ok(if again == Again::Store { there() } else { None });
-        let compiler = || match &self.backend {
+        let compiler = || match &self.compiling.site.backend {
             // The executable was loaded as a part of compiling it. It is dropped, because nobody is
             // about to run it.
             Backend::Here(here) => Ok(((), here.compile(inputs)?.1)),
-            Backend::Ahead(ahead) => Ok((
-                (),
-                ahead.compile(
-                    inputs,
-                    self.cache.as_deref().and_then(Cache::remembers),
-                    &self.cancel,
-                )?,
-            )),
+            Backend::Ahead(ahead) => {
+                Ok(((), ahead.compile(inputs, cache.remembers(), asked.control.flag())?))
+            }
         };
-        let fresh =
-            match self.compile(asked, &Wanting { inputs, key, refused: false }, again, compiler)? {
-                Made::Found(kept) => return Ok(kept),
-                Made::Compiled(fresh) => fresh,
-            };
+        let fresh = match self.compiling.compile(
+            asked,
+            &Wanting { inputs, key, refused: false },
+            again,
+            compiler,
+        )? {
+            Made::Found(kept) => return Ok(kept),
+            Made::Compiled(fresh, _turn) => fresh,
+        };
         if !fresh.is_stored {
             return Err(Error::NotKept {
                 stage: asked.graph.stage_name().to_owned(),

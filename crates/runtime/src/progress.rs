@@ -1,4 +1,7 @@
 //! How does long work report its progress, and how is it asked to stop?
+//!
+//! Both belong to one piece of work: a [`Control`] goes with each request, so that stopping one
+//! request does not stop the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 /// Something that takes long enough to be worth showing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Event {
     /// The model that the work is for.
     pub model_id: String,
@@ -18,9 +22,17 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// Makes an event of a stage of a model.
+    pub fn new(model_id: impl Into<String>, stage: impl Into<String>, kind: EventKind) -> Self {
+        Self { model_id: model_id.into(), stage: stage.into(), kind }
+    }
+}
+
 /// What happens to a stage.
 ///
-/// Serialised, its name is `event` (`"compiling"`), and times are numbers of seconds.
+/// In JSON, the field `event` has the name of the variant, such as `"compiling"`, and times are
+/// numbers of seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -30,8 +42,8 @@ pub enum EventKind {
         /// Bytes of machine code.
         payload_bytes: u64,
     },
-    /// A process died over the stage's executable. A child process tries it before it is loaded
-    /// here.
+    /// A process died while it loaded the stage's executable, so a child process tries the
+    /// executable before it is loaded here.
     Trying,
     /// The stage's graph is being compiled by this process.
     Compiling {
@@ -39,14 +51,15 @@ pub enum EventKind {
         /// if no such compile was measured.
         expected_seconds: Option<f64>,
     },
-    /// Another process is compiling the same graph, and this process waits for it.
+    /// Another process, or another thread of this process, is compiling the same graph, and the
+    /// request waits for it.
     Waiting {
-        /// The process that compiles, if the lock file names it.
+        /// The process that compiles: this one, or the one that the lock file names, if any.
         holder: Option<String>,
         /// How long that process has been compiling, if the lock file tells.
         #[serde(rename = "compiling_seconds", serialize_with = "as_seconds_if_known")]
         compiling: Option<Duration>,
-        /// How long this process has waited.
+        /// How long the request has waited.
         #[serde(rename = "waited_seconds", serialize_with = "as_seconds")]
         waited: Duration,
     },
@@ -55,9 +68,10 @@ pub enum EventKind {
         /// Seconds the compile took.
         seconds: f64,
     },
-    /// Graphs of the whole model are compiled ahead of time; the event names no stage.
+    /// Many graphs are compiled, such as all graphs of a model; the event names no stage.
     Precompiled {
-        /// The number of graphs that are in the cache.
+        /// The number of graphs that need no more work: they are in the cache, or their compile
+        /// failed.
         done: usize,
         /// The number of all graphs.
         total: usize,
@@ -110,7 +124,7 @@ fn as_seconds_if_known<S: Serializer>(
 
 /// Receives [`Event`]s. It is called by the thread that does the work, so it must be quick.
 pub trait Progress: Send + Sync {
-    /// Takes note of one event.
+    /// Receives one event.
     fn event(&self, event: Event);
 }
 
@@ -126,7 +140,7 @@ impl Progress for Silent {
 ///
 /// A wait for another process's compile stops within a tenth of a second. A compile that runs
 /// inside the plugin cannot be stopped from outside. A program that must end at once may simply
-/// exit, since nothing is written before a compile has finished.
+/// exit, because a compile stores nothing before it has finished.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
@@ -139,6 +153,73 @@ impl Cancel {
     /// Whether a holder of a clone asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The control of one piece of work: the receiver of its events, and the flag that asks it to stop.
+/// A clone shares both.
+///
+/// A runtime has its own control. Its requests use that control unless they are given another one
+/// ([`Request::control`](crate::Request::control), [`Runtime::controlled_by`]).
+///
+/// [`Runtime::controlled_by`]: crate::Runtime::controlled_by
+///
+/// ```
+/// use preheat_runtime::progress::{Cancel, Control};
+///
+/// let cancel = Cancel::default();
+/// let control = Control::default().cancel(cancel.clone());
+/// assert!(!control.is_cancelled());
+/// cancel.cancel(); // from any thread
+/// assert!(control.is_cancelled());
+/// ```
+#[derive(Clone)]
+pub struct Control {
+    progress: Arc<dyn Progress>,
+    cancel: Cancel,
+}
+
+impl Default for Control {
+    /// A control that ignores all events and has a new flag, which nobody else holds.
+    fn default() -> Self {
+        Self { progress: Arc::new(Silent), cancel: Cancel::default() }
+    }
+}
+
+impl Control {
+    /// Sets the receiver of events.
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Sets the flag that asks the work to stop.
+    #[must_use]
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Passes an event to the receiver.
+    pub fn tell(&self, event: Event) {
+        self.progress.event(event);
+    }
+
+    /// Whether the work was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// The flag that asks the work to stop.
+    pub fn flag(&self) -> &Cancel {
+        &self.cancel
+    }
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("cancel", &self.cancel).finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! How is a graph run that only the cache has?
+//! How is a graph run if only the cache has it?
 
 use preheat_cache::{GraphKey, KeyInputs, Signature};
 
@@ -7,21 +7,21 @@ use super::error::Error;
 use super::source::Graph;
 
 impl Runtime {
-    /// The graph that the cache has under a key, and the latest request that led to it. For callers
-    /// that have neither the graph's program nor its model.
+    /// The graph that the cache has under a key, and the latest request that led to it. This
+    /// function is for callers that have neither the graph's program nor its model.
     ///
-    /// A request for it loads the executable. If that is damaged, it is moved to the quarantine,
-    /// and the graph is compiled again from the program in its record and stored, as any other
+    /// A request for it loads the executable. A damaged executable is moved to the quarantine. The
+    /// graph is then compiled again from the program in its record, and stored like any other
     /// graph.
     ///
     /// # Errors
-    /// Where the cache does not know the key or has lost the program, and where the graph was
-    /// compiled for another environment.
+    /// If there is no cache, if its index cannot be read, if the cache has no record under the key
+    /// or has lost the program, or if the graph was compiled for another environment.
     pub fn recorded(&self, key: &GraphKey) -> Result<(Signature, Graph), Error> {
         let store = self.inner.cache()?.main();
         let record = store.record(key)?.ok_or(Error::Unrecorded { graph_key: *key })?;
-        let environment = self.inner.backend.environment();
-        if record.environment.digest() != self.inner.environment_digest {
+        let environment = self.inner.site.environment();
+        if !self.inner.site.fits(&record) {
             let differences = record.environment.differences(environment);
             let fields = differences.into_iter().map(|difference| difference.field).collect();
             return Err(Error::OtherEnvironment { graph_key: *key, fields });

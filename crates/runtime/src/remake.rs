@@ -1,23 +1,25 @@
 //! Which recorded graphs have lost their executables, and which can be compiled again here?
 //!
 //! A record outlives its executable: if the machine code is damaged and removed, the program stays.
-//! Only the record is needed here, and neither a model nor a pipeline. Executables for a newer
-//! build or for other hardware are not made here; see `rewarm`.
+//! Such a graph is compiled from its record alone, without a model or a pipeline. Executables for a
+//! newer build or for other hardware are not made here; see `rewarm`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use preheat_cache::{GraphKey, GraphRecord, Match, Source, Use};
+use preheat_cache::{GraphKey, GraphRecord, Match, Source};
 
-use super::builder::Builder;
+use super::asked::{Asked, Waited};
+use super::builder::RuntimeBuilder;
 use super::cache::Cache;
 use super::error::Error;
-use super::request::Asked;
+use super::open_request::Counts;
 use super::{Runtime, target_of};
-use crate::device::{DeviceName, Request, Target};
+use crate::device::{DeviceName, DeviceRequest, Target};
 
 /// A graph whose executable was gone, and the result of compiling it again.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Remade {
     /// The record of the graph.
     pub record: GraphRecord,
@@ -30,7 +32,7 @@ impl Cache {
     /// because a read-only cache has no index.
     ///
     /// # Errors
-    /// Where the index cannot be read.
+    /// If the index cannot be read.
     pub fn without_executable(&self) -> Result<Vec<GraphRecord>, Error> {
         if self.main().is_read_only() {
             return Ok(Vec::new());
@@ -46,13 +48,13 @@ impl Cache {
     }
 }
 
-impl Builder {
+impl RuntimeBuilder {
     /// Compiles those of `records` again whose plugin and hardware are here, or that can be
     /// compiled ahead of time for their hardware. Each result is stored, whatever happens to the
     /// others.
     ///
     /// # Errors
-    /// Where the caller asked to stop.
+    /// If the caller asked to stop.
     pub fn remake(&self, records: Vec<GraphRecord>) -> Result<Vec<Remade>, Error> {
         let mut by_target: BTreeMap<String, Vec<GraphRecord>> = BTreeMap::new();
         for record in records {
@@ -82,8 +84,10 @@ impl Builder {
     /// compiles ahead of time.
     fn for_record_target(&self, target: &str, records: &[GraphRecord]) -> Result<Runtime, Error> {
         let device: DeviceName = records.first().map_or("auto", |record| &record.device).parse()?;
-        let here =
-            self.clone().device(Request { device, strict: true, ..Request::default() }).build();
+        let here = self
+            .clone()
+            .device(DeviceRequest { device, strict: true, ..DeviceRequest::default() })
+            .build();
         match (here, target.parse::<Target>()) {
             (Err(Error::Device(_)), Ok(target)) => self.clone().target(target).build(),
             (here, _) => here,
@@ -98,32 +102,33 @@ impl Runtime {
         let (signature, graph) = self.recorded(&key)?;
         let leads = record.signatures.last().ok_or(Error::Unrecorded { graph_key: key })?;
         let asked = Asked {
+            control: &self.control,
+            recorder: inner.recorder.as_ref(),
             signature: &signature,
             graph: &graph,
+            better: &[],
+            worse: &[],
+            tiered: false,
             exact: signature.digest(),
             projection_key: leads.projection_key,
             leading: &record.signatures,
             force_recompile: false,
             require_warm: false,
             warming: true,
+            counts: Counts::Alone,
+            waited: Waited::default(),
         };
-        let inputs = inner.key_inputs(&asked)?;
+        let inputs = asked.key_inputs(&inner.site)?;
         // `key_inputs` checks only the programs that it builds itself, and this one comes from the
         // cache.
-        inner.check_as_written(&record.stage, &inputs.program, &inputs.options)?;
-        let kept = inner.compile_and_keep(&asked, &inputs, &|_| Match::Graph)?;
-        if kept.source == Source::Compiled {
-            inner.cache()?.used(key, false, || Use {
-                graph_key: key,
-                device: inner.backend.device().to_string(),
-                matched: Match::Compiled,
-                source: Source::Compiled,
-                signature: None,
-                load_seconds: None,
-                compile_seconds: Some(kept.compile_seconds),
-                times: 1,
-            });
-        }
-        Ok(kept.compile_seconds)
+        inner.site.check_as_written(&record.stage, &inputs.program, &inputs.options)?;
+        let counting = inner.counting();
+        counting.counted(&asked, |asked| {
+            let kept = inner.precompiling()?.compile_and_keep(asked, &inputs, &|_| Match::Graph)?;
+            if kept.source == Source::Compiled {
+                counting.note_compile(asked, key, kept.compile_seconds);
+            }
+            Ok(kept.compile_seconds)
+        })
     }
 }

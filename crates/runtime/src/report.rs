@@ -3,10 +3,12 @@
 use preheat_cache::{Difference, GraphKey, Match, Source as Origin};
 use serde::Serialize;
 
-use super::snap::Percent;
+use super::effort::CompileEffort;
+use super::percent::Percent;
 
 /// How the executable of one stage was obtained.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct StageReport {
     /// The model, or the program's name.
     pub model_id: String,
@@ -21,15 +23,46 @@ pub struct StageReport {
     pub matched: Match,
     /// Seconds that the compile took in this call; 0 if nothing was compiled.
     pub compile_seconds: f64,
-    /// The largest resident size of this process up to the end of its compile, in bytes; 0 if
-    /// nothing was compiled or the system does not report it.
+    /// The largest resident size of the process that compiled, up to the end of the compile, in
+    /// bytes; 0 if nothing was compiled or the system does not report it.
     pub compile_peak_bytes: u64,
-    /// Seconds from the look-up until the executable was ready, without the compile.
+    /// Seconds from the look-up until the executable was ready, without the compile and without
+    /// waiting for the compile of another thread or process.
     pub load_seconds: f64,
+    /// Seconds that the request waited for another thread or process to compile; 0 if it did not
+    /// wait.
+    pub wait_seconds: f64,
+    /// How much work the compiler put into the executable.
+    pub effort: CompileEffort,
 }
 
-/// What a warmup did for one stage.
+impl StageReport {
+    /// The report of a stage whose executable came from `source` and was found as `matched` says.
+    /// All times are 0, and the effort is the full one.
+    pub fn new(
+        model_id: &str,
+        stage: &str,
+        graph_key: GraphKey,
+        (source, matched): (Origin, Match),
+    ) -> Self {
+        Self {
+            model_id: model_id.to_owned(),
+            stage: stage.to_owned(),
+            graph_key,
+            source,
+            matched,
+            compile_seconds: 0.0,
+            compile_peak_bytes: 0,
+            load_seconds: 0.0,
+            wait_seconds: 0.0,
+            effort: CompileEffort::Full,
+        }
+    }
+}
+
+/// The result of a warmup for one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct WarmupReport {
     /// How the stage's executable was obtained.
     #[serde(flatten)]
@@ -39,6 +72,13 @@ pub struct WarmupReport {
     /// Whether the cache has the executable now. If it could not be stored, the next process
     /// compiles it again.
     pub kept: bool,
+}
+
+impl WarmupReport {
+    /// The report of a stage whose executable was obtained as `stage` says.
+    pub fn new(stage: StageReport, first_run_seconds: f64, kept: bool) -> Self {
+        Self { stage, first_run_seconds, kept }
+    }
 }
 
 /// A summary of a warmup, in one line for the log.
@@ -71,6 +111,7 @@ pub enum Verdict {
 
 /// The answer to "would this hit?".
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Lookup {
     /// The verdict for all stages together.
     pub verdict: Verdict,
@@ -92,7 +133,20 @@ pub struct SnappedSize {
     pub wasted_percent: Percent,
 }
 
+impl SnappedSize {
+    /// The padded size `larger`, which serves a request of the padded size `own`.
+    pub fn new(larger: [u64; 2], own: [u64; 2], wasted_percent: Percent) -> Self {
+        Self { padded_size: larger, snapped_from: own, wasted_percent }
+    }
+}
+
 impl Lookup {
+    /// The same answer for a request that a larger size serves.
+    #[must_use]
+    pub fn snapped_to(self, size: SnappedSize) -> Self {
+        Self { snapped: Some(size), ..self }
+    }
+
     /// The verdict for `stages`; a look-up that found no stage at all is a miss.
     pub fn of(stages: Vec<StageLookup>) -> Self {
         let hits = stages.iter().filter(|stage| stage.verdict == Verdict::Hit).count();
@@ -107,6 +161,7 @@ impl Lookup {
 
 /// The answer for one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct StageLookup {
     /// The model, or the program's name.
     pub model_id: String,
@@ -117,17 +172,20 @@ pub struct StageLookup {
     /// How it would match; `None` on a miss.
     #[serde(rename = "match")]
     pub matched: Option<Match>,
-    /// The key of the executable; `None` where a miss was found without building the graph.
+    /// The key of the executable; `None` if a miss was found without building the graph.
     pub graph_key: Option<GraphKey>,
     /// Seconds that a compile of this graph, or of the one most like it, took; `None` if no such
     /// compile was measured.
     pub expected_compile_seconds: Option<f64>,
+    /// How much work the compiler put into the executable that would serve, or would put into the
+    /// one that is missing; `None` if nothing is known of the graph.
+    pub effort: Option<CompileEffort>,
     /// On a miss, the entry that comes nearest.
     pub nearest: Option<Nearest>,
 }
 
 impl StageLookup {
-    /// A miss about which nothing else is known.
+    /// A miss, if nothing else is known about the graph.
     pub fn unknown(model_id: &str, stage: &str) -> Self {
         Self {
             model_id: model_id.to_owned(),
@@ -136,6 +194,7 @@ impl StageLookup {
             matched: None,
             graph_key: None,
             expected_compile_seconds: None,
+            effort: None,
             nearest: None,
         }
     }
@@ -147,11 +206,12 @@ impl StageLookup {
     }
 }
 
-/// The entry that comes nearest to one that is missing.
+/// The entry of the cache that is most like the one that is missing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Nearest {
     /// Its key.
     pub graph_key: GraphKey,
-    /// Each field in which it differs from what was looked up.
+    /// Each field in which it differs from the wanted entry.
     pub differences: Vec<Difference>,
 }

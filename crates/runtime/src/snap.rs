@@ -6,74 +6,17 @@
 //! twice as much is computed as the request would take at its own size.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use preheat_cache::{GraphRecord, Signature};
 use preheat_tensor::Tensor;
-use serde::Serialize;
 
 use super::Runtime;
 use super::digests::RequestDigests;
 use super::error::Error;
 use super::executable::Executable;
-use super::padding::Fit;
+use super::fit::Fit;
+use super::percent::Percent;
 use super::source::Graph;
-
-/// A share in percent, from 0 to 100.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct Percent(f64);
-
-/// The text is not a percentage.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a percentage: give a number from 0 to 100, without a sign")]
-pub struct ParsePercentError(String);
-
-impl Percent {
-    /// A share of `percent`; `None` if it is below 0 or above 100.
-    pub fn new(percent: f64) -> Option<Self> {
-        (0.0..=100.0).contains(&percent).then_some(Self(percent))
-    }
-
-    /// The share of what is computed at `larger` that lies beyond `own`. Both are numbers of
-    /// elements or of pixels.
-    pub fn wasted(own: u64, larger: u64) -> Self {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a share for reading; exact up to 2^53 elements"
-        )]
-        let share = larger.saturating_sub(own) as f64 / larger.max(1) as f64;
-        Self(share * 100.0)
-    }
-
-    /// The number of percent.
-    pub fn value(self) -> f64 {
-        self.0
-    }
-}
-
-impl FromStr for Percent {
-    type Err = ParsePercentError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = text.parse().ok().and_then(Self::new);
-        number
-            .filter(|_| !text.starts_with(['-', '+']))
-            .ok_or_else(|| ParsePercentError(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Percent {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:.1} %", self.0)
-    }
-}
-
-impl Serialize for Percent {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.0)
-    }
-}
 
 /// An executable that serves a request, at the request's own shape or at a larger one.
 #[derive(Debug, Clone)]
@@ -97,11 +40,12 @@ impl Snapped {
     }
 
     /// Runs it on tensors of the request's shape. The inputs are padded with zeros at their ends,
-    /// and of each output the beginning is returned, as the graph's [`Padding`](super::Padding)
-    /// declares.
+    /// and only the beginning of each output is returned, as the graph's
+    /// [`Padding`](super::Padding) declares.
     ///
     /// # Errors
-    /// As [`Executable::run_to_host`], and where a tensor does not have the declared size.
+    /// The errors of [`Executable::run_to_host`], and an error if a tensor does not have the
+    /// declared size.
     pub fn run_to_host(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         match &self.fit {
             None => self.executable.run_to_host(inputs),
@@ -111,15 +55,16 @@ impl Snapped {
 }
 
 impl Runtime {
-    /// Like [`Self::get_or_compile`], unless that would have to compile and the graph's builder
-    /// declared a [`Padding`](super::Padding). In that case the smallest larger shape that is warm
-    /// serves the request, if no more than `most_waste` of it is wasted.
+    /// Returns the executable of the request's own shape if it is warm. Otherwise the smallest
+    /// larger shape that is warm serves the request, if the graph's builder declared a
+    /// [`Padding`](super::Padding) and no more than `most_waste` of the larger shape is wasted. If
+    /// there is no such shape, the graph is compiled as [`Self::get_or_compile`] does.
     ///
     /// The larger shapes are those of recorded requests that are otherwise like this one. The graph
     /// must be given as a builder ([`Graph::built_by`]), since a program has only one shape.
     ///
     /// # Errors
-    /// As [`Self::get_or_compile`].
+    /// The errors of [`Self::get_or_compile`].
     pub fn get_or_snap(
         &self,
         signature: &Signature,
@@ -127,7 +72,7 @@ impl Runtime {
         most_waste: Percent,
     ) -> Result<Snapped, Error> {
         let own = |executable| Snapped { executable, fit: None };
-        match self.request(signature, graph).require_warm(true).get() {
+        match self.request(signature, graph).only_if_warm().get() {
             Err(Error::NotWarm(_)) => {}
             other => return other.map(own),
         }
@@ -135,11 +80,7 @@ impl Runtime {
             let asked = Signature { input_shape: larger.clone(), ..signature.clone() };
             // The recorded executable may have been removed since. The graph is then not built
             // here, because this builder builds another shape.
-            let executable = match self
-                .request(&asked, &graph.never_built())
-                .require_warm(true)
-                .get()
-            {
+            let executable = match self.request(&asked, &graph.never_built()).only_if_warm().get() {
                 Ok(executable) => executable,
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
                 Err(error) => {
@@ -157,8 +98,8 @@ impl Runtime {
         self.request(signature, graph).get().map(own)
     }
 
-    /// Every record that can serve requests: those of the main store and of the stores after it,
-    /// even if they are read-only.
+    /// Every record of the main store and of the fallback stores. A read-only store has no index,
+    /// so its records are read from its objects.
     pub fn records(&self) -> Vec<GraphRecord> {
         let mut records = Vec::new();
         if let Some(cache) = &self.inner.cache {
@@ -193,7 +134,7 @@ impl Runtime {
     pub fn recorded_shapes(&self, signature: &Signature, graph: &Graph) -> Vec<Vec<u64>> {
         let Some(cache) = &self.inner.cache else { return Vec::new() };
         let (stage, options, environment) =
-            (graph.stage_name(), graph.compile_options(), &self.inner.environment_digest);
+            (graph.stage_name(), graph.compile_options(), &self.inner.site.environment_digest);
         let mut shapes = BTreeSet::new();
         let mut add = |record: &GraphRecord| {
             if !record.answers(stage, options, environment) || !cache.has_object(&record.graph_key)
@@ -219,34 +160,4 @@ impl Runtime {
 /// The number of elements of a shape.
 fn elements(shape: &[u64]) -> u64 {
     shape.iter().copied().fold(1, u64::saturating_mul)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentage_is_between_0_and_100() {
-        for (text, value) in [("0", 0.0), ("12.5", 12.5), ("100", 100.0)] {
-            assert_eq!(text.parse(), Ok(Percent(value)));
-        }
-        for text in ["-1", "-0", "+5", "101", "100.1", "abc", "", "50%", "nan", "inf"] {
-            let said = text.parse::<Percent>().unwrap_err().to_string();
-            assert_eq!(
-                said,
-                format!(
-                    "{text:?} is not a percentage: give a number from 0 to 100, without a sign"
-                )
-            );
-        }
-    }
-
-    #[test]
-    fn waste_is_relative_to_what_is_computed() {
-        assert_eq!(Percent::wasted(128 * 64, 128 * 128), Percent(50.0));
-        assert_eq!(Percent::wasted(3, 4), Percent(25.0));
-        // A shape that is recorded without padding may be smaller than a request's own padded one.
-        assert_eq!((Percent::wasted(4, 3), Percent::wasted(0, 0)), (Percent(0.0), Percent(0.0)));
-        assert_eq!(Percent::wasted(2, 3).to_string(), "33.3 %");
-    }
 }

@@ -39,8 +39,8 @@ impl Graph {
     /// The stage name of a graph that was not given one.
     pub const DEFAULT_STAGE: &'static str = "program";
 
-    /// A graph whose program is at hand. It declares no projection, so it is matched on the exact
-    /// signature. Its options have the numbers of replicas and partitions that the program
+    /// A graph whose program is at hand. It declares no projection, so level 1 finds it only by the
+    /// exact signature. Its options have the numbers of replicas and partitions that the program
     /// declares.
     pub fn from_program(program: Program) -> Self {
         Self {
@@ -55,7 +55,8 @@ impl Graph {
         }
     }
 
-    /// A graph that `build` builds, which is called only if the graph has to be built.
+    /// A graph that the function `build` builds. The function is called only if the graph has to be
+    /// built.
     pub fn built_by<F>(builder: BuilderId, build: F) -> Self
     where
         F: Fn() -> Result<Program, BuildError> + Send + Sync + 'static,
@@ -110,7 +111,7 @@ impl Graph {
         &self.builder
     }
 
-    /// The parts of the signature that its builder declared.
+    /// The parts of the signature that shape this graph, as its builder declared them.
     pub fn declared_projection(&self) -> &Projection {
         &self.projection
     }
@@ -123,7 +124,7 @@ impl Graph {
         self.padding.as_ref()
     }
 
-    /// The same graph for look-ups, which cannot be built.
+    /// A copy of this graph that is only looked up: building it always fails.
     pub(crate) fn never_built(&self) -> Self {
         let refuse = || Err("it is only looked up".into());
         Self { origin: Origin::Builder(Arc::new(refuse)), ..self.clone() }
@@ -145,8 +146,8 @@ impl Graph {
     }
 }
 
-/// The compile options for a program, which declares its number of devices. A program that cannot
-/// be read gets the default options here; a request for it is refused.
+/// The compile options for a program, with the numbers of replicas and partitions that it declares.
+/// A program that cannot be read gets the default options here; a request for it is refused.
 fn options_for(program: &Program) -> CompileOptions {
     let Ok(wanted) = program.requirements() else { return CompileOptions::default() };
     CompileOptions {
@@ -171,7 +172,7 @@ pub trait AsGraph {
     /// Returns the graph; a value that is already a graph is borrowed.
     ///
     /// # Errors
-    /// Where the value cannot be turned into a graph.
+    /// If the value cannot be turned into a graph.
     fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError>;
 }
 

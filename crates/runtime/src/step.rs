@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use super::error::Error;
 use super::executable::DeviceTensor;
 use super::metrics::{Recorder, Samples};
-use super::{Inner, Runtime};
+use super::parts::{Inner, Runtime};
 use crate::backend::DeviceFault;
-use crate::backend::here;
-use crate::progress::{Event, EventKind};
+use crate::backend::contract;
+use crate::progress::{Control, Event, EventKind};
 use crate::trace::Going;
 
 /// How many steps may be queued on the device at once: one that runs, and one that follows it
@@ -19,16 +21,17 @@ const STEPS_IN_FLIGHT: usize = 2;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long the steps of one [`StepBoundary`] took.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct StepTimes {
     /// From the beginning of the first step until it was done, in seconds.
     pub first_seconds: f64,
-    /// The mean of the other steps; that of the first one if there is no other.
+    /// The mean time of all steps after the first one, in seconds. If there is only one step, this
+    /// is its time.
     pub mean_seconds: f64,
-    /// The time that half of the steps did not exceed. The first step is included. If there were
-    /// more than 1024 steps, only the last 1024 count.
+    /// The time in seconds that half of the steps did not exceed. The first step is included. If
+    /// there were more than 1024 steps, only the last 1024 count.
     pub p50_seconds: f64,
-    /// The time that 99 in 100 of those steps did not exceed.
+    /// The time in seconds that 99 in 100 of those steps did not exceed.
     pub p99_seconds: f64,
 }
 
@@ -37,35 +40,14 @@ pub struct StepTimes {
 ///
 /// The host does not wait for a step that it has queued. Steps are timed by the completions that
 /// the device reports. [`Self::begin`] allows at most two steps in flight, which limits both memory
-/// and the time that Ctrl-C takes. With [`sync_steps`](super::Builder::sync_steps)
-/// (`--tpu-sync-steps N`) the host also waits for the device after every Nth step.
-///
-/// ```no_run
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let runtime = preheat_runtime::Runtime::builder().for_programs().build()?;
-/// # let program = preheat_cache::Program::sniff(std::fs::read("step.mlir")?)?;
-/// # let dtype = preheat_tensor::Dtype::Float32;
-/// # let signature =
-/// #     preheat_cache::create_execution_signature("m", [1], 1, 7.0, "euler", 20, dtype)?;
-/// # let executable = runtime.get_or_compile(&signature, &program)?;
-/// # let start = executable.zeros()?.remove(0);
-/// let mut latents = runtime.to_device(&start)?;
-/// let mut boundary = runtime.step_boundary("diffusion_step").total(20);
-/// for _ in 0..20 {
-///     let step = boundary.begin()?; // waits while two are in flight
-///     latents = executable.run([&latents])?.remove(0);
-///     step.until(&latents)?; // waits for nothing, unless --tpu-sync-steps says so
-/// }
-/// let times = boundary.finish()?; // every step has finished
-/// println!("{:.3} s a step, p99 {:.3} s", times.mean_seconds, times.p99_seconds);
-/// # Ok(())
-/// # }
-/// ```
+/// and the time that Ctrl-C takes. With [`sync_steps`](crate::RuntimeBuilder::sync_steps) the host
+/// also waits for the device after every Nth step.
 ///
 /// If it is dropped instead of finished, the steps in flight go on, and nobody waits for them.
 #[must_use = "a boundary does nothing until a step begins"]
 pub struct StepBoundary<'a> {
-    runtime: &'a Inner,
+    inner: &'a Inner,
+    control: &'a Control,
     name: &'static str,
     model_id: String,
     stage: String,
@@ -77,8 +59,8 @@ pub struct StepBoundary<'a> {
     device: Arc<Device>,
     sender: mpsc::Sender<Told>,
     receiver: mpsc::Receiver<Told>,
-    /// The event that the next wait for the device waits for.
-    latest: Option<here::Event>,
+    /// The event of the latest step, if the host still has to wait for it.
+    latest: Option<Box<dyn contract::Event>>,
 }
 
 /// The steps that have finished.
@@ -93,7 +75,7 @@ struct Done {
 /// The data from which the device's threads compute how long a step took.
 struct Device {
     name: &'static str,
-    /// When the device finished the step before.
+    /// When the device finished the previous step.
     free: Mutex<Option<Instant>>,
     recorder: Option<Arc<Recorder>>,
 }
@@ -108,7 +90,7 @@ struct Told {
 
 /// A step that has begun. [`Self::until`] names the result with which it ends. A step that is
 /// dropped without that call does not count.
-#[must_use = "a step counts once it is told what it ends with"]
+#[must_use = "a step counts only after `until` was called"]
 pub struct Step<'s, 'a> {
     boundary: &'s mut StepBoundary<'a>,
     began: Instant,
@@ -121,7 +103,8 @@ impl Runtime {
         let (sender, receiver) = mpsc::channel();
         let recorder = self.inner.recorder.clone();
         StepBoundary {
-            runtime: &self.inner,
+            inner: &self.inner,
+            control: &self.control,
             name,
             model_id: String::new(),
             stage: name.to_owned(),
@@ -150,15 +133,15 @@ impl<'a> StepBoundary<'a> {
         self
     }
 
-    /// Begins a step, after waiting until the device has room for it.
+    /// Begins a step, after waiting until at most one other step is in flight.
     ///
     /// # Errors
-    /// Where an earlier step failed, or the caller asked to stop.
+    /// If an earlier step failed, or the caller asked to stop.
     pub fn begin<'s>(&'s mut self) -> Result<Step<'s, 'a>, Error> {
         while self.queued - self.done.count >= STEPS_IN_FLIGHT {
             self.wait_for_one()?;
         }
-        if self.runtime.cancel.is_cancelled() {
+        if self.control.is_cancelled() {
             return Err(Error::Cancelled);
         }
         let began = Instant::now();
@@ -170,13 +153,13 @@ impl<'a> StepBoundary<'a> {
     /// Waits until every step has finished. Returns how long they took.
     ///
     /// # Errors
-    /// As [`Self::begin`].
+    /// The errors of [`Self::begin`].
     pub fn finish(mut self) -> Result<StepTimes, Error> {
         self.synchronise()?;
         Ok(self.times())
     }
 
-    /// How long the steps took that are known to have finished.
+    /// The times of the steps that are known to have finished.
     fn times(&self) -> StepTimes {
         let (Some(began), Some(first), Some(last)) = (self.began, self.done.first, self.done.last)
         else {
@@ -192,15 +175,16 @@ impl<'a> StepBoundary<'a> {
         StepTimes { first_seconds, mean_seconds, p50_seconds: took.p50, p99_seconds: took.p99 }
     }
 
-    /// Has the device report when `result` is ready, with which a step ends that began at `began`.
+    /// Makes the device report when `result` is ready. The step that began at `began` ends with
+    /// this result.
     fn watch(&mut self, began: Instant, result: &DeviceTensor) -> Result<(), Error> {
         let event = result.ready().map_err(|cause| self.failed(cause))?;
         let (device, sender) = (Arc::clone(&self.device), self.sender.clone());
-        // Nobody listens any more if another step failed or the boundary was dropped.
+        // Nobody receives the report any more if another step failed or the boundary was dropped.
         let tell = move |result| drop(sender.send(device.ended(began, result)));
-        event.on_ready(tell).map_err(|cause| self.failed(cause))?;
+        event.on_ready(Box::new(tell)).map_err(|cause| self.failed(cause))?;
         self.queued += 1;
-        let every = self.runtime.sync_steps;
+        let every = self.inner.rules.sync_steps;
         if every == 0 {
             return Ok(());
         }
@@ -227,7 +211,7 @@ impl<'a> StepBoundary<'a> {
                 Ok(told) => break told,
                 // `self.sender` is alive, so the channel is not closed. If a device never answers,
                 // the caller can still ask to stop.
-                Err(_) if self.runtime.cancel.is_cancelled() => return Err(Error::Cancelled),
+                Err(_) if self.control.is_cancelled() => return Err(Error::Cancelled),
                 Err(_) => {}
             }
         };
@@ -240,7 +224,7 @@ impl<'a> StepBoundary<'a> {
         if let Some(total) = self.total {
             let kind = EventKind::Step { done: self.done.count, total };
             let (model_id, stage) = (self.model_id.clone(), self.stage.clone());
-            self.runtime.progress.event(Event { model_id, stage, kind });
+            self.control.tell(Event { model_id, stage, kind });
         }
         Ok(())
     }
@@ -259,7 +243,8 @@ impl Device {
     fn ended(&self, began: Instant, result: Result<(), DeviceFault>) -> Told {
         let ended = Instant::now();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        // The step was queued while the one before it ran, so its time counts from that one's end.
+        // The step may have been queued while the previous one ran, so its time counts from the end
+        // of the previous step.
         let began = free.replace(ended).map_or(began, |free| free.max(began)).min(ended);
         drop(free);
         let took = ended - began;
@@ -272,10 +257,12 @@ impl Device {
 
 impl Step<'_, '_> {
     /// Ends the step, which is done when `result` is ready. Its work is already queued, so this
-    /// returns at once, unless it is time to wait for the device (`--tpu-sync-steps`).
+    /// returns at once, unless [`sync_steps`](crate::RuntimeBuilder::sync_steps) makes the host
+    /// wait for the device now.
     ///
     /// # Errors
-    /// Where the plugin cannot be asked, and, if this waits for the device, where a step failed.
+    /// If the plugin cannot report when `result` is ready. A call that waits for the device also
+    /// fails if a step failed or the caller asked to stop.
     pub fn until(self, result: &DeviceTensor) -> Result<(), Error> {
         self.boundary.watch(self.began, result)
     }

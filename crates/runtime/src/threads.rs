@@ -31,7 +31,7 @@ pub fn start<'scope, T: Send + 'scope>(
 }
 
 impl<T> Started<'_, T> {
-    /// Waits for the result. A panic of the other thread goes on in this one.
+    /// Waits for the result. If the other thread panicked, this thread panics, too.
     pub fn join(self) -> T {
         match self {
             Self::Elsewhere(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
@@ -40,8 +40,8 @@ impl<T> Started<'_, T> {
     }
 }
 
-/// Runs `worker` on this thread and on up to `threads - 1` others, and waits for all of them. Each
-/// call of `worker` takes the work that it finds.
+/// Runs `worker` on this thread and on up to `threads - 1` others, and waits for all of them. All
+/// calls share the work: each of them takes pieces of it until none is left.
 pub fn together(threads: usize, worker: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         let others = (1..threads).map_while(|_| Builder::new().spawn_scoped(scope, &worker).ok());

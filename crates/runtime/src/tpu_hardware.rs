@@ -1,9 +1,10 @@
-//! Is a TPU attached? The answer comes without touching it, from the devices that the system lists
-//! and the variables that a platform sets.
+//! Is a TPU attached? This is found out without using the TPU, from the devices that the system
+//! lists. If none is found, the variables that a platform sets show what may be wrong.
 //!
-//! libtpu cannot be asked. Where there is no TPU, it queries a metadata server that does not exist,
-//! 30 times for each variable, and seems to hang for minutes. And `/dev/vfio/*` alone proves
-//! nothing, since a graphics card that is passed through to a virtual machine has it, too.
+//! libtpu is not used for this. On a machine without a TPU, it queries a metadata server that does
+//! not exist, 30 times for each variable, and seems to hang for minutes. `/dev/vfio/*` counts only
+//! if the PCI bus cannot be listed, since a graphics card that is passed through to a virtual
+//! machine has it, too.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -70,7 +71,7 @@ pub(super) fn find(surroundings: &Surroundings<'_>) -> Result<String, String> {
     ))
 }
 
-/// The TPUs on the PCI bus; `None` where the bus cannot be listed.
+/// The TPUs on the PCI bus; `None` if the bus cannot be listed.
 fn chips(sys: &Path) -> Option<Vec<&'static str>> {
     let entries = std::fs::read_dir(sys.join("bus/pci/devices")).ok()?;
     let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
@@ -84,8 +85,8 @@ fn chips(sys: &Path) -> Option<Vec<&'static str>> {
     Some(entries.flatten().filter_map(|entry| chip(entry.path())).collect())
 }
 
-/// The device files of TPUs: `accel0`, ... of the older driver. The numbered groups of vfio count
-/// only if nothing better is known.
+/// The device files of TPUs: `accel0`, ... of the older driver. The numbered groups of vfio are
+/// included only if `vfio_counts`.
 fn device_files(dev: &Path, vfio_counts: bool) -> Vec<PathBuf> {
     let numbered = |folder: &Path, prefix: &str| {
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn googles_other_devices_and_other_vendors_are_no_tpu() {
-        // The machine has a virtual network card of Google's and a graphics card that is passed
+        // The machine has a virtual network card of Google, and a graphics card that is passed
         // through.
         let files = [
             (VENDOR_OF_A, "0x1ae0\n"),

@@ -1,9 +1,10 @@
-//! When did what happen in a run?
+//! What happened in a run, and when?
 //!
 //! The answer is a trace in the JSON that Perfetto (<https://ui.perfetto.dev>) and Chrome's
-//! `about:tracing` read. A [`Trace`] is given to [`Builder::trace`](crate::Builder::trace). The
-//! runtime and the pipeline then add what they do, and so can everyone who holds a clone. Each adds
-//! spans to rows under names of its own:
+//! `about:tracing` read. A [`Trace`] is given to
+//! [`RuntimeBuilder::trace`](crate::RuntimeBuilder::trace). The runtime and the pipeline then add
+//! spans for their work, and so can any code that holds a clone. Each span is on a row, and the
+//! code that adds a span names the row. These are the rows of the runtime and the pipeline:
 //!
 //! | row | holds |
 //! |---|---|
@@ -40,8 +41,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How many spans are kept, which is a few hundred megabytes of JSON. A program that runs for days
-/// should not run out of memory because of its trace.
+/// The largest number of spans that are kept: a few hundred megabytes of JSON. A program that runs
+/// for days should not run out of memory because of its trace.
 const MOST_SPANS: usize = 1 << 20;
 
 /// Spans of time, collected from any thread. A clone adds to the same trace.
@@ -180,7 +181,7 @@ impl Trace {
     /// not at all; a device or a pipe is written into.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         preheat_io::result_file::write_whole(path, &self.to_json())
     }
@@ -190,8 +191,8 @@ impl Trace {
         self.document().to_string().into_bytes()
     }
 
-    /// The trace in Chrome's format: complete events, in microseconds, on rows that are threads of
-    /// this process.
+    /// The trace in Chrome's format: complete events, in microseconds. The format has threads in
+    /// place of rows, so each row becomes one or more threads of this process.
     fn document(&self) -> Value {
         let spans = self.spans();
         let pid = std::process::id();

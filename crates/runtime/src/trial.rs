@@ -1,33 +1,38 @@
-//! May this object be loaded here? If a process died over it, a child tries it first.
+//! May this object be loaded here? If a process died while it loaded the object, a child tries it
+//! first.
 //!
-//! An object whose bytes are intact can still end the process that runs it: its maker may have
-//! meant that, or the machine that compiled it may have had bad memory. Every load is therefore
-//! marked in the store until the first execution is over (`preheat_cache`'s `store/marks.rs`).
+//! An object can end the process that runs it even if its bytes are intact. Somebody may have made
+//! it for this purpose, or the machine that compiled it may have had bad memory. Every load of
+//! machine code is therefore marked in a store, if one can be written, until the first execution is
+//! over (`preheat_cache`'s `store/marks.rs`).
 //!
-//! A mark of a process that is gone proves nothing, since any process can be killed. A child that
-//! loads the object and ends is a proof. Such an object is moved to the quarantine. If it cannot be
-//! moved, because its store is read-only, the fact is remembered and the object is passed over.
+//! If a process is gone but its mark is still there, this proves nothing, since any process can be
+//! killed. But if two children load the object and both end in a way in which machine code can end
+//! a process (`backend/ahead/trial.rs`), this is a proof. Such an object is moved to the
+//! quarantine. If it cannot be moved, because its store is read-only, a note keeps the result and
+//! the object is not used again.
 //!
 //! Sometimes no child can try the object, because the device belongs to this process alone or this
-//! program does not call `serve_compiler()`. Then two such marks are enough. A sound object may be
-//! compiled once more because of that; without this rule, an unsound one would end every later
-//! process.
+//! program does not call `serve_compiler()`. Then two marks of dead processes are enough. Because
+//! of this rule, a sound object may be compiled once more; without it, an unsound object would end
+//! every later process.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use preheat_cache::{Holder, LoadMark, LoadedObject, LockOutcome, Source, Store, Wait};
+use preheat_cache::{LoadMark, LoadedObject, LockHolder, LockOutcome, Source, Store, Wait};
 
-use super::Inner;
+use super::asked::Asked;
 use super::cache::Cache;
 use super::error::Error;
-use super::request::Asked;
+use super::site::Site;
+use super::warnings::Warnings;
 use crate::backend::ahead::{Starting, TrialOutcome, try_executable};
-use crate::backend::here::{Buffer, Here};
-use crate::backend::xla::XlaBackend;
+use crate::backend::contract::{Buffer, PluginInUse};
 use crate::progress::EventKind;
 
-/// How many processes have to die over an object that no child can try, before it is refused.
+/// If no child can try an object, it is refused after this number of processes died while they
+/// loaded it.
 const LOST_LOADS_BELIEVED: usize = 2;
 
 /// The decision on an object that was read.
@@ -40,9 +45,17 @@ pub(super) enum Admission {
     Refused,
 }
 
-impl Inner {
-    /// Marks the load of an object that is about to begin. If earlier loads of it never ended, it
-    /// is tried first.
+/// What is needed to decide whether an object may be loaded.
+#[derive(Clone, Copy)]
+pub(super) struct Trials<'a> {
+    pub(super) site: &'a Site,
+    pub(super) cache: Option<&'a Cache>,
+    pub(super) warnings: &'a Warnings,
+}
+
+impl Trials<'_> {
+    /// Marks the load of an object, which is about to begin. If earlier loads of the object never
+    /// ended, a child tries it first.
     pub(super) fn admit(
         &self,
         asked: &Asked<'_>,
@@ -51,8 +64,8 @@ impl Inner {
     ) -> Result<Admission, Error> {
         // Through libtorch no machine code is loaded: the graph in the object is checked, and
         // preheat's own library runs it.
-        let (Some(cache), Some(backend)) = (&self.cache, self.here().ok().and_then(Here::xla))
-        else {
+        let plugin = self.site.here().ok().and_then(|here| here.plugin());
+        let (Some(cache), Some(plugin)) = (self.cache, plugin) else {
             return Ok(Admission::Load(None));
         };
         let Some((mark, store)) = cache.mark_load(object) else { return Ok(Admission::Load(None)) };
@@ -66,7 +79,7 @@ impl Inner {
         let lost = store.lost_loads(object);
         if lost == 0 {
             // Another process has tried it. That process found it harmless, moved it to the
-            // quarantine, or could only remember that it is unfit.
+            // quarantine, or could only write a note that it is unfit.
             if cache.is_known_unfit(object, source) {
                 return Ok(Admission::Refused);
             }
@@ -77,20 +90,20 @@ impl Inner {
                 Admission::Gone
             });
         }
-        asked.tell(self, EventKind::Trying);
-        let reason = match self.try_object(backend, object)? {
+        asked.tell(EventKind::Trying);
+        let reason = match self.try_object(asked, &plugin, object)? {
             TrialOutcome::Lives => {
                 store.forget_lost_loads(object);
                 None
             }
             TrialOutcome::Ends(how) => Some(format!(
-                "it ended a process that loaded or first ran it, and another that only tried it ({how})"
+                "it ended a process that loaded or first ran it, and two more that only tried it ({how})"
             )),
             TrialOutcome::Impossible(why) if lost >= LOST_LOADS_BELIEVED => Some(format!(
                 "{lost} processes ended while they loaded or first ran it, and no other can try it ({why})"
             )),
             TrialOutcome::Impossible(why) | TrialOutcome::Undecided(why) => {
-                tracing::info!(graph_key = %object.record.graph_key, why, "a process died over an object, and it is not known whether the object is sound");
+                tracing::info!(graph_key = %object.record.graph_key, why, "a process died while it loaded an object, and it is not known whether the object is sound");
                 None
             }
         };
@@ -102,15 +115,26 @@ impl Inner {
 
     fn try_object(
         &self,
-        backend: &XlaBackend,
+        asked: &Asked<'_>,
+        plugin: &PluginInUse<'_>,
         object: &LoadedObject,
     ) -> Result<TrialOutcome, Error> {
-        let starting =
-            Starting { program: self.compiler_program.as_deref(), variables: &backend.variables };
+        let starting = Starting {
+            program: self.site.compiler_program.as_deref(),
+            variables: plugin.variables,
+        };
+        let platform = &self.site.environment().platform;
         let inputs = object.record.interface.as_ref().map(|interface| interface.inputs.as_slice());
         // A trial has only one error: that the caller asked to stop.
-        try_executable(backend, &starting, &object.payload, inputs, &self.cancel)
-            .map_err(|_| Error::Cancelled)
+        try_executable(
+            plugin.path,
+            platform,
+            &starting,
+            &object.payload,
+            inputs,
+            asked.control.flag(),
+        )
+        .map_err(|_| Error::Cancelled)
     }
 
     /// Takes the right to try an object; `None` if locks do not work.
@@ -120,9 +144,9 @@ impl Inner {
         store: &Store,
         object: &LoadedObject,
     ) -> Result<Option<preheat_cache::CompileLock>, Error> {
-        let waiting = |_: Duration, _: Option<Holder>| {
-            asked.tell(self, EventKind::Trying);
-            if self.cancel.is_cancelled() { Wait::Cancel } else { Wait::Continue }
+        let waiting = |_: Duration, _: Option<LockHolder>| {
+            asked.tell(EventKind::Trying);
+            if asked.control.is_cancelled() { Wait::Cancel } else { Wait::Continue }
         };
         match store.trial_lock(object, waiting) {
             Ok(LockOutcome::Held(lock)) => Ok(Some(lock)),
@@ -135,8 +159,8 @@ impl Inner {
         }
     }
 
-    /// Removes an object from use that ends its process. If it cannot be moved out of its store,
-    /// `marks` remembers it, so that nobody loads it again.
+    /// Takes an object out of use because it ends the process that loads it. If it cannot be moved
+    /// out of its store, a note in `marks` keeps every process from loading it again.
     fn set_aside(&self, cache: &Cache, marks: &Store, read: &LoadedObject, why: &str) -> Admission {
         let is_gone = cache.main().set_object_aside(read, why);
         let key = read.record.graph_key.short();
@@ -172,12 +196,13 @@ impl FirstRun {
 
     /// Notes that the first execution is over when `output` is ready, or at once if there is no
     /// output. Later calls do nothing.
-    pub(super) fn ends_with(&self, output: Option<&Buffer>) {
+    pub(super) fn ends_with(&self, output: Option<&dyn Buffer>) {
         let Some(mark) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
         let Some(output) = output else { return mark.proven() };
-        let watched = output.ready().and_then(|event| event.on_ready(move |_| mark.proven()));
+        let watched =
+            output.ready().and_then(|event| event.on_ready(Box::new(move |_| mark.proven())));
         if let Err(error) = watched {
             tracing::debug!(%error, "the end of the first execution cannot be observed");
         }

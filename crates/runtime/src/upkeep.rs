@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use preheat_cache::{
-    Digest, Exported, GraphKey, GraphRecord, Imported, PluginBuild, Prune, Pruned, Verified,
+    Digest, Exported, GraphKey, GraphRecord, Imported, PluginBuild, Prune, Pruned, VerifyReport,
     Verifying,
 };
 use preheat_io::printable::{path_as_text, paths_as_text};
@@ -18,25 +18,26 @@ use crate::backend::torch::{self, TorchLookup};
 /// Which entries are pruned; see [`Cache::prune`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PruneRule {
-    /// The objects may take this number of bytes. Beyond it, the entries of least value are
+    /// The most bytes that the objects may take. If they take more, the entries of least value are
     /// removed.
     pub max_bytes: Option<u64>,
     /// Entries that were last used before this time are removed.
     pub used_before: Option<jiff::Timestamp>,
-    /// Entries are removed whose build of a plugin or of the torch library is installed in none of
-    /// the searched places.
+    /// Removes an entry if the plugin build (or torch library build) that compiled it is not
+    /// installed in any of the searched places.
     pub stale: bool,
-    /// Nothing is removed; the result only says what would be.
+    /// If true, nothing is removed; the result says which entries would be.
     pub dry_run: bool,
 }
 
 /// The place of a cache, and the space that it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct CacheInfo {
     /// The main store's folder.
     #[serde(serialize_with = "path_as_text")]
     pub dir: PathBuf,
-    /// Whether that folder exists.
+    /// Whether that folder is already a store of preheat.
     pub exists: bool,
     /// Whether the cache is only read, never written.
     pub read_only: bool,
@@ -44,7 +45,7 @@ pub struct CacheInfo {
     pub max_bytes: u64,
     /// The size of its objects on disk, in bytes.
     pub object_bytes: u64,
-    /// The number of objects.
+    /// How many objects the main store has.
     pub objects: u64,
     /// The size of the index on disk, in bytes.
     pub index_bytes: u64,
@@ -52,7 +53,7 @@ pub struct CacheInfo {
     pub quarantine_bytes: u64,
     /// The size of files that are being written or were left by a process that died, in bytes.
     pub temporary_bytes: u64,
-    /// The read-only stores that are looked up after the main one.
+    /// The read-only stores that are searched after the main one.
     #[serde(serialize_with = "paths_as_text")]
     pub fallbacks: Vec<PathBuf>,
 }
@@ -61,13 +62,13 @@ impl Cache {
     /// The place of the cache and the space that it takes, as the file system reports them.
     ///
     /// # Errors
-    /// Where its folders cannot be listed.
+    /// If its folders cannot be listed.
     pub fn info(&self) -> Result<CacheInfo, Error> {
         let store = self.main();
         let layout = store.layout();
         let exists = store.exists();
         let keys = if exists { store.object_keys()? } else { Vec::new() };
-        // A folder that is not a store yet may have files of the user's under the same names.
+        // A folder that is not a store yet may contain files of the user with the same names.
         let bytes_below = |path| if exists { bytes_below(path) } else { 0 };
         Ok(CacheInfo {
             dir: layout.root().to_owned(),
@@ -86,28 +87,29 @@ impl Cache {
     /// The records whose graph keys begin with `digits`; at most `limit` of them.
     ///
     /// # Errors
-    /// Where the index cannot be read.
+    /// If the index cannot be read.
     pub fn records_beginning(&self, digits: &str, limit: usize) -> Result<Vec<GraphRecord>, Error> {
         Ok(self.main().records_beginning(digits, limit)?)
     }
 
-    /// Checks everything. With `repair`, it also repairs what can be repaired. `progress` is called
-    /// after each object, and stops the work by returning `false`.
+    /// Checks each object and the other files of the main store, and its index unless the store is
+    /// read-only. With `repair`, it also repairs what can be repaired. `progress` is called after
+    /// each object, and stops the work by returning `false`.
     ///
     /// # Errors
-    /// Where the store cannot be listed, or cannot be written to repair it.
+    /// If the store cannot be listed, or cannot be written to repair it.
     pub fn verify(
         &self,
         repair: bool,
         progress: impl FnMut(Verifying) -> bool,
-    ) -> Result<Verified, Error> {
+    ) -> Result<VerifyReport, Error> {
         Ok(self.main().verify(repair, progress)?)
     }
 
     /// Removes entries by a rule. Pinned entries stay, and so do those that a process is loading.
     ///
     /// # Errors
-    /// Where the index cannot be used, an installed plugin cannot be read, or stale entries are to
+    /// If the index cannot be used, an installed plugin cannot be read, or stale entries are to
     /// be removed and no plugin is installed at all.
     pub fn prune(&self, rule: PruneRule) -> Result<Pruned, Error> {
         let installed = if rule.stale { self.installed_builds()? } else { BTreeSet::new() };
@@ -125,24 +127,26 @@ impl Cache {
     /// entry.
     ///
     /// # Errors
-    /// Where the index cannot be written.
+    /// If the index cannot be written.
     pub fn set_pinned(&self, key: &GraphKey, pinned: bool) -> Result<bool, Error> {
         Ok(self.main().set_pinned(key, pinned)?)
     }
 
-    /// Protects the entries that a request led to, or will lead to, from eviction, or ends their
-    /// protection. Returns how many entries there are now.
+    /// Pins the entries of one request, or unpins them; pinned entries are never evicted. Entries
+    /// that the request gets later are pinned as well. Returns how many entries there are now.
     ///
     /// # Errors
-    /// Where the index cannot be written.
+    /// If the index cannot be written.
     pub fn set_signature_pinned(&self, signature: &Digest, pinned: bool) -> Result<u64, Error> {
         Ok(self.main().set_signature_pinned(signature, pinned)?)
     }
 
-    /// Writes the objects for which `wanted` returns true to one portable file.
+    /// Writes the objects for which `wanted` returns true to one portable file. An object that is
+    /// gone or damaged is left out, and the result lists it. `told` is called after each object,
+    /// and stops the work by returning `false`.
     ///
     /// # Errors
-    /// Where the file cannot be written, or an object cannot be read.
+    /// If the file cannot be written, or the records or an object cannot be read.
     pub fn export(
         &self,
         to: impl Write,
@@ -152,15 +156,17 @@ impl Cache {
         Ok(self.main().export(to, wanted, told)?)
     }
 
-    /// Adds the objects of an exported file. Each is verified as a whole, and one that fails its
-    /// check is refused by name.
+    /// Adds the objects of an exported file. Each object is verified as a whole. An object that
+    /// fails its check is not added, and the result lists its name and the reason (for the first
+    /// hundred of them). `told` is called with the number of objects so far, and stops the work by
+    /// returning `false`.
     ///
     /// The file holds machine code, which every process that uses this cache runs from then on.
     /// Verification finds damage, but not malice: import only files whose maker you trust
     /// (docs/security.md).
     ///
     /// # Errors
-    /// Where the store cannot be written.
+    /// If the file cannot be read, or the store cannot be written.
     pub fn import(
         &self,
         from: impl Read,
@@ -172,7 +178,7 @@ impl Cache {
     /// The builds of all plugins and torch libraries that are installed in any of the searched
     /// places.
     fn installed_builds(&self) -> Result<BTreeSet<String>, Error> {
-        let found = preheat_plugins::list(&preheat_plugins::Lookup::from_process())
+        let found = preheat_plugins::list(&preheat_plugins::PluginSearch::from_process())
             .into_iter()
             .flat_map(|found| {
                 found
@@ -191,8 +197,8 @@ impl Cache {
     }
 }
 
-/// The length of a file, or of all files in a folder. What cannot be read counts as nothing, and no
-/// link is followed.
+/// The length of a file, or of all files in a folder. A file that cannot be read counts as empty,
+/// and no link is followed.
 fn bytes_below(path: PathBuf) -> u64 {
     let mut bytes = 0;
     let mut paths = vec![path];

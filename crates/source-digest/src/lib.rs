@@ -1,17 +1,19 @@
-//! Which sources was a crate built from? Build scripts use the digest, so that after a change of
-//! the sources that make graphs, no graph that older sources made is found.
+//! Which sources was a crate built from? Build scripts put the digest of the sources that make
+//! graphs into the builder id. After a change of these sources, no look-up finds a graph that the
+//! older sources made.
 //!
-//! A packaged crate has only its own sources, so each crate takes the digest of its own.
+//! A packaged crate contains only its own sources, so each crate digests its own.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The digest of the files below `places`, by name and content, in hexadecimal. A place is a file
-/// or a folder, relative to the crate's own folder; files that are not `wanted` do not count. This
-/// also makes Cargo run the build script again when one of the places changes.
+/// or a folder, relative to the crate's own folder. In a folder, only the files that are `wanted`
+/// count, and folders named `tests` are skipped. This function also makes Cargo run the build
+/// script again when one of the places changes.
 ///
 /// # Errors
-/// Where a place cannot be read.
+/// If a place cannot be read.
 pub fn digest(places: &[&str], wanted: &dyn Fn(&Path) -> bool) -> io::Result<String> {
     let mut files = Vec::new();
     for place in places {
@@ -35,8 +37,7 @@ pub fn digest(places: &[&str], wanted: &dyn Fn(&Path) -> bool) -> io::Result<Str
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Whether a file is a Rust source that decides which graph a model becomes. Tests do not decide
-/// that.
+/// Whether a file is a Rust source that can change a graph: every one except `tests.rs`.
 pub fn is_source(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs")
 }

@@ -1,14 +1,15 @@
 //! Which element types are there, and what is each of them called?
 //!
-//! One table has all their names and numbers except those of the two C interfaces, which are kept
-//! with those interfaces: PJRT's in `preheat-pjrt`, libtorch's in `preheat-torch-abi`.
+//! One table has each type's names in signatures, in StableHLO and in input, and its number in
+//! hashes. The names and numbers of one interface or file format are kept with the code for it:
+//! PJRT's and HLO's in `preheat-pjrt`, libtorch's in `preheat-torch-abi`, those of safetensors in
+//! `tensor.rs`, those of the `xla` crate in `literal.rs`, those of `DLPack` and NumPy in the Python
+//! package.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-use crate::array::ArrayError;
 
 macro_rules! dtypes {
     ($($(#[$doc:meta])+ $variant:ident $ordinal:literal $name:literal $stablehlo:literal
@@ -46,7 +47,7 @@ macro_rules! dtypes {
             }
 
             /// How many bits an element has by the type's definition: 8 for a truth value, 4 for an
-            /// `int4`, none for a token.
+            /// `int4`, 0 for a token.
             pub const fn bits(self) -> u32 {
                 match self { $(Self::$variant => $bits,)* }
             }
@@ -68,7 +69,7 @@ dtypes! {
     Float32 3 "float32" "f32" 32 ["fp32", "float"];
     /// IEEE double precision.
     Float64 4 "float64" "f64" 64 ["fp64", "double"];
-    /// 8-bit float with 4 bits of exponent, finite values only.
+    /// 8-bit float with 4 bits of exponent, without infinities.
     Float8E4M3Fn 5 "float8e4m3fn" "f8E4M3FN" 8 ["float8_e4m3fn"];
     /// 8-bit float with 5 bits of exponent.
     Float8E5M2 6 "float8e5m2" "f8E5M2" 8 ["float8_e5m2"];
@@ -108,11 +109,11 @@ dtypes! {
     Float8E3M4 23 "float8e3m4" "f8E3M4" 8 ["float8_e3m4"];
     /// 8-bit float with 4 bits of exponent.
     Float8E4M3 24 "float8e4m3" "f8E4M3" 8 ["float8_e4m3"];
-    /// 8-bit float with 4 bits of exponent, finite values and one zero only.
+    /// 8-bit float with 4 bits of exponent, without infinities and without a negative zero.
     Float8E4M3FnUz 25 "float8e4m3fnuz" "f8E4M3FNUZ" 8 ["float8_e4m3fnuz"];
-    /// As `Float8E4M3FnUz`, with an exponent bias of 11.
+    /// Like `Float8E4M3FnUz`, but with an exponent bias of 11.
     Float8E4M3B11FnUz 26 "float8e4m3b11fnuz" "f8E4M3B11FNUZ" 8 ["float8_e4m3b11fnuz"];
-    /// 8-bit float with 5 bits of exponent, finite values and one zero only.
+    /// 8-bit float with 5 bits of exponent, without infinities and without a negative zero.
     Float8E5M2FnUz 27 "float8e5m2fnuz" "f8E5M2FNUZ" 8 ["float8_e5m2fnuz"];
     /// A power of two in 8 bits, without sign.
     Float8E8M0Fnu 28 "float8e8m0fnu" "f8E8M0FNU" 8 ["float8_e8m0fnu"];
@@ -121,35 +122,6 @@ dtypes! {
 }
 
 impl Dtype {
-    /// Bytes of one element.
-    ///
-    /// # Errors
-    /// Where elements are not whole bytes: types of 2 or 4 bits, and tokens.
-    pub const fn bytes(self) -> Result<usize, ArrayError> {
-        match self.bits() {
-            0 | 2 | 4 => Err(ArrayError::NotWholeBytes { dtype: self }),
-            bits => Ok(bits as usize / 8),
-        }
-    }
-
-    /// Bytes of a dense array of `dimensions`.
-    ///
-    /// # Errors
-    /// Where elements are not whole bytes, or there are more of them than memory could hold.
-    pub fn array_bytes(self, dimensions: &[i64]) -> Result<usize, ArrayError> {
-        let bad = || ArrayError::Dimensions { dimensions: dimensions.to_vec() };
-        let element = self.bytes()?;
-        let sizes: Option<Vec<usize>> =
-            dimensions.iter().map(|&size| usize::try_from(size).ok()).collect();
-        let sizes = sizes.ok_or_else(bad)?;
-        if sizes.contains(&0) {
-            // Whatever the other dimensions are: their product alone could overflow.
-            return Ok(0);
-        }
-        let bytes = sizes.iter().try_fold(element, |bytes, &size| bytes.checked_mul(size));
-        bytes.filter(|bytes| isize::try_from(*bytes).is_ok()).ok_or_else(bad)
-    }
-
     /// The type with this StableHLO name, in exactly this spelling.
     pub fn from_stablehlo(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|dtype| dtype.stablehlo() == name)
@@ -218,13 +190,12 @@ mod tests {
 
     #[test]
     fn sizes_of_arrays() {
-        use ArrayError::{Dimensions, NotWholeBytes};
+        use crate::array::ArrayError::{Dimensions, NotWholeBytes};
         assert_eq!(Dtype::Float32.array_bytes(&[2, 3]).unwrap(), 24);
         assert_eq!(Dtype::Complex128.array_bytes(&[]).unwrap(), 16);
         assert_eq!(Dtype::Bool.array_bytes(&[7]).unwrap(), 7);
-        assert!(matches!(Dtype::Float32.array_bytes(&[i64::MAX, 2]), Err(Dimensions { .. })));
-        assert_eq!(Dtype::Float32.array_bytes(&[i64::MAX, i64::MAX, 0]).unwrap(), 0);
-        assert!(matches!(Dtype::Float32.array_bytes(&[-1]), Err(Dimensions { .. })));
+        assert!(matches!(Dtype::Float32.array_bytes(&[u64::MAX, 2]), Err(Dimensions { .. })));
+        assert_eq!(Dtype::Float32.array_bytes(&[u64::MAX, u64::MAX, 0]).unwrap(), 0);
         assert!(matches!(Dtype::Int4.array_bytes(&[2]), Err(NotWholeBytes { .. })));
     }
 }

@@ -1,5 +1,6 @@
-//! How do tensors become literals of the `xla` crate, and back (feature `xla-rs`)? They stand here
-//! because only the crate of one of the two types may convert between them.
+//! How do tensors become literals of the `xla` crate, and back (feature `xla-rs`)? The conversions
+//! are in this crate because Rust allows such a `TryFrom` only in a crate that defines one of the
+//! two types.
 
 use xla::{Literal, PrimitiveType};
 
@@ -8,11 +9,11 @@ use crate::array::ArrayError;
 use crate::dtype::Dtype;
 use crate::tensor::{Tensor, TensorType};
 
-/// Why a tensor or a literal could not be turned into the other.
+/// The reasons why a tensor and a literal could not be converted into each other.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiteralError {
-    /// The literal is a tuple, or its elements are not whole bytes.
+    /// The literal is a tuple, or a tensor cannot have its element type or dimensions.
     #[error(
         "a literal of {shape} is no dense tensor; take a tuple apart with `Literal::to_tuple` first"
     )]
@@ -42,8 +43,10 @@ impl TryFrom<&Literal> for Tensor {
         let no_tensor = || LiteralError::NoTensor { shape: format!("{shape:?}") };
         let xla::Shape::Array(array) = &shape else { return Err(no_tensor()) };
         let dtype = dtype_of(array.primitive_type()).ok_or_else(no_tensor)?;
-        let kind = TensorType { dtype, dimensions: array.dims().to_vec() };
-        let byte_count = dtype.array_bytes(&kind.dimensions).map_err(|cause| match cause {
+        let dims: Result<Vec<u64>, _> =
+            array.dims().iter().map(|&size| u64::try_from(size)).collect();
+        let kind = TensorType::new(dtype, dims.map_err(|_| no_tensor())?);
+        let byte_count = kind.host_bytes().map_err(|cause| match cause {
             ArrayError::NotWholeBytes { .. } => no_tensor(),
             cause => LiteralError::Array(cause),
         })?;
@@ -57,12 +60,12 @@ impl TryFrom<&Tensor> for Literal {
     type Error = LiteralError;
 
     fn try_from(tensor: &Tensor) -> Result<Self, LiteralError> {
-        let TensorType { dtype, dimensions } = tensor.kind();
+        let TensorType { dtype, dims } = tensor.kind();
         let no_literal = || LiteralError::NoLiteral { dtype: *dtype };
         let primitive_type = primitive_type(*dtype).ok_or_else(no_literal)?;
-        // A tensor's dimensions are never negative: its bytes were counted when it was made.
+        // Every size fits into a `usize`: this was checked when the tensor was made.
         let sizes: Vec<usize> =
-            dimensions.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
+            dims.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
         Ok(Self::create_from_shape_and_untyped_data(
             primitive_type.element_type()?,
             &sizes,
@@ -71,7 +74,7 @@ impl TryFrom<&Tensor> for Literal {
     }
 }
 
-/// The `xla` crate's name for a dtype whose elements are whole bytes; `None` where it has none.
+/// The `xla` crate's name for a dtype whose elements are whole bytes; `None` if it has none.
 fn primitive_type(dtype: Dtype) -> Option<PrimitiveType> {
     Some(match dtype {
         Dtype::Bool => PrimitiveType::Pred,
@@ -96,7 +99,7 @@ fn primitive_type(dtype: Dtype) -> Option<PrimitiveType> {
     })
 }
 
-/// The dtype that the `xla` crate has this name for.
+/// The dtype whose name in the `xla` crate is `wanted`.
 fn dtype_of(wanted: PrimitiveType) -> Option<Dtype> {
     let has_name =
         |dtype: &Dtype| primitive_type(*dtype).is_some_and(|name| name as i32 == wanted as i32);
@@ -111,10 +114,10 @@ mod tests {
     fn every_dtype_survives_the_way_there_and_back() {
         let mut there = 0;
         for &dtype in Dtype::ALL {
-            for dimensions in [vec![], vec![3], vec![2, 3], vec![0, 4]] {
-                let kind = TensorType { dtype, dimensions };
+            for dims in [vec![], vec![3], vec![2, 3], vec![0, 4]] {
+                let kind = TensorType { dtype, dims };
                 // Sub-byte types and tokens cannot be tensors at all.
-                let Ok(length) = dtype.array_bytes(&kind.dimensions) else { continue };
+                let Ok(length) = kind.host_bytes() else { continue };
                 // Only 0 and 1 are values of a predicate.
                 let bytes: Vec<u8> = (0..length).map(|index| u8::from(index % 2 == 0)).collect();
                 let tensor = Tensor::new(kind.clone(), &bytes).unwrap();
@@ -135,7 +138,7 @@ mod tests {
     fn a_literal_of_the_crate_is_row_major() {
         let literal = Literal::vec1(&[1f32, 2.0, 3.0, 4.0, 5.0, 6.0]).reshape(&[2, 3]).unwrap();
         let tensor = Tensor::try_from(&literal).unwrap();
-        assert_eq!(tensor.kind().to_string(), "2x3xf32");
+        assert_eq!(tensor.kind().to_string(), "float32[2, 3]");
         assert_eq!(tensor.to_f32().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         assert_eq!(
             Literal::try_from(&tensor).unwrap().to_vec::<f32>().unwrap(),

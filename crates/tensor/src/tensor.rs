@@ -1,5 +1,5 @@
-//! How does a tensor lie in host memory and in a file? Dense and row-major; files are safetensors
-//! files.
+//! How is a tensor stored in host memory and in a file? It is dense and row-major; files have the
+//! safetensors format.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,32 +10,65 @@ use std::sync::Arc;
 use preheat_io::{input, result_file};
 use safetensors::tensor::{Dtype as FileDtype, Metadata, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
+use serde::{Deserialize, Serialize};
 
 use crate::aligned::AlignedBytes;
 use crate::array::ArrayError;
 use crate::dtype::Dtype;
 
-/// The bytes at the beginning of a safetensors file that hold the length of its header.
+/// How many bytes at the beginning of a safetensors file hold the length of its header.
 const HEADER_LENGTH: usize = 8;
 /// The longest header that the format's own library reads.
 const MOST_HEADER_BYTES: u64 = 100_000_000;
 
-/// Type and dimensions of an array.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// The dtype and shape of a tensor in memory, or of a value in a graph.
+///
+/// ```
+/// use preheat_tensor::{Dtype, TensorType};
+///
+/// let latents = TensorType::new(Dtype::BFloat16, [1, 4, 64, 64]);
+/// assert_eq!((latents.elements(), latents.bytes()), (16_384, 32_768));
+/// assert_eq!(latents.to_string(), "bfloat16[1, 4, 64, 64]");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TensorType {
-    /// The type of each element.
+    /// The dtype of each element.
     pub dtype: Dtype,
     /// The sizes, the outermost dimension first; empty for a scalar.
-    pub dimensions: Vec<i64>,
+    pub dims: Vec<u64>,
+}
+
+impl TensorType {
+    /// The type of a tensor with the shape `dims`.
+    pub fn new(dtype: Dtype, dims: impl Into<Vec<u64>>) -> Self {
+        Self { dtype, dims: dims.into() }
+    }
+
+    /// How many elements it has; `u64::MAX` if the number is too large for 64 bits.
+    pub fn elements(&self) -> u64 {
+        self.dims.iter().copied().fold(1, u64::saturating_mul)
+    }
+
+    /// How many bytes it takes; `u64::MAX` if the number is too large for 64 bits.
+    pub fn bytes(&self) -> u64 {
+        let bits = u128::from(self.elements()) * u128::from(self.dtype.bits());
+        u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX)
+    }
+
+    /// How many bytes it takes in this machine's memory. Unlike [`Self::bytes`], this refuses a
+    /// type that no tensor in this machine's memory can have.
+    ///
+    /// # Errors
+    /// The errors of [`Dtype::array_bytes`].
+    pub fn host_bytes(&self) -> Result<usize, ArrayError> {
+        self.dtype.array_bytes(&self.dims)
+    }
 }
 
 impl fmt::Display for TensorType {
-    /// In StableHLO's spelling, without `tensor<>`: `2x3xf32`.
+    /// The dtype as NumPy names it, and the shape: `float32[2, 3]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for dimension in &self.dimensions {
-            write!(f, "{dimension}x")?;
-        }
-        f.write_str(self.dtype.stablehlo())
+        write!(f, "{}{:?}", self.dtype, self.dims)
     }
 }
 
@@ -50,9 +83,10 @@ impl Tensor {
     /// A tensor of `bytes`, little-endian, row-major.
     ///
     /// # Errors
-    /// Where there are more or fewer bytes than `kind` takes.
+    /// If there are more or fewer bytes than `kind` takes, or no array of `kind` can be in host
+    /// memory.
     pub fn new(kind: TensorType, bytes: &[u8]) -> Result<Self, TensorError> {
-        let expected = kind.dtype.array_bytes(&kind.dimensions)?;
+        let expected = kind.host_bytes()?;
         if bytes.len() != expected {
             return Err(TensorError::Length {
                 kind: kind.to_string(),
@@ -66,13 +100,13 @@ impl Tensor {
     /// A tensor of zeros.
     ///
     /// # Errors
-    /// Where elements of that dtype are not whole bytes.
+    /// If elements of that dtype are not whole bytes, or the host has too little memory.
     pub fn zeros(kind: TensorType) -> Result<Self, TensorError> {
-        let bytes = kind.dtype.array_bytes(&kind.dimensions)?;
+        let bytes = kind.host_bytes()?;
         Ok(Self { kind, data: Arc::new(AlignedBytes::zeroed(bytes)?) })
     }
 
-    /// Takes over `bytes`, which the caller knows to have the size of `kind`.
+    /// Takes over `bytes`, which must have the size of `kind`.
     pub fn from_aligned(kind: TensorType, bytes: AlignedBytes) -> Self {
         Self { kind, data: Arc::new(bytes) }
     }
@@ -80,13 +114,13 @@ impl Tensor {
     /// An f32 tensor.
     ///
     /// # Errors
-    /// Where `dimensions` have more or fewer elements than `values`.
-    pub fn from_f32(dimensions: &[i64], values: &[f32]) -> Result<Self, TensorError> {
+    /// If `dims` have more or fewer elements than `values`, or the host has too little memory.
+    pub fn from_f32(dims: &[u64], values: &[f32]) -> Result<Self, TensorError> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Self::new(TensorType { dtype: Dtype::Float32, dimensions: dimensions.to_vec() }, &bytes)
+        Self::new(TensorType::new(Dtype::Float32, dims), &bytes)
     }
 
-    /// The values of an f32 tensor, row-major; `None` where its dtype is not f32.
+    /// The values of an f32 tensor, row-major; `None` if its dtype is not f32.
     pub fn to_f32(&self) -> Option<Vec<f32>> {
         (self.kind.dtype == Dtype::Float32).then(|| {
             self.data
@@ -111,13 +145,15 @@ impl Tensor {
         Arc::clone(&self.data)
     }
 
-    /// Reads the tensors `prefix0`, `prefix1`, ... of a safetensors file.
+    /// Reads all tensors of a safetensors file, which have to be named `prefix0`, `prefix1`, ...
     ///
-    /// `expected` has the types of the inputs that the tensors are for, where they are known. It
-    /// decides between an `f32[n,2]` and a `c64[n]`, which look the same in a file.
+    /// `expected` has the types of the inputs that will receive the tensors, if these types are
+    /// known. It decides whether a tensor is read as `f32[n,2]` or as `c64[n]`, which look the same
+    /// in a file.
     ///
     /// # Errors
-    /// Where the file cannot be read, is not a safetensors file, or lacks a tensor of the sequence.
+    /// If the file cannot be read, is not a safetensors file, has a tensor with another name or
+    /// with a dtype that is not read, or if the host has too little memory.
     pub fn read_safetensors(
         path: &Path,
         prefix: &str,
@@ -130,7 +166,9 @@ impl Tensor {
             .into_iter()
             .filter(|name| {
                 let index = name.strip_prefix(prefix).and_then(|rest| rest.parse::<usize>().ok());
-                index.is_none_or(|index| index >= file.len())
+                // `arg01` parses as well, and is not the name of a tensor of the sequence.
+                index
+                    .is_none_or(|index| index >= file.len() || **name != format!("{prefix}{index}"))
             })
             .map(str::to_owned)
             .collect();
@@ -143,8 +181,9 @@ impl Tensor {
         }
         (0..file.len())
             .map(|index| {
-                let view = file.tensor(&format!("{prefix}{index}"))?;
-                let kind = type_of(&view, expected.and_then(|types| types.get(index)))?;
+                let name = format!("{prefix}{index}");
+                let view = file.tensor(&name)?;
+                let kind = type_of(&name, &view, expected.and_then(|types| types.get(index)))?;
                 Self::new(kind, view.data())
             })
             .collect()
@@ -154,7 +193,7 @@ impl Tensor {
     /// regular file appears whole or not at all; a device or a pipe is written into.
     ///
     /// # Errors
-    /// Where a dtype has no name in the format, or the file cannot be written.
+    /// If a tensor has a dtype that is not written, or the file cannot be written.
     pub fn write_safetensors<'a>(
         path: &Path,
         tensors: impl IntoIterator<Item = (String, &'a Tensor)>,
@@ -166,7 +205,7 @@ impl Tensor {
     /// two.
     ///
     /// # Errors
-    /// Where a dtype has no name in the format.
+    /// If a tensor has a dtype that is not written.
     pub fn to_safetensors<'a>(
         tensors: impl IntoIterator<Item = (String, &'a Tensor)>,
     ) -> Result<Vec<u8>, TensorError> {
@@ -175,12 +214,8 @@ impl Tensor {
             let (dtype, pairs) = file_dtype(tensor.kind.dtype).ok_or_else(|| {
                 TensorError::Dtype { name: name.clone(), dtype: tensor.kind.dtype.to_string() }
             })?;
-            let mut shape: Vec<usize> = tensor
-                .kind
-                .dimensions
-                .iter()
-                .map(|&dim| usize::try_from(dim).unwrap_or(0))
-                .collect();
+            let mut shape: Vec<usize> =
+                tensor.kind.dims.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect();
             if pairs {
                 shape.push(2);
             }
@@ -191,7 +226,7 @@ impl Tensor {
 }
 
 /// The bytes of a safetensors file. The header is read first, because it says how many bytes
-/// follow; no more than that are read.
+/// follow; at most one byte more is read.
 fn read_file(path: &Path) -> Result<Vec<u8>, TensorError> {
     let mut file = input::open(path).map_err(TensorError::Io)?;
     let mut bytes = Vec::new();
@@ -220,7 +255,7 @@ impl fmt::Debug for Tensor {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
-    /// The shape or dtype is one that no tensor can have, or the host has too little memory.
+    /// No tensor in host memory can have the shape or dtype, or the host has too little memory.
     #[error(transparent)]
     Array(#[from] ArrayError),
     /// There are more or fewer bytes than the shape takes.
@@ -233,8 +268,8 @@ pub enum TensorError {
         /// The bytes that were given.
         given: usize,
     },
-    /// The file has other tensors than those of the sequence.
-    #[error("its {count} tensors should be named {prefix}0, {prefix}1, ..., and it has {strays}")]
+    /// The file has tensors that are not in the sequence.
+    #[error("its {count} tensors should be named {prefix}0, {prefix}1, ..., but it has {strays}")]
     Names {
         /// What the names begin with.
         prefix: String,
@@ -243,24 +278,32 @@ pub enum TensorError {
         /// The names outside the sequence.
         strays: String,
     },
-    /// The file format has no name for the dtype.
-    #[error("tensor {name} is {dtype}, which a safetensors file cannot hold")]
+    /// preheat does not write tensors of the dtype.
+    #[error("tensor {name} is {dtype}, which preheat cannot write to a safetensors file")]
     Dtype {
         /// The tensor's name.
         name: String,
         /// Its dtype.
         dtype: String,
     },
+    /// A tensor of the file has a dtype that preheat does not read.
+    #[error("tensor {name} is {dtype}, which preheat cannot read from a safetensors file")]
+    FileDtype {
+        /// The tensor's name.
+        name: String,
+        /// Its dtype, as the file names it.
+        dtype: String,
+    },
     /// The file is not a safetensors file, or is damaged.
-    #[error("it is no intact safetensors file")]
+    #[error("it is not an intact safetensors file")]
     Format(#[from] SafeTensorError),
     /// The file could not be read or written.
     #[error(transparent)]
     Io(std::io::Error),
 }
 
-/// Each dtype that preheat and the file format both have; `true` where the file holds it as pairs
-/// of a real dtype.
+/// Each dtype that preheat reads from files and writes to them, with its dtype in the file; `true`
+/// if an element is a pair of elements of that dtype.
 const DTYPES: &[(Dtype, FileDtype, bool)] = &[
     (Dtype::Bool, FileDtype::BOOL, false),
     (Dtype::Int8, FileDtype::I8, false),
@@ -284,6 +327,7 @@ fn file_dtype(dtype: Dtype) -> Option<(FileDtype, bool)> {
 }
 
 fn type_of(
+    name: &str,
     view: &TensorView<'_>,
     expected: Option<&TensorType>,
 ) -> Result<TensorType, TensorError> {
@@ -292,14 +336,46 @@ fn type_of(
         .iter()
         .find(|&&(_, file, pairs)| file == view.dtype() && pairs == complex)
         .map(|&(ours, ..)| ours)
-        .ok_or_else(|| TensorError::Dtype {
-            name: "of the file".to_owned(),
+        .ok_or_else(|| TensorError::FileDtype {
+            name: name.to_owned(),
             dtype: format!("{:?}", view.dtype()),
         })?;
-    let mut dimensions: Vec<i64> =
-        view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
-    if complex && dimensions.last() == Some(&2) {
-        dimensions.pop();
+    let mut dims: Vec<u64> = view.shape().iter().map(|&size| size as u64).collect();
+    if complex && dims.last() == Some(&2) {
+        dims.pop();
     }
-    Ok(TensorType { dtype, dimensions })
+    Ok(TensorType { dtype, dims })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error for a file with one tensor of one byte.
+    fn error_for(name: &str, dtype: &str) -> String {
+        let header =
+            format!(r#"{{"{name}":{{"dtype":"{dtype}","shape":[1],"data_offsets":[0,1]}}}}"#);
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend(header.as_bytes());
+        file.push(0);
+        let path =
+            std::env::temp_dir().join(format!("preheat-tensor-{}-{name}", std::process::id()));
+        std::fs::write(&path, file).unwrap();
+        let read = Tensor::read_safetensors(&path, "arg", None);
+        std::fs::remove_file(&path).unwrap();
+        read.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_tensor_of_a_file_that_cannot_be_taken_is_named() {
+        for stray in ["arg1", "arg00", "arg+0", "other"] {
+            let error = error_for(stray, "U8");
+            assert!(
+                error.contains("should be named arg0, arg1") && error.contains(stray),
+                "{error}"
+            );
+        }
+        let error = error_for("arg0", "F8_E4M3");
+        assert!(error.contains("tensor arg0 is F8_E4M3, which preheat"), "{error}");
+    }
 }

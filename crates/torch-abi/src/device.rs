@@ -32,10 +32,10 @@ impl fmt::Display for TorchId {
     }
 }
 
-/// A device of libtorch, as it was found.
+/// A device of libtorch, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TorchDevice {
-    /// Its position in libtorch's list; calls name the device by it.
+    /// Its position in libtorch's list, by which calls name the device.
     pub position: u32,
     /// Its kind and number.
     pub id: TorchId,
@@ -46,7 +46,7 @@ pub struct TorchDevice {
     pub total_bytes: Option<u64>,
     /// How many of those bytes are free.
     pub free_bytes: Option<u64>,
-    /// Major and minor version, of a card.
+    /// The compute capability (major, minor) of a graphics card; `None` for other devices.
     pub compute_capability: Option<(u32, u32)>,
     /// Whether libtorch reaches it through ROCm.
     pub rocm: bool,

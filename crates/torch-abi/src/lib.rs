@@ -2,10 +2,11 @@
 //! preheat's back end for libtorch calls it. Both are built from this crate, so that neither needs
 //! anything else of the other.
 //!
-//! The library exports one symbol, [`SYMBOL`], a function that returns its [`Api`]. Each function
-//! in that table returns an [`Answer`]; no panic and no C++ exception leaves it. A handle is made
-//! by one function and freed once by another. Any thread may use any handle, and several threads
-//! may use one at the same time. Any change of this interface needs a new [`INTERFACE_VERSION`].
+//! The library exports one symbol, [`SYMBOL`], a function that returns its [`TorchApi`]. Each
+//! function of that table that can fail returns an [`Answer`]; no panic and no C++ exception leaves
+//! a function. A handle is made by one function and freed once by another. Any thread may use any
+//! handle, and several threads may use one at the same time. Any change of this interface needs a
+//! new [`INTERFACE_VERSION`].
 //!
 //! Options and descriptions are passed as JSON: [`TorchOptions`], [`TorchDevice`] and
 //! [`TorchFallback`].
@@ -27,7 +28,7 @@ pub const SYMBOL: &str = "preheat_torch_api";
 pub const LIBTORCH_VERSION: [u32; 3] = [2, 11, 0];
 
 /// The type of [`SYMBOL`]. The table that it returns is constant and never freed.
-pub type Entry = unsafe extern "C" fn() -> *const Api;
+pub type Entry = unsafe extern "C" fn() -> *const TorchApi;
 
 macro_rules! opaque {
     ($($(#[$attribute:meta])* $name:ident,)*) => {
@@ -70,10 +71,10 @@ impl Bytes {
     }
 }
 
-/// Bytes that belong to the library; the caller returns them to [`Api::free_bytes`].
+/// Bytes that belong to the library; the caller returns them to [`TorchApi::free_bytes`].
 #[repr(C)]
 pub struct OwnedBytes {
-    /// A pointer to the first byte; null where there are none.
+    /// A pointer to the first byte; null if there are none.
     pub start: *mut u8,
     /// How many bytes there are.
     pub length: usize,
@@ -87,10 +88,10 @@ impl OwnedBytes {
 /// The result of a call.
 #[repr(C)]
 pub struct Answer {
-    /// 0 where the call succeeded, else a [`code`].
+    /// 0 if the call succeeded, else another [`code`].
     pub code: u32,
-    /// What went wrong, as text. After a run that succeeded: the ops that it ran on the CPU for the
-    /// first time, as JSON, or nothing.
+    /// After an error, a text that says what went wrong. After a successful run, the ops that this
+    /// run was the first to move to the CPU, as JSON; no bytes if there are none.
     pub message: OwnedBytes,
 }
 
@@ -100,7 +101,7 @@ pub mod code {
     pub const OK: u32 = 0;
     /// An op or a dtype that the device, or libtorch, does not have.
     pub const UNSUPPORTED: u32 = 1;
-    /// The device has no memory left for it.
+    /// The device has too little free memory.
     pub const OUT_OF_MEMORY: u32 = 2;
     /// A tensor is on another device than the graph.
     pub const WRONG_DEVICE: u32 = 3;
@@ -120,12 +121,12 @@ pub mod code {
 /// The dtype and shape of a tensor.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct TensorSpec {
+pub struct TorchTensorSpec {
     /// A number of [`dtype_code`].
     pub dtype: u32,
     /// How many dimensions.
     pub rank: u32,
-    /// A pointer to `rank` sizes; any pointer where `rank` is 0.
+    /// A pointer to `rank` sizes; any pointer if `rank` is 0.
     pub dims: *const u64,
 }
 
@@ -138,15 +139,15 @@ pub struct MemoryUse {
     pub tensors: u64,
     /// The largest value of `tensors` since the session began or the peaks were last reset.
     pub tensors_peak: u64,
-    /// Bytes in blocks of libtorch's allocator that are in use; 0 where the allocator does not
-    /// report them (the CPU).
+    /// Bytes in blocks of libtorch's allocator that are in use; 0 if the allocator does not report
+    /// them (the CPU).
     pub allocated: u64,
     /// The largest value of `allocated` in the same period.
     pub allocated_peak: u64,
-    /// Bytes that libtorch's allocator holds, in use or not; 0 where it does not report them.
+    /// Bytes that libtorch's allocator holds, in use or not; 0 if it does not report them.
     pub reserved: u64,
-    /// Bytes of the device's own memory that nobody uses; [`UNKNOWN_BYTES`] where it has no memory
-    /// of its own (the CPU), or does not report them.
+    /// Bytes of the device's own memory that no process uses; [`UNKNOWN_BYTES`] if the device has
+    /// no memory of its own (the CPU), or does not report its free memory.
     pub free: u64,
     /// The size of the device's own memory; [`UNKNOWN_BYTES`] in the same cases.
     pub total: u64,
@@ -155,13 +156,13 @@ pub struct MemoryUse {
 /// Stands for a number of bytes that is not known.
 pub const UNKNOWN_BYTES: u64 = u64::MAX;
 
-/// A flag of [`Api::run_graph`]: a weight that rests on another device than the graph's is copied
-/// to that device when an op needs it, and the copy is freed after the last op that needs it.
+/// A flag of [`TorchApi::run_graph`]: a weight that rests on another device is copied to the
+/// graph's device when an op needs it, and the copy is freed after the last op that needs it.
 pub const RUN_STREAMS_WEIGHTS: u32 = 1;
 
-/// The table of functions. `device` is always a position in the list of [`Api::devices`].
+/// The table of functions. `device` is always a position in the list of [`TorchApi::devices`].
 #[repr(C)]
-pub struct Api {
+pub struct TorchApi {
     /// The size of this table in the library.
     pub struct_size: usize,
     /// [`INTERFACE_VERSION`] of the library.
@@ -178,7 +179,7 @@ pub struct Api {
     pub memory: unsafe extern "C" fn(*const Session, u32, *mut MemoryUse) -> Answer,
     /// Resets the peaks of a device.
     pub reset_peaks: unsafe extern "C" fn(*const Session, u32) -> Answer,
-    /// Returns memory that a device's allocator keeps for later use to the device.
+    /// Returns to a device the memory that its allocator keeps for later use.
     pub drop_caches: unsafe extern "C" fn(*const Session, u32) -> Answer,
     /// Waits until a device has finished all work that it was given.
     pub synchronize: unsafe extern "C" fn(*const Session, u32) -> Answer,
@@ -188,7 +189,7 @@ pub struct Api {
     pub make_tensor: unsafe extern "C" fn(
         *const Session,
         u32,
-        TensorSpec,
+        TorchTensorSpec,
         Bytes,
         *mut *mut TensorHandle,
     ) -> Answer,
@@ -241,7 +242,7 @@ const DTYPES: [(u32, Dtype); 14] = [
     (14, Dtype::Complex128),
 ];
 
-/// The number of a dtype; `None` where torch has no such dtype.
+/// The number of a dtype; `None` if the interface has no number for it.
 pub fn dtype_code(dtype: Dtype) -> Option<u32> {
     DTYPES.iter().find(|row| row.1 == dtype).map(|row| row.0)
 }

@@ -15,14 +15,14 @@ pub struct TorchOptions {
     pub fake_devices: Vec<FakeDevice>,
 }
 
-/// A device that computes on the CPU, for tests of decisions over devices: it counts the bytes that
-/// rest on it, has a limit if wanted, refuses tensors of other devices as a real device does, and
-/// can lack ops.
+/// A device that computes on the CPU, for tests of decisions about devices. It counts the bytes of
+/// its tensors, can have a limit for them, refuses tensors of other devices as a real device does,
+/// and can lack ops.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FakeDevice {
-    /// How many bytes of tensors it holds; a further tensor is "out of memory". `None` means no
-    /// limit.
+    /// How many bytes of tensors it can hold; a tensor that takes more fails as "out of memory".
+    /// `None` means no limit.
     pub memory_bytes: Option<u64>,
     /// The ops that it claims not to implement, by `Op::name` of `preheat-ir`.
     pub lacks: Vec<String>,

@@ -1,10 +1,10 @@
-//! What can a person do about a program that cannot be compiled or run? These hints follow from the
-//! error, and from the words of the plugin. They are apart from the other errors because most of
-//! them are about the way a program was exported.
+//! What can a person do about a program that cannot be compiled or run? These hints depend on the
+//! error, and on the message of the plugin. They are in a file of their own because most of them
+//! are about the way a program was exported.
 
 use preheat_cache::RequirementsError;
 
-use crate::runtime::NotAsWritten;
+use preheat_runtime::NotAsWritten;
 
 /// The hint for a file that preheat or the plugin cannot read.
 const UNREADABLE: &str = "the file is damaged, or newer than the StableHLO that the plugin reads: export it again, as text or for that version";
@@ -17,8 +17,9 @@ pub(super) fn compile_hint(said: &str) -> Option<&'static str> {
     }
     if said.contains("_python_") && said.contains("_callback") {
         return Some(
-            "it calls a function of the Python process that exported it, which no other process has: leave `jax.pure_callback`, \
-             `io_callback` and `jax.debug` out of what is exported",
+            "the program calls a function of the Python process that exported it, which no other \
+             process has: leave `jax.pure_callback`, \
+             `io_callback` and `jax.debug` out of the exported function",
         );
     }
     if said.contains("lapack_") {
@@ -29,7 +30,8 @@ pub(super) fn compile_hint(said: &str) -> Option<&'static str> {
     }
     if said.contains("dynamism") {
         return Some(
-            "XLA compiles programs whose shapes are all known: export it for inputs of one size",
+            "XLA compiles a program only if all its shapes are known: export it for inputs of one \
+             size",
         );
     }
     let unknown = ["No FFI handler registered for", "No registered implementation for"];
@@ -43,8 +45,9 @@ pub(super) fn not_as_written_hint(cause: &NotAsWritten) -> Option<&'static str> 
     match cause {
         NotAsWritten::Requirements(RequirementsError::Unreadable(_)) => Some(UNREADABLE),
         NotAsWritten::SeveralDevices { .. } => Some(
-            "`preheat warmup --aot TARGET --program FILE` compiles it for hardware that has the devices; in JAX, a function whose \
-             mesh has one device is exported for one",
+            "`preheat warmup --aot TARGET --program FILE` compiles it for hardware with enough \
+             devices; in JAX, a function whose \
+             mesh has one device is exported for one device",
         ),
         NotAsWritten::TooFewDevices { .. } => Some("name a larger topology, such as tpu:v5e:2x2"),
         NotAsWritten::Undeclared { .. } => Some(

@@ -1,5 +1,5 @@
-//! What does libtpu say of TPU topologies on a machine that has no TPU? Prints the content of
-//! `captured.json`.
+//! How does libtpu describe TPU topologies on a machine that has no TPU? This program prints the
+//! content of `captured.json`.
 //!
 //! ```text
 //! env ALLOW_MULTIPLE_LIBTPU_LOAD=1 TPU_SKIP_MDS_QUERY=1 TPU_ACCELERATOR_TYPE=v5litepod-1 TPU_WORKER_HOSTNAMES=localhost \
@@ -7,8 +7,8 @@
 //!     cargo run -p pjrt-sim --example capture -- libtpu.so "libtpu 0.0.51" > tests/pjrt-sim/captured.json
 //! ```
 //!
-//! `libtpu.so` comes out of the wheel `libtpu`. Without these variables libtpu takes the lock of a
-//! real TPU and asks a metadata server for minutes.
+//! `libtpu.so` is in the wheel `libtpu`. Without these variables, libtpu takes the lock of a real
+//! TPU, and tries for minutes to reach a metadata server.
 #![expect(unsafe_code, reason = "calls a PJRT plugin")]
 #![expect(clippy::print_stdout, reason = "its purpose is to print")]
 
@@ -29,7 +29,7 @@ use preheat_pjrt::sys::{
     TopologyDescriptionSerializeArgs,
 };
 
-/// Names that libtpu accepts, the empty one too, and after them names that it refuses.
+/// Names that libtpu accepts; the empty name is one of them.
 const NAMES: &[&str] = &[
     "",
     "v2:2x2",
@@ -49,6 +49,7 @@ const NAMES: &[&str] = &[
     "v6e:2x4",
     "tpu7x:2x2x1",
 ];
+/// Names that libtpu refuses.
 const REFUSED: &[&str] = &["nonsense", "v5e", "v9:1x1", "v5e:3x3", "v6e:1"];
 
 fn call<A: Call>(real: &'static Real, args: &mut A) -> Result<(), Raised> {
@@ -158,7 +159,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let (Some(plugin), Some(source)) = (arguments.next(), arguments.next()) else {
         return Err("usage: capture libtpu.so \"libtpu VERSION\"".into());
     };
-    let real = Real::open(Path::new(&plugin))?;
+    let real = Real::open(Path::new(&plugin), None)?;
     let fail = |raised: Raised| format!("{raised:?}: {:?}", raised.describe());
     call(real, &mut PluginInitializeArgs::new()).map_err(fail)?;
     let mut plugin = PluginAttributesArgs { attributes: ptr::null(), ..Args::new() };

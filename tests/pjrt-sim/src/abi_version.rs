@@ -1,9 +1,9 @@
 //! Which executables does a runtime accept, by their ABI versions? This is the `AbiVersion`
 //! extension, as libtpu has it.
 //!
-//! A version consists of two parts: the chip that an executable or runtime is for, by the name that
-//! its topology starts with (`v5e`; empty without a pose), and the text of `PJRT_SIM_ABI_VERSION`.
-//! The serialised form is both parts with a space between them.
+//! A version consists of two parts: the chip that an executable or runtime is for, as at the start
+//! of its topology's name (`v5e`; empty if the test plugin does not act as a TPU), and the text of
+//! `PJRT_SIM_ABI_VERSION`. The serialised form is both parts with a space between them.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use std::ffi::c_char;
@@ -26,11 +26,11 @@ use crate::forward::{Raised, answered, bytes};
 use crate::log::{Event, Outcome};
 use crate::plugin::{Guise, handles, plugin};
 
-/// A number for the platform, because libtpu has one too. Its value does not matter.
+/// A number for the platform, because libtpu has such a number, too. Its value does not matter.
 const PLATFORM_ID: u64 = 0x51_4d;
 
-/// The extension, to be put in front of the real plugin's extensions; `None` where the environment
-/// does not ask for it.
+/// The extension, to be put in front of the real plugin's extensions; `None` if
+/// `PJRT_SIM_ABI_VERSION` is not set.
 pub(crate) fn extension(config: &Config, next: *mut ExtensionBase) -> Option<*mut ExtensionBase> {
     static EXTENSION: OnceLock<usize> = OnceLock::new();
     config.abi_version.as_ref()?;
@@ -59,14 +59,14 @@ pub(crate) fn extension(config: &Config, next: *mut ExtensionBase) -> Option<*mu
     Some(*address as *mut ExtensionBase)
 }
 
-/// The ABI version of an executable that is compiled for `guise`; `None` where there are no
-/// versions.
+/// The ABI version of an executable that is compiled for `guise`; `None` if `PJRT_SIM_ABI_VERSION`
+/// is not set.
 pub(crate) fn version_for(config: &Config, guise: Option<&Guise>) -> Option<String> {
     let chip = guise.and_then(|guise| guise.topology.name.split(':').next()).unwrap_or_default();
     config.abi_version.as_ref().map(|version| format!("{chip} {version}"))
 }
 
-/// The reason why a runtime does not accept an executable; `None` where it accepts it.
+/// The reason why a runtime does not accept an executable; `None` if it accepts it.
 pub(crate) fn refusal(config: &Config, runtime: &str, executable: &str) -> Option<String> {
     let parts = |version: &str| {
         version.split_once(' ').map(|(chip, version)| (chip.to_owned(), version.to_owned()))
@@ -93,13 +93,13 @@ trait Serve: Call + Copy {
 
 /// # Safety
 ///
-/// The caller meets the header's requirements on callers of the function that takes `A`.
+/// The call follows the rules of PJRT's C header for the function whose arguments are `A`.
 unsafe extern "C" fn entry<A: Serve>(args: *mut A) -> *mut Error {
     // SAFETY: the caller vouches for the args.
     unsafe { answered(A::FUNCTION, args, A::serve) }
 }
 
-/// Gives a version to the caller as a pointer; [`taken_back`] frees it.
+/// Returns a version as a pointer for the caller; [`taken_back`] frees it.
 fn handed_out<T>(version: String) -> *mut T {
     Box::into_raw(Box::new(version)).cast()
 }
@@ -139,7 +139,7 @@ impl Serve for ExecutableGetAbiVersionArgs {
 impl Serve for RuntimeAbiVersionIsCompatibleWithExecutableArgs {
     fn serve(&mut self) -> Result<(), Raised> {
         let plugin = plugin()?;
-        // SAFETY: the header asks the caller for versions that live.
+        // SAFETY: PJRT's header requires the caller to pass versions that are not freed yet.
         let (runtime, executable) =
             unsafe { (text(self.abi_version), text(self.executable_abi_version)) };
         let refusal = refusal(&plugin.config, runtime, executable);
@@ -162,7 +162,7 @@ impl Serve for RuntimeAbiVersionIsCompatibleWithRuntimeArgs {
 
 /// Frees the serialised form of a version.
 unsafe extern "C" fn free(written: *mut SerializedProto) {
-    // SAFETY: the caller hands back, once, what `write` below leaked as this type.
+    // SAFETY: the caller passes back, once, the pointer that `written` below made.
     drop(unsafe { Box::from_raw(written.cast::<String>()) });
 }
 
@@ -189,7 +189,8 @@ macro_rules! version {
     ($version:ident: $write:ident $read:ident $platform:ident $destroy:ident) => {
         impl Serve for $write {
             fn serve(&mut self) -> Result<(), Raised> {
-                // SAFETY: the header asks the caller for a version that lives.
+                // SAFETY: PJRT's header requires the caller to pass a version that is not freed
+                // yet.
                 let version = unsafe { text(self.abi_version) };
                 (self.serialized_proto, self.serialized_proto_size, self.serialized_proto_holder) =
                     written(version);
@@ -200,7 +201,7 @@ macro_rules! version {
 
         impl Serve for $read {
             fn serve(&mut self) -> Result<(), Raised> {
-                // SAFETY: the header asks the caller for this many bytes.
+                // SAFETY: PJRT's header requires the caller to pass this many bytes.
                 let version = unsafe { read(self.serialized_proto, self.serialized_proto_size) }?;
                 self.abi_version = handed_out::<$version>(version);
                 Ok(())
@@ -216,8 +217,8 @@ macro_rules! version {
 
         impl Serve for $destroy {
             fn serve(&mut self) -> Result<(), Raised> {
-                // SAFETY: the header asks the caller for a version that this plugin made and that
-                // is not used again.
+                // SAFETY: PJRT's header requires the caller to pass a version that this plugin made
+                // and that is not used again.
                 unsafe { taken_back(self.abi_version) };
                 Ok(())
             }

@@ -1,5 +1,5 @@
-//! What did the environment ask the plugin to do? This file parses the variables; their table is in
-//! the crate's documentation.
+//! What do the environment variables tell the plugin to do? This file parses them; the crate's
+//! documentation lists them in a table.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,22 +9,23 @@ use preheat_pjrt::sys::ErrorCode;
 
 use crate::fault::{Kind, Place, Rule, When};
 
-/// What every variable's name starts with.
+/// The beginning of every variable's name.
 pub const PREFIX: &str = "PJRT_SIM_";
 
-/// A variable whose value makes no sense, or a variable that does not exist.
+/// A variable whose value is invalid, or an unknown variable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}={value:?}: {reason}")]
 pub struct ConfigError {
     /// The variable's whole name.
     pub variable: String,
-    /// Its value; empty where the variable is required and was not set.
+    /// Its value; empty if the variable is required and was not set.
     pub value: String,
-    /// What is wrong with that.
+    /// What is wrong with the value.
     pub reason: String,
 }
 
-/// What the environment changes in how the platform describes itself. Each field is independent.
+/// The changes that the environment makes to the platform's description of itself. Each field
+/// changes one fact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `PJRT_SIM_PLATFORM_NAME`
@@ -54,7 +55,7 @@ pub struct Config {
     pub log: Option<PathBuf>,
     /// `PJRT_SIM_POSE`, without its leading `tpu:`.
     pub pose: Option<String>,
-    /// How the platform describes itself.
+    /// The changes to the platform's description of itself.
     pub overrides: Overrides,
     /// `PJRT_SIM_ABI_VERSION`
     pub abi_version: Option<String>,
@@ -123,18 +124,18 @@ impl Config {
             "DEVICE_KIND" => overrides.device_kind = Some(text.to_owned()),
             "BOUNDS" => {
                 overrides.bounds =
-                    Some(bounds(text).ok_or("wants chips along x, y and z, such as 2x2x1")?);
+                    Some(bounds(text).ok_or("must be chips along x, y and z, such as 2x2x1")?);
             }
             "CORES" => overrides.cores = Some(positive(text)?),
             "TOPOLOGY_BYTES" => {
                 overrides.topology_bytes =
-                    Some(from_hex(text).ok_or("wants pairs of hexadecimal digits")?);
+                    Some(from_hex(text).ok_or("must be pairs of hexadecimal digits")?);
             }
             "HOST_FEATURES" => {
                 overrides.host_features = Some(list(text).map(str::to_owned).collect());
             }
             "MEMORY_LIMIT" => overrides.memory_limit = Some(positive(text)?),
-            "ABI_VERSION" if text.trim().is_empty() => return Err("wants a text".to_owned()),
+            "ABI_VERSION" if text.trim().is_empty() => return Err("must be a text".to_owned()),
             "ABI_VERSION" => self.abi_version = Some(text.to_owned()),
             "ABI_TAKES" => {
                 self.abi_takes =
@@ -152,7 +153,7 @@ impl Config {
                     .iter()
                     .any(|rule| rule.kind == Kind::Corrupt && rule.place != Place::Deserialize)
                 {
-                    return Err("only what a deserialise is given can be corrupted".to_owned());
+                    return Err("only the bytes of a deserialisation can be damaged".to_owned());
                 }
             }
             "DELAY" => self.add_delays(text)?,
@@ -161,7 +162,7 @@ impl Config {
                 let version = text
                     .split_once('.')
                     .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-                self.api_version = Some(version.ok_or("wants major and minor, such as 0.81")?);
+                self.api_version = Some(version.ok_or("must be major and minor, such as 0.81")?);
             }
             "TABLE_END" => self.table_end = Some(text.to_owned()),
             "ABSENT" => self.absent = list(text).map(str::to_owned).collect(),
@@ -181,7 +182,7 @@ impl Config {
 
     fn add_delays(&mut self, text: &str) -> Result<(), String> {
         for item in list(text) {
-            let (place, milliseconds) = item.split_once('=').ok_or("wants PLACE=MILLISECONDS")?;
+            let (place, milliseconds) = item.split_once('=').ok_or("must be PLACE=MILLISECONDS")?;
             let (place, when) = occasion(place)?;
             let delay = milliseconds
                 .parse()
@@ -213,7 +214,7 @@ impl Config {
         match (&self.pose, needing.iter().find(|(_, set)| *set)) {
             (None, Some((name, _))) => refuse(name, "needs PJRT_SIM_POSE"),
             (Some(_), _) if overrides.host_features.is_some() => {
-                refuse("HOST_FEATURES", "a posed TPU lists none")
+                refuse("HOST_FEATURES", "a posed TPU has no host features")
             }
             _ => Ok(()),
         }
@@ -226,7 +227,7 @@ fn list(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn pose(text: &str) -> Result<String, String> {
-    let name = text.strip_prefix("tpu:").ok_or("wants tpu:TOPOLOGY, such as tpu:v5e:1x1")?;
+    let name = text.strip_prefix("tpu:").ok_or("must be tpu:TOPOLOGY, such as tpu:v5e:1x1")?;
     crate::pose::find(name).map(|_| name.to_owned()).ok_or_else(|| crate::pose::unknown(name))
 }
 
@@ -248,7 +249,7 @@ fn positive<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<
     text.parse()
         .ok()
         .filter(|number| *number >= T::from(1))
-        .ok_or_else(|| "wants a positive number".to_owned())
+        .ok_or_else(|| "must be a positive number".to_owned())
 }
 
 /// Parses `compile`, `compile@2` or `compile@2+`.
@@ -261,7 +262,7 @@ fn occasion(text: &str) -> Result<(Place, When), String> {
                 None => (number, false),
             };
             let number = positive(digits)
-                .map_err(|_| format!("`@{number}` wants @N or @N+, counted from 1"))?;
+                .map_err(|_| format!("`@{number}` must be @N or @N+, counted from 1"))?;
             (place, if from { When::From(number) } else { When::Nth(number) })
         }
     };
@@ -296,7 +297,7 @@ fn error_code(text: &str) -> Result<u32, String> {
         return Ok(code.0);
     }
     positive(text).map_err(|_| {
-        "wants a code of PJRT_Error_Code, by number or by a name such as INTERNAL".to_owned()
+        "must be a code of PJRT_Error_Code, by number or by a name such as INTERNAL".to_owned()
     })
 }
 

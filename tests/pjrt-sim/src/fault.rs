@@ -9,7 +9,7 @@ use preheat_pjrt::sys::ErrorCode;
 use crate::forward::Raised;
 use crate::log::{Event, Log, Outcome};
 
-/// A call that a fault can strike. Its name is the one that the log uses.
+/// A call that a fault can strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
     /// `PJRT_Plugin_Initialize`.
@@ -61,15 +61,15 @@ impl Place {
         }
     }
 
-    /// Whether the log has a line for the start of such a call, besides the line for its end. Calls
-    /// that take long enough for a process to be killed in them have one.
+    /// Whether the log has a line for the start of such a call even if no fault is set for it. It
+    /// has one if the call takes long enough for a process to be killed while the call runs.
     fn announced(self) -> bool {
         matches!(self, Self::Client | Self::Compile | Self::Serialize | Self::Deserialize)
     }
 }
 
 /// Which calls at a place a fault strikes. Calls are counted from 1 over the log file, over all
-/// processes that write to it; where there is no log, each process counts its own.
+/// processes that write to it; if there is no log, each process counts its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// Each call.
@@ -132,9 +132,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Runs `work` at `place`. Writes to the log that it began (where that matters) and how it
-    /// ended, and applies the faults. `work` is told whether to damage its bytes; `event` describes
-    /// the call, at its end together with the result.
+    /// Runs `work` at `place`, and applies the faults. Writes to the log how the call ended and,
+    /// for some calls, that it began. The argument of `work` says whether to damage its bytes.
+    /// `event` makes the event of the log; its argument is the result, once the call succeeded.
     pub fn perform<T>(
         &self,
         place: Place,

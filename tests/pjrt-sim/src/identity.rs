@@ -1,5 +1,5 @@
-//! How does the platform describe itself? Answers calls for names, versions, kinds, attributes and
-//! topologies.
+//! How does the platform describe itself? This file answers calls for names, versions, kinds,
+//! attributes and topologies.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use std::ffi::c_char;
@@ -15,13 +15,14 @@ use preheat_pjrt::sys::{
 };
 
 use crate::fault::Place;
-use crate::forward::{Incoming, Override, Raised, Table, bytes};
+use crate::forward::{Incoming, Override, Raised, bytes};
 use crate::log::Event;
 use crate::plugin::{guise_named, handles, plugin};
 use crate::pose;
+use crate::{Simulated, Table};
 
-/// Puts the overrides of this file into the table. Those that only a pose needs are left out where
-/// there is no pose.
+/// Puts the overrides of this file into the table. If there is no pose, the overrides that only a
+/// pose needs are left out.
 pub(crate) fn override_all(table: &mut Table, posing: bool) {
     table.set::<ClientPlatformNameArgs>();
     table.set::<ClientPlatformVersionArgs>();
@@ -47,7 +48,7 @@ fn text(text: &'static str) -> (*const c_char, usize) {
     (text.as_ptr().cast(), text.len())
 }
 
-impl Override for ClientPlatformNameArgs {
+impl Override<Simulated> for ClientPlatformNameArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let posed = plugin.pose.map(|pose| pose.topology.platform_name.as_str());
@@ -61,7 +62,7 @@ impl Override for ClientPlatformNameArgs {
     }
 }
 
-impl Override for ClientPlatformVersionArgs {
+impl Override<Simulated> for ClientPlatformVersionArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let posed = plugin.pose.map(|pose| pose.topology.platform_version.as_str());
@@ -74,7 +75,7 @@ impl Override for ClientPlatformVersionArgs {
     }
 }
 
-impl Override for TopologyDescriptionPlatformNameArgs {
+impl Override<Simulated> for TopologyDescriptionPlatformNameArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let posed = handles()
@@ -90,7 +91,7 @@ impl Override for TopologyDescriptionPlatformNameArgs {
     }
 }
 
-impl Override for TopologyDescriptionPlatformVersionArgs {
+impl Override<Simulated> for TopologyDescriptionPlatformVersionArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let posed = handles()
@@ -105,11 +106,11 @@ impl Override for TopologyDescriptionPlatformVersionArgs {
     }
 }
 
-impl Override for TopologyDescriptionCreateArgs {
+impl Override<Simulated> for TopologyDescriptionCreateArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let real = call.real()?;
-        // SAFETY: the header asks the caller for a name of this size.
+        // SAFETY: PJRT's header requires the caller to pass a name of this size.
         let name = unsafe { bytes(call.args().topology_name, call.args().topology_name_size) };
         let name = String::from_utf8_lossy(name).into_owned();
         let created = plugin.stage.perform(
@@ -134,14 +135,14 @@ impl Override for TopologyDescriptionCreateArgs {
     }
 }
 
-impl Override for TopologyDescriptionDestroyArgs {
+impl Override<Simulated> for TopologyDescriptionDestroyArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let named = handles().is_named(call.args().topology);
         if named { Ok(()) } else { call.forward() }
     }
 }
 
-impl Override for TopologyDescriptionAttributesArgs {
+impl Override<Simulated> for TopologyDescriptionAttributesArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let guise = handles().topology(call.args().topology);
         match guise {
@@ -155,13 +156,13 @@ impl Override for TopologyDescriptionAttributesArgs {
     }
 }
 
-/// Frees what [`TopologyDescriptionSerializeArgs`] returns here.
+/// Frees the bytes that the override of [`TopologyDescriptionSerializeArgs`] returns.
 unsafe extern "C" fn free_topology(serialized: *mut SerializedTopology) {
-    // SAFETY: the caller hands back, once, what `serve` below leaked as this type.
+    // SAFETY: the caller passes back, once, the pointer that `serve` below made.
     drop(unsafe { Box::from_raw(serialized.cast::<Vec<u8>>()) });
 }
 
-impl Override for TopologyDescriptionSerializeArgs {
+impl Override<Simulated> for TopologyDescriptionSerializeArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let overrides = &plugin()?.config.overrides;
         let guise = handles().topology(call.args().topology);
@@ -176,7 +177,7 @@ impl Override for TopologyDescriptionSerializeArgs {
                 let real = unsafe { bytes(args.serialized_bytes, args.serialized_bytes_size) };
                 let changed = pose::with_host_features(real, features);
                 if let Some(free) = args.serialized_topology_deleter {
-                    // SAFETY: the plugin asks for exactly this call once the bytes are no longer
+                    // SAFETY: the plugin requires exactly this call when the bytes are no longer
                     // used.
                     unsafe { free(args.serialized_topology) };
                 }
@@ -196,7 +197,7 @@ impl Override for TopologyDescriptionSerializeArgs {
     }
 }
 
-impl Override for DeviceDescriptionKindArgs {
+impl Override<Simulated> for DeviceDescriptionKindArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let posed = handles()
@@ -212,7 +213,7 @@ impl Override for DeviceDescriptionKindArgs {
     }
 }
 
-impl Override for DeviceDescriptionProcessIndexArgs {
+impl Override<Simulated> for DeviceDescriptionProcessIndexArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let posed = handles().device(call.real()?, call.args().device_description)?;
         match posed {
@@ -223,7 +224,7 @@ impl Override for DeviceDescriptionProcessIndexArgs {
     }
 }
 
-impl Override for DeviceDescriptionDebugStringArgs {
+impl Override<Simulated> for DeviceDescriptionDebugStringArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let posed = handles().device(call.real()?, call.args().device_description)?;
         match posed {
@@ -238,7 +239,7 @@ impl Override for DeviceDescriptionDebugStringArgs {
     }
 }
 
-impl Override for DeviceDescriptionToStringArgs {
+impl Override<Simulated> for DeviceDescriptionToStringArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let posed = handles().device(call.real()?, call.args().device_description)?;
         match posed {
@@ -251,7 +252,7 @@ impl Override for DeviceDescriptionToStringArgs {
     }
 }
 
-impl Override for DeviceDescriptionAttributesArgs {
+impl Override<Simulated> for DeviceDescriptionAttributesArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let posed = handles().device(call.real()?, call.args().device_description)?;
         match posed {
@@ -267,13 +268,13 @@ impl Override for DeviceDescriptionAttributesArgs {
     }
 }
 
-/// Without a TPU only the limit is known; the memory in use is what `Handles` has counted.
-impl Override for DeviceMemoryStatsArgs {
+/// Only the limit was captured from libtpu; the memory in use is what `Handles` counts.
+impl Override<Simulated> for DeviceMemoryStatsArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let real = call.real()?;
         let mut description =
             DeviceGetDescriptionArgs { device: call.args().device, ..Args::new() };
-        // SAFETY: the header asks the caller for a device that lives.
+        // SAFETY: PJRT's header requires the caller to pass a device that is not freed yet.
         unsafe { real.call(&mut description) }?;
         let posed = handles().device(real, description.device_description)?;
         match posed.and_then(|(device, _)| device.memory_limit()) {
@@ -297,7 +298,7 @@ impl Override for DeviceMemoryStatsArgs {
     }
 }
 
-impl Override for BufferIsOnCpuArgs {
+impl Override<Simulated> for BufferIsOnCpuArgs {
     fn serve(call: Incoming<'_, Self>) -> Result<(), Raised> {
         call.answer(|args| args.is_on_cpu = false);
         Ok(())

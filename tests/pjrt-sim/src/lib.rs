@@ -1,5 +1,5 @@
 //! How can tests make a PJRT plugin behave like a TPU, or fail on purpose? This plugin forwards to
-//! a real one, poses as a TPU, injects faults and logs every call.
+//! a real one, poses as a TPU, injects faults and logs the calls that tests count.
 //!
 //! As a cdylib this crate is the plugin. As a Rust library it is what tests use to set the plugin
 //! up and to read its log: [`library_path`], [`Sim`], [`log::read`], [`Count`]. [`forward`] can be
@@ -7,9 +7,8 @@
 //!
 //! # The environment
 //!
-//! The plugin reads these variables once, when it is loaded. A value that makes no sense, or a
-//! variable of this prefix that does not exist, makes `PJRT_Plugin_Initialize` return an error that
-//! names it.
+//! The plugin reads these variables once, when it is loaded. If a value is invalid, or a variable
+//! with this prefix is unknown, `PJRT_Plugin_Initialize` returns an error that names the variable.
 //!
 //! | variable | value |
 //! |---|---|
@@ -35,22 +34,22 @@
 //! | `PJRT_SIM_CRASH` | `WHERE`, ...: these calls abort the process, with a failed check and its stack on standard error |
 //! | `PJRT_SIM_EXIT` | `WHERE`, ...: these calls end the process with exit status 1, as XLA does at an unknown flag |
 //! | `PJRT_SIM_API_VERSION` | another version of the PJRT C API, such as `1.0` |
-//! | `PJRT_SIM_TABLE_END` | the function behind which the table ends, such as `PJRT_Compile` |
+//! | `PJRT_SIM_TABLE_END` | the last function of the table, such as `PJRT_Compile` |
 //! | `PJRT_SIM_ABSENT` | functions whose pointer is null |
 //! | `PJRT_SIM_UNIMPLEMENTED` | functions that return `UNIMPLEMENTED`, such as `PJRT_Executable_Serialize` |
 //!
 //! `WHERE` is a place, which means each call there, or `PLACE@N` for the Nth call, or `PLACE@N+`
 //! for the Nth and all later calls. Places are `initialize`, `client`, `topology`, `compile`,
 //! `serialize`, `deserialize`, `execute`, `host_to_device` and `device_to_host`. Calls are counted
-//! from 1 over the log file, over all processes that write to it; where there is no log, each
-//! process counts its own.
+//! from 1 over the log file, over all processes that write to it; if there is no log, each process
+//! counts its own.
 //!
 //! # A pose
 //!
 //! The real plugin must be XLA:CPU. A client gets as many devices as the topology has. Topologies
 //! made by name, and compiles without a client, are served by additional clients of the real
-//! plugin, which the caller never sees. A live client belongs to one host, so a topology over
-//! several hosts compiles but has no client.
+//! plugin, which the caller never sees. A client belongs to one host. So programs can be compiled
+//! for a topology of several hosts, but no client can be created for it.
 //!
 //! A serialised executable is marked with what it was compiled for, and every other pose refuses
 //! it, as a real TPU would. If there are ABI versions, they decide instead: an executable for the
@@ -58,15 +57,14 @@
 //!
 //! The `StableHLO` versions among the plugin's attributes stay those of the real plugin, because
 //! the real plugin reads the programs. Memory statistics hold the captured limit. The memory in use
-//! is what was transferred from the host plus the bytes of executables that were deserialised,
-//! until they are freed; what exceeds the limit is refused. Buffers and executables that compiles
-//! and executions make are not counted. An override changes the topology of the pose alone; other
-//! topologies stay as they were captured.
+//! is the size of the buffers that were filled from the host and of the executables that were
+//! deserialised, until they are freed. A call that would exceed the limit is refused. Buffers and
+//! executables that compiles and executions make are not counted. An override changes only the
+//! topology of the pose; other topologies stay as they were captured.
 
 mod abi_version;
 pub mod config;
 pub mod fault;
-pub mod forward;
 mod identity;
 pub mod log;
 mod plugin;
@@ -74,6 +72,14 @@ pub mod pose;
 mod sim;
 mod work;
 
+pub use preheat_pjrt::forward;
+
+/// The overrides of this plugin are implemented for this type.
+#[derive(Debug)]
+pub(crate) enum Simulated {}
+
+/// The table of this plugin.
+pub(crate) type Table = forward::Table<Simulated>;
 pub use fault::{Place, When};
 pub use log::{Count, Entry, Event, Origin, Outcome};
 pub use sim::{LIBRARY, Sim, copy_as_other_build, library_path};

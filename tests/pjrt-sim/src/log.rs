@@ -1,9 +1,10 @@
-//! What did the plugin do, over all processes of a test? The plugin writes one line of JSON for
-//! each thing that happened in it, and tests read them.
+//! What did the plugin do in all processes of a test? The plugin writes each event as a line of
+//! JSON, and tests read these lines.
 //!
-//! A line is appended by one write, so any number of processes may share a file. A call that takes
-//! long enough for a process to be killed in it (creating a client, compiling, serialising,
-//! deserialising) is written twice: when it starts, and when it has ended.
+//! A line is appended by one write, so any number of processes may share a file. Some calls are
+//! written twice: when they start, and when they have ended. These are the calls that take long
+//! enough for a process to be killed in them (creating a client, compiling, serialising,
+//! deserialising), and the calls at a place for which a fault is set.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -88,7 +89,7 @@ pub enum Event {
         /// How many devices it has.
         devices: usize,
     },
-    /// A topology was asked for by name.
+    /// A topology was requested by its name.
     Topology {
         /// The name as given.
         name: String,
@@ -132,7 +133,7 @@ pub enum Event {
         runtime: String,
         /// The executable's version.
         executable: String,
-        /// What it answered.
+        /// Whether it accepts the executable.
         taken: bool,
     },
     /// An executable was enqueued.
@@ -173,7 +174,7 @@ pub enum Event {
     },
 }
 
-/// Where the plugin writes; without a file it only counts.
+/// The log of this process. Without a file, it writes nothing and only counts calls.
 #[derive(Debug)]
 pub struct Log {
     file: Option<(PathBuf, Mutex<File>)>,
@@ -182,7 +183,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens `path` for appending, and creates it where it does not exist.
+    /// Opens `path` for appending, and creates it if it does not exist.
     pub fn open(path: Option<&Path>) -> io::Result<Self> {
         let file = match path {
             None => None,
@@ -221,11 +222,12 @@ impl Log {
         file.stream_position().ok()
     }
 
-    /// Writes that a call began, and returns its number at its place, from 1. Counts the calls of
-    /// this process, or, if `over_file`, of all processes that write to the file.
+    /// Writes that a call began, and returns its number among the calls at its place, from 1.
+    /// Counts the calls of this process, or, if `over_file`, of all processes that write to the
+    /// file.
     ///
-    /// The order of lines in the file decides, so processes that write at the same time agree on
-    /// the numbers.
+    /// The order of the lines in the file determines the numbers, so processes that write at the
+    /// same time get different numbers.
     pub fn announce(&self, place: Place, event: Event, over_file: bool) -> u64 {
         let here = {
             let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,7 +247,7 @@ impl Log {
 }
 
 impl Event {
-    /// The place at which a fault can strike this event; `None` where no fault can.
+    /// The place at which a fault can strike this event; `None` if no fault can.
     pub fn place(&self) -> Option<Place> {
         match self {
             Self::Initialize => Some(Place::Initialize),
@@ -308,17 +310,17 @@ pub trait Count {
         self.count(Place::Compile, |outcome| *outcome == Outcome::Ok)
     }
 
-    /// How many deserialises began, which is how often bytes reached the plugin.
+    /// How many deserialisations began, which is how often bytes reached the plugin.
     fn deserializes_started(&self) -> usize {
         self.count(Place::Deserialize, |outcome| *outcome == Outcome::Started)
     }
 
-    /// How many deserialises succeeded.
+    /// How many deserialisations succeeded.
     fn deserializes(&self) -> usize {
         self.count(Place::Deserialize, |outcome| *outcome == Outcome::Ok)
     }
 
-    /// How many serialises succeeded.
+    /// How many serialisations succeeded.
     fn serializes(&self) -> usize {
         self.count(Place::Serialize, |outcome| *outcome == Outcome::Ok)
     }
@@ -333,7 +335,7 @@ pub trait Count {
         self.entries().iter().filter(|entry| entry.event == Event::Await { of: origin }).count()
     }
 
-    /// Digests of all bytes that deserialise calls were given.
+    /// The digests of the bytes that all deserialisations were given.
     fn deserialized_digests(&self) -> Vec<&str> {
         let started = self.entries().iter().filter(|entry| entry.outcome == Outcome::Started);
         let digests = started.filter_map(|entry| match &entry.event {

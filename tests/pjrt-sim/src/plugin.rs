@@ -1,9 +1,9 @@
-//! What has this process's plugin been told by the environment, and what does it know of the
-//! handles that it has given out?
+//! How did the environment set up the plugin of this process, and what does the plugin record about
+//! the handles that callers hold?
 //!
 //! Every handle that a caller holds is one of the real plugin's handles. What a pose adds is kept
-//! in a map, by the handle's address. So a function that is not overridden, extensions included,
-//! works on every handle.
+//! in a map, by the handle's address. So the functions that are not overridden, including those of
+//! extensions, work with every handle.
 #![expect(unsafe_code, reason = "calls the real plugin and builds arrays of C structs")]
 
 use std::collections::HashMap;
@@ -17,9 +17,10 @@ use preheat_pjrt::sys::{
     TopologyDescriptionGetDeviceDescriptionsArgs,
 };
 
+use crate::Table;
 use crate::config::{Config, ConfigError, PREFIX};
 use crate::fault::Stage;
-use crate::forward::{Raised, Real, Table, UnknownFunction};
+use crate::forward::{Raised, Real, UnknownFunction};
 use crate::log::{Log, Origin};
 use crate::pose::{self, Attribute, Topology, Value};
 use crate::{abi_version, identity, work};
@@ -34,7 +35,7 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
-    /// The memory limit of each device; `None` where the pose has none or there is no pose.
+    /// The memory limit of each device; `None` if there is no pose, or if the pose has no limit.
     pub fn memory_limit(&self) -> Option<i64> {
         self.pose?.topology.devices.first()?.memory_limit()
     }
@@ -78,7 +79,8 @@ pub(crate) fn table() -> *const Api {
 
 fn make_table() -> Result<Table, String> {
     let config = Config::read(std::env::vars_os()).map_err(|error| error.to_string())?;
-    let real = Real::open(&config.plugin).map_err(|error| format!("{PREFIX}PLUGIN: {error}"))?;
+    let real =
+        Real::open(&config.plugin, None).map_err(|error| format!("{PREFIX}PLUGIN: {error}"))?;
     let log = Log::open(config.log.as_deref()).map_err(|error| format!("{PREFIX}LOG: {error}"))?;
     let mut table = Table::new(Some(real));
     work::override_all(&mut table);
@@ -93,7 +95,8 @@ fn make_table() -> Result<Table, String> {
     Ok(table)
 }
 
-/// Applies what the environment removes from the table.
+/// Changes the function table as the environment says: functions that are unimplemented or absent,
+/// the end of the table, and its version.
 fn shape(table: &mut Table, config: &Config) -> Result<(), ConfigError> {
     let unknown = |variable: &str| {
         let variable = format!("{PREFIX}{variable}");
@@ -120,8 +123,8 @@ fn shape(table: &mut Table, config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// A topology that a client or a named topology poses as, in the form from which callers are
-/// answered. It lives as long as the process.
+/// The TPU topology that a client or a named topology poses as. Its data have the form in which
+/// callers receive them, and live as long as the process.
 #[derive(Debug)]
 pub(crate) struct Guise {
     pub topology: &'static Topology,
@@ -245,12 +248,12 @@ pub(crate) struct KnownExecutable {
     pub id: u64,
     /// What it was compiled for; `None` without a pose.
     pub guise: Option<&'static Guise>,
-    /// For one that was compiled ahead of time: the address of the loaded executable that keeps it
-    /// alive.
+    /// If the executable was compiled ahead of time, the address of the loaded executable that
+    /// keeps it alive.
     pub loaded: usize,
 }
 
-/// What is known of handles, by address.
+/// What the plugin records about handles, by address.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
     /// Topologies made by name. They and the clients that serve them are never freed.
@@ -274,7 +277,7 @@ pub(crate) fn handles() -> MutexGuard<'static, Handles> {
 }
 
 impl Handles {
-    /// Remembers a new executable under a new number.
+    /// Records a new executable under a new number.
     pub fn number_executable<T>(
         &mut self,
         handle: *mut T,
@@ -287,7 +290,7 @@ impl Handles {
         known.id
     }
 
-    /// Remembers another handle of a known executable.
+    /// Records another handle of a known executable.
     pub fn alias_executable<T, U>(&mut self, handle: *mut T, of: *mut U) {
         if let Some(known) = self.executables.get(&(of as usize)).copied() {
             self.executables.insert(handle as usize, KnownExecutable { loaded: 0, ..known });
@@ -317,7 +320,7 @@ impl Handles {
     }
 
     /// Counts `bytes` of the device's memory as taken by this buffer or executable. Returns
-    /// `false`, and counts nothing, where the sum would exceed `limit`.
+    /// `false`, and counts nothing, if the sum would exceed `limit`.
     pub fn take_memory<T>(&mut self, handle: *mut T, bytes: usize, limit: Option<i64>) -> bool {
         self.memory.insert(handle as usize, bytes);
         let fits = limit.is_none_or(|limit| self.bytes_in_use() <= limit);
@@ -389,8 +392,8 @@ impl Handles {
         Ok(topology.topology as usize)
     }
 
-    /// The topology that poses as `guise`. There is one for each name; its first use makes it, with
-    /// a client of its own.
+    /// The topology that poses as `guise`. There is one for each name; the first call for a name
+    /// creates it, together with a client.
     pub fn named_topology(
         &mut self,
         real: &'static Real,
@@ -412,7 +415,8 @@ impl Handles {
         Ok(topology as *mut TopologyDescription)
     }
 
-    /// What a device description poses as, and as which device of it.
+    /// The posed device that a device description stands for, with its attributes; `None` if the
+    /// description does not pose.
     pub fn device(
         &self,
         real: &'static Real,
@@ -452,12 +456,12 @@ pub(crate) fn guise_named(plugin: &'static Plugin, name: &str) -> Option<&'stati
 
 /// Whether an option that a caller gave is the number of devices.
 pub(crate) fn is_device_count(option: &NamedValue) -> bool {
-    // SAFETY: the caller of `PJRT_Client_Create` answers for the names of its options.
+    // SAFETY: PJRT's header requires the caller to pass options with valid names.
     let name = unsafe { crate::forward::bytes(option.name, option.name_size) };
     name == DEVICE_COUNT.as_bytes()
 }
 
-/// A null pointer, for the results of a failed call.
+/// A null pointer, for an executable that no loaded executable keeps alive.
 pub(crate) fn null<T>() -> *mut T {
     ptr::null_mut()
 }

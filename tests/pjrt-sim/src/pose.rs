@@ -1,5 +1,5 @@
-//! What does a TPU say of itself? The answers were captured from libtpu; the pose of this process
-//! may differ from them where the environment says so.
+//! How does a TPU describe itself? The descriptions were captured from libtpu. The environment can
+//! change the one that the pose of this process uses.
 //!
 //! `examples/capture.rs` prints `captured.json`. A topology that was not captured is unknown here.
 
@@ -21,7 +21,7 @@ pub enum Value {
     Text(String),
     /// A number.
     Float(f32),
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
 }
 
@@ -34,7 +34,7 @@ pub struct Attribute {
     pub value: Value,
 }
 
-/// A device, as its description describes it.
+/// A device, with the data of its PJRT description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Device {
     /// Ids count through x first, then y, then z, and through the cores of a chip before the next
@@ -72,7 +72,7 @@ impl Device {
 /// A topology.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Topology {
-    /// The name under which it is created; empty for the topology that the empty name stands for.
+    /// The name under which it is created. libtpu accepts the empty name, too.
     pub name: String,
     /// `tpu`.
     pub platform_name: String,
@@ -156,7 +156,7 @@ pub fn unknown(name: &str) -> String {
     )
 }
 
-/// The topology, with the changes that the environment asks for.
+/// The topology, with the changes that the environment sets.
 pub fn overridden(captured: &Topology, overrides: &Overrides) -> Topology {
     let mut topology = captured.clone();
     if overrides.bounds.is_some() || overrides.cores.is_some() {

@@ -70,7 +70,7 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// A plugin in front of this one that only forwards.
+    /// A plugin that only forwards to the real plugin at this path.
     pub fn new(real_plugin: impl AsRef<Path>) -> Self {
         Self { variables: Vec::new() }.set("PLUGIN", &real_plugin.as_ref().to_string_lossy())
     }
@@ -176,7 +176,7 @@ impl Sim {
         self.fail(Place::Compile, when)
     }
 
-    /// Sets the code of the errors that [`Sim::fail`] asks for.
+    /// Sets the code of the errors that [`Sim::fail`] causes.
     #[must_use]
     pub fn error_code(self, code: ErrorCode) -> Self {
         self.set("ERROR_CODE", &code.0.to_string())
@@ -188,7 +188,7 @@ impl Sim {
         self.add("OUT_OF_MEMORY", &occasion(place, when))
     }
 
-    /// Damages the bytes that a deserialise is given, before the real plugin sees them.
+    /// Damages the bytes of these deserialisations before the real plugin receives them.
     #[must_use]
     pub fn corrupt_deserialize(self, when: When) -> Self {
         self.add("CORRUPT", &occasion(Place::Deserialize, when))
@@ -218,7 +218,7 @@ impl Sim {
         self.set("API_VERSION", &format!("{major}.{minor}"))
     }
 
-    /// Ends the table behind this function, such as `PJRT_Compile`.
+    /// Ends the table after this function, such as `PJRT_Compile`.
     #[must_use]
     pub fn table_end(self, function: &str) -> Self {
         self.set("TABLE_END", function)
@@ -247,8 +247,8 @@ impl Sim {
         self.variables.clone()
     }
 
-    /// Whether a variable of the surrounding environment belongs to this plugin. A test may want to
-    /// remove it from a child.
+    /// Whether a variable of the surrounding environment belongs to this plugin. A test may have to
+    /// remove such a variable from the environment of a child.
     pub fn owns(variable: &OsStr) -> bool {
         variable.to_str().is_some_and(|name| name.starts_with(PREFIX))
     }

@@ -1,5 +1,5 @@
-//! Which calls are logged, and which can a fault strike? This file overrides them: clients,
-//! compiles, executables, executions, transfers, events.
+//! Which calls are logged, and which can a fault strike? This file overrides most of them: clients,
+//! compiles, executables, executions, transfers and events.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use std::time::{Duration, Instant};
@@ -17,9 +17,10 @@ use preheat_pjrt::sys::{
 
 use crate::abi_version;
 use crate::fault::Place;
-use crate::forward::{Incoming, Override, Raised, Table, bytes};
+use crate::forward::{Incoming, Override, Raised, bytes};
 use crate::log::{Event, Origin, Outcome};
 use crate::plugin::{Guise, Plugin, device_count, handles, is_device_count, null, plugin};
+use crate::{Simulated, Table};
 
 /// Puts the overrides of this file into the table.
 pub(crate) fn override_all(table: &mut Table) {
@@ -56,13 +57,13 @@ fn digest(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-impl Override for PluginInitializeArgs {
+impl Override<Simulated> for PluginInitializeArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         plugin()?.stage.perform(Place::Initialize, |_| Event::Initialize, |_| call.forward())
     }
 }
 
-impl Override for ClientCreateArgs {
+impl Override<Simulated> for ClientCreateArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let event =
@@ -91,7 +92,7 @@ fn create_client(
                 return Err(Raised::ours(ErrorCode::UNAVAILABLE, message));
             }
             let (given, count) = (call.args().create_options, call.args().num_options);
-            // SAFETY: the header asks the caller for an array of `count` options.
+            // SAFETY: PJRT's header requires the caller to pass an array of `count` options.
             let given_options = (0..count).map(|index| unsafe { given.add(index).read() });
             let mut options: Vec<NamedValue> =
                 given_options.filter(|option| !is_device_count(option)).collect();
@@ -121,7 +122,7 @@ fn create_client(
     Ok(devices.num_devices)
 }
 
-/// What a compile was asked for, in the form that the log uses.
+/// The arguments of a compile, in the form that the log uses.
 struct Request {
     format: String,
     program_blake3: String,
@@ -135,7 +136,7 @@ impl Request {
     ///
     /// `program` and `options` are the arguments of a compile that has not returned.
     unsafe fn of(program: *const Program, options: &[u8], client_less: bool) -> Self {
-        // SAFETY: the header asks the caller of a compile for a valid program.
+        // SAFETY: PJRT's header requires the caller of a compile to pass a valid program.
         let program = unsafe { &*program };
         // SAFETY: as above.
         let (code, format) = unsafe {
@@ -162,7 +163,7 @@ impl Request {
     }
 }
 
-impl Override for ClientCompileArgs {
+impl Override<Simulated> for ClientCompileArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let args = call.args();
@@ -182,7 +183,7 @@ impl Override for ClientCompileArgs {
     }
 }
 
-impl Override for CompileArgs {
+impl Override<Simulated> for CompileArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let args = call.args();
@@ -235,11 +236,11 @@ fn compile_ahead(call: &mut Incoming<'_, CompileArgs>) -> Result<u64, Raised> {
 }
 
 fn destroy_loaded(real: &'static crate::forward::Real, executable: *mut LoadedExecutable) {
-    // SAFETY: both callers own the executable and drop their last handle of it here.
+    // SAFETY: every caller owns the executable and drops its last handle of it here.
     let _ = unsafe { real.call(&mut LoadedExecutableDestroyArgs { executable, ..Args::new() }) };
 }
 
-impl Override for LoadedExecutableGetExecutableArgs {
+impl Override<Simulated> for LoadedExecutableGetExecutableArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         call.forward()?;
         handles().alias_executable(call.args().executable, call.args().loaded_executable);
@@ -247,7 +248,7 @@ impl Override for LoadedExecutableGetExecutableArgs {
     }
 }
 
-impl Override for ExecutableDestroyArgs {
+impl Override<Simulated> for ExecutableDestroyArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let known = handles().forget_executable(call.args().executable);
         call.forward()?;
@@ -258,7 +259,7 @@ impl Override for ExecutableDestroyArgs {
     }
 }
 
-impl Override for LoadedExecutableDeleteArgs {
+impl Override<Simulated> for LoadedExecutableDeleteArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let executable = handles().executable(call.args().executable).map(|known| known.id);
         call.forward()?;
@@ -267,7 +268,7 @@ impl Override for LoadedExecutableDeleteArgs {
     }
 }
 
-impl Override for LoadedExecutableDestroyArgs {
+impl Override<Simulated> for LoadedExecutableDestroyArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let executable = {
             let mut handles = handles();
@@ -284,8 +285,7 @@ impl Override for LoadedExecutableDestroyArgs {
 /// the stamp, and the executable.
 const STAMPED: &[u8; 8] = b"PJRTSIM1";
 
-/// What an executable was compiled for, and, on a line of its own, its ABI version where there is
-/// one.
+/// What an executable was compiled for, and, on a second line, its ABI version if there is one.
 fn stamp(plugin: &Plugin, guise: &Guise) -> String {
     let version = abi_version::version_for(&plugin.config, Some(guise));
     std::iter::once(guise.stamp()).chain(version).collect::<Vec<_>>().join("\n")
@@ -323,13 +323,13 @@ fn unstamped<'a>(plugin: &Plugin, guise: &Guise, bytes: &'a [u8]) -> Result<&'a 
     })
 }
 
-/// Frees what [`ExecutableSerializeArgs`] returns here.
+/// Frees the bytes that the override of [`ExecutableSerializeArgs`] returns.
 unsafe extern "C" fn free_executable(serialized: *mut SerializedExecutable) {
-    // SAFETY: the caller hands back, once, what `serve` below leaked as this type.
+    // SAFETY: the caller passes back, once, the pointer that `serve` below made.
     drop(unsafe { Box::from_raw(serialized.cast::<Vec<u8>>()) });
 }
 
-impl Override for ExecutableSerializeArgs {
+impl Override<Simulated> for ExecutableSerializeArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let known = handles().executable(call.args().executable);
@@ -350,7 +350,7 @@ impl Override for ExecutableSerializeArgs {
                 };
                 let stamped = stamped(plugin, guise, real);
                 if let Some(free) = args.serialized_executable_deleter {
-                    // SAFETY: the plugin asks for exactly this call once the bytes are no longer
+                    // SAFETY: the plugin requires exactly this call when the bytes are no longer
                     // used.
                     unsafe { free(args.serialized_executable) };
                 }
@@ -370,12 +370,12 @@ impl Override for ExecutableSerializeArgs {
     }
 }
 
-impl Override for ExecutableDeserializeAndLoadArgs {
+impl Override<Simulated> for ExecutableDeserializeAndLoadArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let (pointer, size) =
             (call.args().serialized_executable, call.args().serialized_executable_size);
-        // SAFETY: the header asks the caller for this many bytes.
+        // SAFETY: PJRT's header requires the caller to pass this many bytes.
         let given = unsafe { bytes(pointer, size) };
         let blake3 = digest(given);
         let loaded = plugin.stage.perform(
@@ -413,7 +413,7 @@ impl Override for ExecutableDeserializeAndLoadArgs {
     }
 }
 
-/// A copy with flipped bits all over, the first byte included.
+/// A copy in which bits of every 97th byte are flipped, beginning with the first byte.
 fn damaged(bytes: &[u8]) -> Vec<u8> {
     bytes
         .iter()
@@ -422,7 +422,7 @@ fn damaged(bytes: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-impl Override for LoadedExecutableExecuteArgs {
+impl Override<Simulated> for LoadedExecutableExecuteArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let executable = handles().executable(call.args().executable).map(|known| known.id);
@@ -433,8 +433,8 @@ impl Override for LoadedExecutableExecuteArgs {
         if !events.is_null() {
             let mut handles = handles();
             for index in 0..devices {
-                // SAFETY: the header asks for one event per device where the array is given, and
-                // the call filled it in.
+                // SAFETY: if the array is given, PJRT's header requires one event per device in it,
+                // and the call filled it in.
                 handles.remember_event(unsafe { events.add(index).read() }, Origin::Execute);
             }
         }
@@ -442,7 +442,7 @@ impl Override for LoadedExecutableExecuteArgs {
     }
 }
 
-impl Override for ClientBufferFromHostBufferArgs {
+impl Override<Simulated> for ClientBufferFromHostBufferArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let real = call.real()?;
@@ -453,7 +453,7 @@ impl Override for ClientBufferFromHostBufferArgs {
             let zero_copy =
                 [HostBufferSemantics::IMMUTABLE_ZERO_COPY, HostBufferSemantics::MUTABLE_ZERO_COPY];
             if plugin.pose.is_some() && zero_copy.contains(&semantics) {
-                // SAFETY: this asks less of the caller than the caller promised.
+                // SAFETY: these semantics require less than what the caller guarantees.
                 unsafe { call.args_mut() }.host_buffer_semantics =
                     HostBufferSemantics::IMMUTABLE_UNTIL_TRANSFER_COMPLETES;
             }
@@ -471,7 +471,7 @@ impl Override for ClientBufferFromHostBufferArgs {
             if handles().take_memory(buffer, bytes, plugin.memory_limit()) {
                 return Ok(bytes);
             }
-            // SAFETY: the buffer was just made, and the caller is told that there is none.
+            // SAFETY: the buffer was just made, and the caller gets an error in place of it.
             let _ = unsafe { real.call(&mut BufferDestroyArgs { buffer, ..Args::new() }) };
             Err(no_memory(bytes))
         })?;
@@ -486,21 +486,21 @@ fn no_memory(bytes: usize) -> Raised {
     Raised::ours(ErrorCode::RESOURCE_EXHAUSTED, message)
 }
 
-impl Override for BufferDestroyArgs {
+impl Override<Simulated> for BufferDestroyArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         handles().give_memory_back(call.args().buffer);
         call.forward()
     }
 }
 
-impl Override for BufferDeleteArgs {
+impl Override<Simulated> for BufferDeleteArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         handles().give_memory_back(call.args().buffer);
         call.forward()
     }
 }
 
-impl Override for AsyncHostToDeviceTransferManagerTransferDataArgs {
+impl Override<Simulated> for AsyncHostToDeviceTransferManagerTransferDataArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let bytes = usize::try_from(call.args().transfer_size).unwrap_or(0);
         let event = |_: Option<&()>| Event::HostToDevice { bytes };
@@ -510,10 +510,10 @@ impl Override for AsyncHostToDeviceTransferManagerTransferDataArgs {
     }
 }
 
-impl Override for BufferToHostBufferArgs {
+impl Override<Simulated> for BufferToHostBufferArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         if call.args().dst.is_null() {
-            // The caller only asks for the size.
+            // Without a destination, the caller only gets the size.
             return call.forward();
         }
         let bytes = call.args().dst_size;
@@ -524,7 +524,7 @@ impl Override for BufferToHostBufferArgs {
     }
 }
 
-impl Override for BufferCopyRawToHostArgs {
+impl Override<Simulated> for BufferCopyRawToHostArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let bytes = usize::try_from(call.args().transfer_size).unwrap_or(0);
         let event = |_: Option<&()>| Event::DeviceToHost { bytes };
@@ -534,7 +534,7 @@ impl Override for BufferCopyRawToHostArgs {
     }
 }
 
-impl Override for BufferReadyEventArgs {
+impl Override<Simulated> for BufferReadyEventArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         call.forward()?;
         handles().remember_event(call.args().event, Origin::BufferReady);
@@ -542,7 +542,7 @@ impl Override for BufferReadyEventArgs {
     }
 }
 
-impl Override for EventAwaitArgs {
+impl Override<Simulated> for EventAwaitArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let begun = Instant::now();
         let of = handles().origin(call.args().event);
@@ -559,7 +559,7 @@ impl Override for EventAwaitArgs {
     }
 }
 
-impl Override for EventIsReadyArgs {
+impl Override<Simulated> for EventIsReadyArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let of = handles().origin(call.args().event);
         call.forward()?;
@@ -569,7 +569,7 @@ impl Override for EventIsReadyArgs {
     }
 }
 
-impl Override for EventDestroyArgs {
+impl Override<Simulated> for EventDestroyArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         handles().forget_event(call.args().event);
         call.forward()

@@ -1,4 +1,4 @@
-//! Does the plugin in front of XLA:CPU pose, fail and log as it was told? It runs in child
+//! Does the plugin in front of XLA:CPU pose, fail and log as its environment says? It runs in child
 //! processes, because it reads its environment once per process.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -14,8 +14,8 @@ use pjrt_sim::{
 };
 use preheat_pjrt::sys::ErrorCode;
 use preheat_pjrt::{
-    Client, Executable, ExecutableAbiVersion, ExecuteOptions, LoadedExecutable, PjrtError, Plugin,
-    Program, Topology, Value, compile_ahead, options,
+    Client, ExecutableAbiVersion, ExecuteOptions, LoadedExecutable, PjrtError, PjrtExecutable,
+    PjrtProgram, PjrtTopology, PjrtValue, Plugin, compile_ahead, options,
 };
 use preheat_tensor::Dtype;
 
@@ -48,15 +48,15 @@ fn child() {
 struct Driver {
     plugin: Option<Plugin>,
     client: Option<Client>,
-    topology: Option<Topology>,
+    topology: Option<PjrtTopology>,
     loaded: Option<LoadedExecutable>,
-    ahead: Option<Executable>,
+    ahead: Option<PjrtExecutable>,
 }
 
 impl Driver {
     fn step(&mut self, step: &str) -> Result<String, PjrtError> {
         let (verb, subject) = step.split_once(' ').unwrap_or((step, ""));
-        let options = options::encode(1, 1, None, &[], std::iter::empty())?;
+        let options = options::encode(&options::BuildOptions::default(), std::iter::empty())?;
         if self.plugin.is_none() {
             let plugin = env::var_os("SIM_TEST_PLUGIN")
                 .map_or_else(|| library_path().unwrap(), PathBuf::from);
@@ -70,7 +70,7 @@ impl Driver {
         match verb {
             "open" => {}
             "topology" => {
-                let topology = Topology::create(plugin, subject, &[])?;
+                let topology = PjrtTopology::create(plugin, subject, &[])?;
                 let said = format!("{} devices", topology.device_descriptions()?.len());
                 self.topology = Some(topology);
                 return Ok(said);
@@ -78,7 +78,7 @@ impl Driver {
             "ahead" => {
                 self.ahead = Some(compile_ahead(
                     self.topology.as_ref().unwrap(),
-                    Program::mlir(PROGRAM),
+                    PjrtProgram::mlir(PROGRAM),
                     &options,
                     None,
                 )?);
@@ -86,10 +86,10 @@ impl Driver {
             "ahead-of-client" => {
                 let topology = client.unwrap().topology()?;
                 self.ahead =
-                    Some(compile_ahead(&topology, Program::mlir(PROGRAM), &options, None)?);
+                    Some(compile_ahead(&topology, PjrtProgram::mlir(PROGRAM), &options, None)?);
             }
             "compile" => {
-                self.loaded = Some(client.unwrap().compile(Program::mlir(PROGRAM), &options)?);
+                self.loaded = Some(client.unwrap().compile(PjrtProgram::mlir(PROGRAM), &options)?);
             }
             "serialize" => {
                 let executable = self
@@ -173,8 +173,8 @@ fn describe(client: &Client) -> Result<String, PjrtError> {
         );
     }
     let places = devices.iter().map(|device| {
-        let coords = device.attributes.get("coords").cloned().unwrap_or(Value::Int(-1));
-        let core = device.attributes.get("core_on_chip").cloned().unwrap_or(Value::Int(-1));
+        let coords = device.attributes.get("coords").cloned().unwrap_or(PjrtValue::Int(-1));
+        let core = device.attributes.get("core_on_chip").cloned().unwrap_or(PjrtValue::Int(-1));
         format!("{}:{coords:?}/{core:?}", device.id)
     });
     said.insert("devices", places.collect::<Vec<_>>().join(" "));
@@ -300,7 +300,7 @@ fn it_forwards_and_logs_what_it_forwarded() {
         (log.serializes(), log.deserializes_started(), log.deserializes(), log.executes()),
         (1, 1, 1, 2)
     );
-    let options = options::encode(1, 1, None, &[], std::iter::empty()).unwrap();
+    let options = options::encode(&options::BuildOptions::default(), std::iter::empty()).unwrap();
     let compile = log.iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap();
     let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
     assert_eq!(
@@ -414,10 +414,14 @@ fn a_deserialise_fails_or_is_given_damaged_bytes_or_hangs() {
     let last = log.iter().rfind(|entry| entry.event.place() == Some(Place::Deserialize)).unwrap();
     assert!(
         matches!(last.outcome, Outcome::Error { injected: false, .. }),
-        "the real plugin's own error: {last:?}"
+        "this must be the real plugin's own error: {last:?}"
     );
     let given = blake3::hash(&fs::read(&file).unwrap()).to_hex().to_string();
-    assert_eq!(log.deserialized_digests(), [given.as_str(); 3], "of what the caller gave");
+    assert_eq!(
+        log.deserialized_digests(),
+        [given.as_str(); 3],
+        "the digests are those of the bytes that the caller gave"
+    );
 
     let child = start(&scene.sim().hang(Place::Deserialize, When::Each), &steps);
     scene.wait_for(&Outcome::Hanging, Place::Deserialize);
@@ -637,7 +641,7 @@ fn a_copy_is_another_build_that_works() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("run => [2.0, 4.0]"), "{output:?}");
 }
 
-/// The content of the first note named GNU of type 3; the whole file's hash where there is none.
+/// The content of the first note named GNU of type 3; the whole file's hash if there is none.
 fn build_id(library: &Path) -> Vec<u8> {
     let bytes = fs::read(library).unwrap();
     let note = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0";

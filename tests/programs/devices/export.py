@@ -1,18 +1,21 @@
-"""Exports programs for several devices, and what one device needs to know of. Run by hand, results committed:
+"""Exports programs for several devices, and programs for one device with special requirements.
 
     pip install jax==0.10.2 flatbuffers
     python tests/programs/devices/export.py
 
+Somebody runs this script by hand and commits its results.
+
 | file | what it is |
 |---|---|
 | `psum_two_PARTITIONER.*` | a sum over two devices, with `jax.shard_map` |
-| `psum_one.*` | the same over a mesh of one device: it runs on one |
-| `matmul_four_PARTITIONER.*` | a product whose rows lie on four devices |
-| `double.exported` | a function of one device |
-| `column_major.*` | a function of one device whose input is wanted in column-major order |
-| `cholesky.mlir`, `callback.mlir` | calls of functions that live in JAX's own process |
+| `psum_one.*` | the same over a mesh of one device, so that one device can run it |
+| `matmul_four_PARTITIONER.*` | a matrix product whose rows are divided among four devices |
+| `double.exported` | a function for one device |
+| `column_major.*` | a function for one device that needs its input in column-major order |
+| `cholesky.mlir`, `callback.mlir` | programs that call functions of JAX's own process |
 
-PARTITIONER is `gspmd` or `shardy`. `.mlir`, `.mlirbc` and `.hlo.pb` are as in the folder above, `.exported` is `Exported.serialize()`.
+PARTITIONER is `gspmd` or `shardy`. `.mlir`, `.mlirbc` and `.hlo.pb` are as in the folder above;
+`.exported` is `Exported.serialize()`.
 """
 import os
 

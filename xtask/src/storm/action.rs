@@ -11,22 +11,26 @@ use crate::command::{Failure, Outcome};
 
 /// How many small programs there are beside the demo model.
 pub const PROGRAMS: usize = 12;
-/// How many of them have room in the store at once, whatever else was there before.
+/// How many of the programs have room in the store at once, whatever was in it before.
 pub const FIT_TOGETHER: usize = 8;
-/// How many of them are ever pinned: so few that the store has room for the rest.
+/// How many of the programs may be pinned. They are few enough to leave room for other programs in
+/// the store.
 const PINNED: usize = 3;
 
-/// The message of a command that needs the index while other processes hold it for too long. It is
-/// more frequent the fewer cores a storm has.
+/// The message of a command that needs the index while other processes hold it for too long. The
+/// fewer cores the machine has, the more often this happens.
 const INDEX_BUSY: &str = "kept it busy";
 /// The message of a command for which the holder of the index seems to hang. An older release gives
 /// no sign that it works, so a command may end with this message only beside an older release.
 const INDEX_IDLE: &str = "without a sign of work";
+/// The messages, in every release, of an export that finds nothing.
+const NOTHING_TO_EXPORT: [&str; 2] =
+    ["no graph in the cache is one of those to be exported", "nothing in the cache"];
 /// The message of a run that goes on without the index.
 const WITHOUT_INDEX: &str =
     "the cache's index cannot be used, executables are still found by their keys";
 
-/// A command line of preheat's.
+/// A command line of preheat.
 pub enum Action {
     Picture { force: bool },
     Program { subject: usize, force: bool },
@@ -41,16 +45,17 @@ pub enum Action {
     Unpin { subject: usize },
 }
 
-/// The ways in which a process may rightly end.
+/// The correct ways for a process to end.
 pub enum Verdict {
     Done,
-    /// A run gave the right result, and had to do without the index.
+    /// A run gave the right result without the index.
     WithoutIndex,
     /// The storm killed the process.
     Killed,
     /// The index was busy for longer than a command waits.
     Refused,
-    /// The graph that the process was to work on had been evicted or cleared.
+    /// The graph that the process was to work on had been evicted or cleared, or was not compiled
+    /// yet.
     NothingToDo,
 }
 
@@ -115,7 +120,7 @@ impl Action {
             }
             Self::Export => {
                 let file = storm.output(release, slot, "preheat");
-                // An export does not have to replace the file of the one before it.
+                // The file of an earlier export is removed, so that this export replaces nothing.
                 let _ = std::fs::remove_file(&file);
                 command.arg(file);
             }
@@ -143,8 +148,8 @@ impl Action {
             Self::Program { .. } => &["  out0  "],
             Self::Prune { .. } | Self::Clear => &["removed "],
             Self::Verify { .. } => &["records checked: nothing is damaged\n"],
-            Self::Export => &[" compiled graphs in "],
-            Self::Import => &[" compiled graphs added, "],
+            Self::Export => &[" objects in ", " object in ", " compiled graphs in "],
+            Self::Import => &[" added, "],
             Self::Stats => &["\"since\": "],
             Self::List => &["last used", "the cache is empty"],
             Self::Pin { .. } => &[" is pinned: "],
@@ -183,7 +188,7 @@ impl Action {
         }
     }
 
-    /// How a process ended, by its status and what it said.
+    /// How a process ended, according to its status and its output.
     fn end(&self, ended: &Ended, beside_older: bool) -> Result<Verdict, String> {
         if ended.killed {
             return Ok(Verdict::Killed);
@@ -200,7 +205,8 @@ impl Action {
             )),
             Some(1) if !is_run && says(INDEX_BUSY) => Ok(Verdict::Refused),
             Some(1) if !is_run && beside_older && says(INDEX_IDLE) => Ok(Verdict::Refused),
-            // The graphs to export were evicted meanwhile, because others are worth more.
+            // An export leaves out graphs that were evicted meanwhile, and an import those for
+            // which there is no room.
             Some(1)
                 if matches!(self, Self::Import | Self::Export)
                     && has_a_sign
@@ -209,7 +215,10 @@ impl Action {
                 Ok(Verdict::Done)
             }
             // Another process has just cleared the cache.
-            Some(1) if matches!(self, Self::Export) && says("nothing in the cache") => {
+            Some(1)
+                if matches!(self, Self::Export)
+                    && NOTHING_TO_EXPORT.iter().any(|one| says(one)) =>
+            {
                 Ok(Verdict::NothingToDo)
             }
             // The graph was evicted, was cleared or is not compiled yet.
@@ -227,8 +236,8 @@ impl Action {
     }
 }
 
-/// Whether the file exists. It has to equal the reference, byte for byte. It is removed, so that
-/// the next file is that of another run.
+/// Whether the file exists. If it does, it must equal the reference, byte for byte, and is removed,
+/// so that a file that is found later comes from a later run.
 fn check_output(path: &Path, reference: &[u8]) -> Result<bool, String> {
     let Ok(written) = std::fs::read(path) else { return Ok(false) };
     if written != reference {
@@ -312,7 +321,10 @@ mod tests {
         {
             let end = Action::Stats.end(&ended(said), beside_older);
             assert_eq!(matches!(end, Ok(Verdict::Refused)), is_refused, "{said}");
-            assert!(run.end(&ended(said), beside_older).is_err(), "a run goes on without: {said}");
+            assert!(
+                run.end(&ended(said), beside_older).is_err(),
+                "a run goes on without the index: {said}"
+            );
         }
     }
 

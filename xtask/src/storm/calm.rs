@@ -15,9 +15,9 @@ use super::{STORE_LIMIT, Storm, action, process};
 use crate::command::{Failure, Outcome, spelled};
 use crate::preheat::parse_json;
 
-/// What begins the name of a folder in which a child answers.
+/// The beginning of the name of each folder in which a child of preheat answers.
 const ANSWERS: &str = "preheat-compile-";
-/// How long a child of a killed process may take to see that its parent is gone.
+/// How long a child of a killed process may take to notice that its parent has died, and to end.
 const ORPHANS_END_WITHIN: Duration = Duration::from_secs(20);
 
 impl Storm {
@@ -37,7 +37,8 @@ impl Storm {
         self.nothing_half_written(&self.store())
     }
 
-    /// Processes of this storm that outlived the process which started them; only Linux shows them.
+    /// Checks that no process of this storm outlived the process that started it. Only Linux shows
+    /// this.
     fn no_orphans(&self) -> Outcome {
         let mark = format!("{MARK}={}", self.folder.display());
         let end = Instant::now() + ORPHANS_END_WITHIN;
@@ -56,8 +57,7 @@ impl Storm {
         }
     }
 
-    /// Checks that nothing lies beside the files that processes of this release write, even if they
-    /// were killed.
+    /// Checks that processes of this release, even killed ones, left no files beside their outputs.
     fn no_other_outputs(&self) -> Outcome {
         let Some(this) = self.releases.first() else { return Ok(()) };
         let named = |path: &PathBuf| {
@@ -155,7 +155,7 @@ impl Storm {
     }
 
     /// Checks that the store holds no half-written files and no locks of ended processes, and that
-    /// its quarantine holds nothing except an index that an older release took for damaged.
+    /// its quarantine holds nothing except an index that an older release treated as damaged.
     fn nothing_half_written(&self, store: &Path) -> Outcome {
         let lost = self.lost_indices.load(Ordering::Relaxed) > 0;
         let left = |path: &PathBuf| {
@@ -174,8 +174,8 @@ impl Storm {
     }
 
     /// Removes and counts the answer folders of children whose readers were killed after the child
-    /// had ended. (A child that still runs removes its folder itself.) They are no fault, because a
-    /// later process with a child removes them once they are an hour old.
+    /// had ended. (A child that still runs removes its folder itself.) These folders are not a
+    /// fault, because a later process with a child removes them once they are an hour old.
     fn remove_read_answers(&self) -> Outcome {
         let temporary = self.folder.join("tmp");
         let failed = || Failure::context(format!("looking through {}", temporary.display()));
@@ -203,14 +203,14 @@ impl Storm {
         if ended.code != Some(0) {
             return Err(failed());
         }
-        // The log holds the command, then what standard error and standard output got.
+        // The log holds the command, then the process's standard error and standard output.
         let json =
             ended.text.find("\n{").or_else(|| ended.text.find("\n[")).map(|at| &ended.text[at..]);
         json.and_then(parse_json).ok_or_else(failed)
     }
 }
 
-/// Fails where there is any of these files.
+/// Fails if there is any of these files.
 fn none(what: &str, files: impl Iterator<Item = PathBuf>) -> Outcome {
     let names: Vec<_> = files.map(|path| path.display().to_string()).collect();
     if names.is_empty() {
@@ -261,7 +261,7 @@ mod tests {
         let mark = format!("{MARK}={value}");
         assert_eq!(marked_processes(&mark), Vec::<String>::new());
         let mut child = Command::new("sleep").arg("60").env(MARK, &value).spawn()?;
-        // Until it has become `sleep`, it has the environment of this process.
+        // Until the child has become `sleep`, it has the environment of this process.
         let end = Instant::now() + Duration::from_secs(30);
         while marked_processes(&mark).is_empty() && Instant::now() < end {
             thread::sleep(Duration::from_millis(10));

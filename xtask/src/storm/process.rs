@@ -1,5 +1,5 @@
-//! How does one process of a storm run? It is started with a log of its own, and killed when its
-//! time is over.
+//! How does one process of a storm run? It is started with a log file of its own. If it was chosen
+//! to be killed, it is killed after a given time.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use super::Storm;
 use crate::command::{Failure, Outcome, spelled};
 
-/// A process that takes this long hangs, however many other processes there are.
+/// A process that runs for this long counts as hanging, even if many other processes run.
 const HANGS_AFTER: Duration = Duration::from_mins(5);
 /// How many of a hundred processes are chosen to be killed, if they have not ended before.
 const KILLED_PERCENT: u32 = 45;
-/// The messages of a program that broke down.
+/// The messages of a program that crashed.
 const BREAKDOWNS: &[&str] = &[
     "panicked at",
     "sled panicked",
@@ -28,29 +28,29 @@ const BREAKDOWNS: &[&str] = &[
     "memory allocation of",
 ];
 
-/// The messages, in every release, of a program that rebuilds the index.
+/// The message, the same in every release, of a program that rebuilds the index.
 const INDEX_LOST: &str = "the index is damaged and is made anew";
 
 /// How a process ended.
 pub struct Ended {
     pub log: PathBuf,
-    /// All that it wrote to standard output and standard error.
+    /// The log up to the process's end: its command line, its standard output and standard error.
     pub text: String,
-    /// `None` where a signal ended it.
+    /// `None` if a signal ended it.
     pub code: Option<i32>,
-    /// Whether the storm ended it.
+    /// Whether the storm killed it.
     pub killed: bool,
 }
 
 impl Ended {
-    /// Whether the process set the index aside as damaged, or was about to, which loses pins and
-    /// counters.
+    /// Whether the process set the index aside as damaged, or was about to do so. Pins and counters
+    /// are lost then.
     pub fn lost_index(&self) -> bool {
         self.text.contains(INDEX_LOST)
     }
 
-    /// Checks that nothing broke down, and that no object was taken for damaged. (Statistics
-    /// contain the word quarantine with a count, so they need care.)
+    /// Checks that the process did not crash, and treated no object as damaged. The line of the
+    /// statistics that counts quarantined objects does not count as a fault.
     pub fn check_text(&self) -> Result<(), String> {
         if let Some(breakdown) = BREAKDOWNS.iter().find(|breakdown| self.text.contains(**breakdown))
         {
@@ -92,13 +92,14 @@ pub fn run(storm: &Storm, mut command: Command, kill_after: Option<Duration>) ->
         (status, _) if !killed || kill_after.is_some() => {
             Ok(Ended { log, text, code: status.code(), killed })
         }
-        _ => {
-            Err(Failure::new(format!("{}: it had not ended after {HANGS_AFTER:?}", log.display())))
-        }
+        _ => Err(Failure::new(format!(
+            "{}: the process had not ended after {HANGS_AFTER:?}",
+            log.display()
+        ))),
     }
 }
 
-/// Waits for a process; says whether it had to be killed.
+/// Waits for a process. Returns its status, and whether it had to be killed.
 fn wait(child: &mut Child, kill_after: Option<Duration>) -> std::io::Result<(ExitStatus, bool)> {
     let end = Instant::now() + kill_after.unwrap_or(HANGS_AFTER);
     loop {

@@ -1,5 +1,5 @@
 //! What should each release of a storm compute? This module holds a release's binary, and the
-//! results that it gives for every subject when nothing disturbs it.
+//! results that the release gives for each program and for the model if nothing disturbs it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use super::read;
 use crate::command::{Failure, Outcome, command, output, root, run as run_command, spelled};
 use crate::preheat::{Preheat, json};
 
-/// Marks the processes of a storm, and their children, in their environment.
+/// The variable that marks the processes of a storm, and their children.
 pub const MARK: &str = "PREHEAT_STORM_FOLDER";
 /// A flag with which XLA compiles in half the time.
 const QUICK: &str = "--xla_backend_optimization_level=0";
@@ -56,7 +56,7 @@ impl Release {
             let ran = json(&mut run)?;
             let key = ran["stages"][0]["graph_key"].as_str();
             let key = key.ok_or_else(|| {
-                Failure::new(format!("`{}` told no graph key:\n{ran:#}", spelled(&run)))
+                Failure::new(format!("`{}` printed no graph key:\n{ran:#}", spelled(&run)))
             })?;
             release.programs.push((read(&written)?, key.to_owned()));
         }
@@ -78,8 +78,8 @@ impl Release {
         self.name == OLDER
     }
 
-    /// preheat on a store, with nothing of the surrounding environment that it would read, and its
-    /// other folders in `folder`.
+    /// A command of preheat on a store. The command gets none of this process's `PREHEAT_`
+    /// variables. Its home, data and temporary folders are in `folder`.
     pub fn command(&self, folder: &Path, store: &Path) -> Command {
         let mut command = self.preheat.command(["--cache-dir"]);
         command.arg(store);
@@ -117,7 +117,7 @@ impl Release {
         &self.exported
     }
 
-    /// The flag that makes `cache import` accept a file that is not signed.
+    /// The flag that tells `cache import` that the user trusts whoever made the file.
     pub fn trust(&self) -> Option<&'static str> {
         self.trust
     }

@@ -1,13 +1,13 @@
 //! What does a serialised `HloModuleProto` require of the devices that run it?
 //!
 //! The numbers of fields are those of `hlo.proto` and `xla_data.proto`. A module states a count of
-//! replicas and partitions only in its device assignment, and few modules have one. So the module's
+//! replicas and partitions only in its device assignment, which most modules lack. So the module's
 //! instructions and attributes are read as well.
 
 use super::Findings;
 use crate::program::wire::{fields, varint};
 
-/// Notes what the module requires; `None` where the module does not follow the wire format.
+/// Notes what the module requires; `None` if the module does not follow the wire format.
 pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     findings.shardings(bytes, |_| false);
     for field in fields(bytes) {
@@ -36,7 +36,7 @@ pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     Some(())
 }
 
-/// Calls `each` with each message in the fields with this number.
+/// Calls `each` with the message in each field that has the field number `number`.
 fn inner(bytes: &[u8], number: u64, each: &mut dyn FnMut(&[u8]) -> Option<()>) -> Option<()> {
     for field in fields(bytes) {
         let field = field?;
@@ -53,17 +53,18 @@ fn instruction(bytes: &[u8], findings: &mut Findings) -> Option<()> {
         match (field.number, field.content) {
             (2, Some(opcode)) => findings.operation(std::str::from_utf8(opcode).ok()?),
             (40, Some(found)) => sharding(found, findings)?,
-            // replica_groups: replica_ids of each
+            // replica_groups: the replica_ids of one group
             (49, Some(group)) => findings.group(Some(numbers(group, 1)?), "replica_groups"),
-            // source_target_pairs: source and target
+            // source_target_pairs: the source and the target of one pair
             (52, Some(pair)) => {
                 findings.group(
                     Some([numbers(pair, 1)?, numbers(pair, 2)?].concat()),
                     "source_target_pairs",
                 );
             }
-            // collective_device_list: replica_groups, and the short form, in which each device
-            // occurs once
+            // collective_device_list: replica_groups, or their short form. In the short form, each
+            // device occurs once, so the number of groups times their size is the number of
+            // devices.
             (87, Some(list)) => {
                 inner(list, 1, &mut |group| {
                     findings.group(Some(numbers(group, 1)?), "replica_groups");
@@ -83,8 +84,8 @@ fn instruction(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     Some(())
 }
 
-/// Reads an `OpSharding`: over how many devices its tiles are spread, or which one device has all
-/// of it.
+/// Reads an `OpSharding`: the number of its tiles, the devices that have them, and the shardings of
+/// a tuple's elements.
 pub(super) fn sharding(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     let dimensions = numbers(bytes, 3)?;
     let tiles =
@@ -94,8 +95,8 @@ pub(super) fn sharding(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     inner(bytes, 5, &mut |part| sharding(part, findings))
 }
 
-/// Shardy's meshes are attributes of the module. So are layouts, which are written one after
-/// another with semicolons between them.
+/// Reads an attribute of the module: Shardy's meshes, or a list of layouts, which are separated by
+/// semicolons.
 fn module_attribute(entry: &[u8], findings: &mut Findings) {
     let text = |number| {
         first_within_message(entry, number).and_then(|text| std::str::from_utf8(text).ok())
@@ -116,12 +117,13 @@ fn first_within_message(bytes: &[u8], number: u64) -> Option<&[u8]> {
     fields(bytes).map_while(|field| field).find(|field| field.number == number)?.content
 }
 
-/// The first number in the fields with this number; 0 where there is none, as protobuf defines.
+/// The first value in the integer fields that have the field number `number`; 0 if there is none,
+/// as protobuf defines.
 fn first_number(bytes: &[u8], number: u64) -> Option<u64> {
     Some(numbers(bytes, number)?.first().map_or(0, |first| first.cast_unsigned()))
 }
 
-/// The numbers in the fields with this number, packed or one by one.
+/// The values in the integer fields that have the field number `number`, packed or one by one.
 fn numbers(bytes: &[u8], number: u64) -> Option<Vec<i64>> {
     let mut found = Vec::new();
     for field in fields(bytes) {

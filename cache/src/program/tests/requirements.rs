@@ -73,7 +73,8 @@ fn an_exported_function_is_the_module_in_it() {
     }
     let two = exported!("psum_two_gspmd.exported");
     let module = memchr::memmem::find(&two, bytecode::MAGIC).unwrap();
-    // The number of devices is the only 2 of four bytes that lies in a table of the flatbuffer.
+    // The number of devices is 2, and is stored as four bytes somewhere before the module. Each
+    // place that could hold it is changed to 3.
     let claims =
         two.windows(4).take(module).enumerate().filter(|(_, window)| *window == [2, 0, 0, 0]);
     let refused = claims.map(|(at, _)| {
@@ -98,7 +99,7 @@ fn damaged_bytecode_is_refused_in_words_and_never_by_a_panic() {
                     .cloned()
                     .map_err(Clone::clone)
             };
-            // Where a whole section is missing, the rest can be read.
+            // If a whole section is missing, the rest can be read.
             let cut = read(whole[..at].to_vec());
             assert!(cut.as_ref().map_or(true, |cut| at < 4 || cut.devices() > 1), "{at}: {cut:?}");
             for byte in [0, 1, 0xff, whole[at] ^ 2] {
@@ -150,8 +151,7 @@ fn what_is_inside_names_devices() {
         ("mhlo.sharding = \"{devices=[2,1,4]<=[8] last_tile_dim_replicate}\"", 8),
         ("mhlo.sharding = \"{{replicated}, {maximal device=2}}\"", 3),
         ("mhlo.sharding = \"{manual}\"", 1),
-        // These are as TensorFlow writes them: replicated, all on the first device, and on two
-        // devices.
+        // TensorFlow writes these three: replicated, all on the first device, and on two devices.
         ("mhlo.sharding = \"\"", 1),
         ("mhlo.sharding = \"\\08\\01\\1A\\01\\01\\22\\01\\00\"", 1),
         ("mhlo.sharding = \"\\08\\03\\1A\\02\\01\\02\\22\\02\\00\\01\"", 2),

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::store::tests::{Scratch, files_of, graph, hit, payload, request, signature};
-use crate::store::{LoadedObject, Lookup, StoreOptions};
+use crate::store::{LoadedObject, ObjectLookup, StoreOptions};
 
 fn limited(scratch: &Scratch, max_bytes: u64) -> Store {
     Store::open(StoreOptions { max_bytes, ..StoreOptions::new(scratch.store.dir()) }).unwrap()
@@ -40,7 +40,7 @@ fn held(store: &Store, numbers: std::ops::Range<u64>) -> Vec<u64> {
 }
 
 fn load(store: &Store, number: u64) -> Box<LoadedObject> {
-    let Lookup::Hit(object) = store.load(&key(number)).unwrap() else {
+    let ObjectLookup::Hit(object) = store.load(&key(number)).unwrap() else {
         panic!("{number} is not there")
     };
     object
@@ -57,7 +57,7 @@ fn what_is_worth_least_goes_and_the_totals_are_those_of_the_disk() {
         assert_eq!(statistics.stored_bytes, on_disk(&store));
         assert!(statistics.stored_bytes <= 4 * one + one / 2);
     }
-    assert_eq!(held(&store, 0..7), [0, 2, 4, 6], "the last entry is kept, whatever it is worth");
+    assert_eq!(held(&store, 0..7), [0, 2, 4, 6], "the newest entry is kept, whatever it is worth");
     assert_eq!(
         (store.statistics().unwrap().evictions, store.statistics().unwrap().entries),
         (3, 4)
@@ -72,8 +72,8 @@ fn what_is_used_stays_longer_and_so_does_what_was_loaded_often() {
     let one = put(&scratch.store, 0, 1.0);
     put(&scratch.store, 1, 1.0);
     put(&scratch.store, 2, 1.0);
-    // A hit in memory shows recent use, but needs no object. A load is a compile that the object
-    // saved.
+    // A hit in memory counts only as a recent use, because it needs no object. A load from disk
+    // makes the entry worth more, because the object saved a compile.
     let in_memory = crate::Use { source: crate::Source::Memory, load_seconds: None, ..hit(key(0)) };
     scratch.store.commit(&[hit(key(2)), in_memory], &Counters::default()).unwrap();
     put(&limited(&scratch, 3 * one + one / 2), 3, 1.0);
@@ -153,7 +153,8 @@ fn a_pinned_request_keeps_whatever_it_leads_to() {
 fn what_is_larger_than_the_limit_is_refused_and_moves_nothing() {
     let scratch = Scratch::new();
     let one = put(&scratch.store, 0, 1.0);
-    // Objects of the same form differ by some bytes, since their times do.
+    // The lengths of such objects differ by a few bytes, because their records hold different
+    // times.
     let store = limited(&scratch, one - 100);
     let (record, program) = graph(1);
     let refused = |store: &Store| match store.put(&record, &program, &payload(1)).unwrap_err() {
@@ -219,7 +220,8 @@ fn a_batch_goes_over_the_limit_by_one_object_at_most() {
         "{}",
         on_disk(&store)
     );
-    // Pinned objects leave room for just one more.
+    // The pinned objects leave room for half an object. The first object of the batch takes the
+    // store over its limit, so the next one is refused.
     let scratch = Scratch::new();
     put(&scratch.store, 0, 1.0);
     put(&scratch.store, 1, 1.0);
@@ -252,7 +254,11 @@ fn what_was_pinned_or_used_since_it_was_chosen_is_not_pruned() {
     };
     let rule = Prune { used_before: Some(now), stale: Some(&meanwhile), ..Prune::default() };
     let pruned = scratch.store.prune(&rule).unwrap();
-    assert_eq!(held(&scratch.store, 0..6), [0, 1, 3], "a stale entry goes although it was used");
+    assert_eq!(
+        held(&scratch.store, 0..6),
+        [0, 1, 3],
+        "a stale entry is removed although it was used"
+    );
     assert_eq!((pruned.entries.len(), pruned.in_use), (3, 0));
     // The same holds for pruning by size.
     done.set(false);
@@ -284,7 +290,7 @@ fn a_pinned_request_can_be_let_go_after_many_others_led_to_its_graph() {
     let record = || scratch.store.record(&key(0)).unwrap().unwrap();
     assert!(
         record().signatures.iter().all(|one| one.signature.digest() != digest),
-        "the record has forgotten it"
+        "the record no longer lists the request"
     );
     assert!(record().pinned);
     assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 1);
@@ -303,10 +309,7 @@ fn a_graph_that_is_unpinned_is_kept_by_no_request_until_one_leads_to_it_again() 
     assert_eq!(scratch.store.records_and_order(false).unwrap().1, [key(0)]);
     let again = crate::Use { signature: Some(signature(0)), ..hit(key(0)) };
     scratch.store.commit(&[again], &Counters::default()).unwrap();
-    assert!(
-        scratch.store.record(&key(0)).unwrap().unwrap().pinned,
-        "the request is pinned as it was"
-    );
+    assert!(scratch.store.record(&key(0)).unwrap().unwrap().pinned, "the request is still pinned");
     // No part of a pin stays after the graph is removed.
     scratch.store.remove(&key(0)).unwrap();
     assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 0);

@@ -14,32 +14,33 @@ use crate::object::{HELD_PROGRAM_BYTES, ProgramFrame};
 use crate::record::{GraphRecord, ObjectInfo};
 use crate::statistics::Statistics;
 
-/// The most programs that one transaction reads, and the most bytes of them.
+/// The most programs that one transaction reads, and the most bytes that they may take together.
 const PROGRAMS: usize = 4096;
 const PROGRAMS_BYTES: usize = 32 << 20;
 
 /// A program, if this release understands it, and the digest that it is stored under.
 pub(in crate::store) type Stored = (Digest, Option<ProgramFrame>);
 
-/// What the index holds, and which of it is wrong although it can be read.
+/// The entries of the index, and which of them can be read but are wrong.
 #[derive(Debug)]
 pub(in crate::store) struct Checked {
-    /// The graphs, and what their records say about their objects.
+    /// The graphs, each with what its record says about its object.
     pub(in crate::store) records: BTreeMap<GraphKey, Option<ObjectInfo>>,
-    /// The graphs whose programs are missing or are not those that the records name.
+    /// The graphs for which the program is missing, or is not the one that the record names.
     pub(in crate::store) wrong_programs: BTreeSet<GraphKey>,
-    /// The graphs whose programs are in their objects only, because they are long.
+    /// The graphs with a program so long that only the object contains it.
     pub(in crate::store) programs_elsewhere: BTreeSet<GraphKey>,
     /// The totals or the order of eviction do not match the records.
     pub(in crate::store) wrong_totals: bool,
 }
 
-/// Reads every entry of the index. `sound` has the programs that were found to match their keys.
+/// Reads every entry of the index, except for the programs in `sound`, which were already found to
+/// match their digests.
 pub(in crate::store) fn check(
     index: &Transaction,
     sound: &BTreeSet<Digest>,
 ) -> Result<Checked, Fault> {
-    for kind in [b"q", b"j", b"n", b"i", b"m"] {
+    for kind in [b"q", b"j", b"n", b"i", b"t", b"y", b"m"] {
         index.scan(kind)?;
     }
     let (mut wrong_programs, mut programs_elsewhere) = (BTreeSet::new(), BTreeSet::new());
@@ -121,7 +122,7 @@ pub(in crate::store) fn store_without_object(
     store_statistics(index, &statistics)
 }
 
-/// Counts the entries anew and corrects the order of eviction; the counters stay.
+/// Counts the entries again, and corrects the order of eviction. The counters stay.
 pub(in crate::store) fn recount(index: &mut Transaction) -> Result<(), Fault> {
     let walked = walk(index, load_statistics(index)?)?;
     for entry in walked.astray {
@@ -149,9 +150,9 @@ struct Walked {
     records: Vec<(GraphRecord, Usage)>,
     /// The given counters, with the totals of the records.
     statistics: Statistics,
-    /// Entries in the order of eviction that no record belongs to.
+    /// Entries of the order of eviction that belong to no record.
     astray: Vec<Vec<u8>>,
-    /// The graphs whose records name a place in that order at which nothing is.
+    /// The graphs for which the order of eviction has no entry at the place that the record names.
     missing: BTreeSet<GraphKey>,
 }
 

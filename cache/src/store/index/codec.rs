@@ -1,4 +1,6 @@
-//! In which format are the values of the index written?
+//! In which format are the values of the index written? A record is JSON in a zstd frame, with its
+//! use as JSON before it. A program is a zstd frame, with its format and its length before it. Most
+//! other values are JSON. The table in `index.rs` lists all values.
 
 use std::io;
 
@@ -57,8 +59,8 @@ pub(super) fn split_record(stored: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     rest.split_at_checked(length).ok_or_else(damaged)
 }
 
-/// The record in a value; `None` where this release does not understand its JSON, since another
-/// release may have written it.
+/// The record in a value. `None` if this release does not understand the record's JSON, since
+/// another release may have written it.
 pub(super) fn decode_record(stored: &[u8]) -> Result<Option<GraphRecord>, Fault> {
     const RECORD_LIMIT_BYTES: usize = 64 << 20;
     let damaged = |reason: String| Fault::Damaged(format!("a record cannot be read: {reason}"));
@@ -74,10 +76,10 @@ pub(super) fn decode_record(stored: &[u8]) -> Result<Option<GraphRecord>, Fault>
     let record = serde_json::from_slice(&json);
     let record: Option<GraphRecord> = record
         .inspect_err(
-            |error| tracing::debug!(%error, "a record is not understood and counts as none"),
+            |error| tracing::debug!(%error, "a record is not understood, so it is skipped"),
         )
         .ok();
-    // An earlier release took over the figures of imported records unchecked.
+    // An earlier release did not check the figures of the records that it imported.
     Ok(record.map(|record| GraphRecord { measurements: record.measurements.plausible(), ..record }))
 }
 
@@ -90,8 +92,8 @@ pub(super) fn encode_program(program: &ProgramFrame) -> Vec<u8> {
     [&[format], program.bytes.to_le_bytes().as_slice(), &program.frame].concat()
 }
 
-/// The program in a value; `None` where this release does not understand it, since another release
-/// may have written it.
+/// The program in a value. `None` if this release does not understand it, since another release may
+/// have written it.
 pub(super) fn decode_program(stored: &[u8]) -> Option<ProgramFrame> {
     let (format, rest) = stored.split_first()?;
     let (length, frame) = rest.split_first_chunk()?;
@@ -104,7 +106,7 @@ pub(super) fn decode_program(stored: &[u8]) -> Option<ProgramFrame> {
     Some(ProgramFrame { format, bytes: u64::from_le_bytes(*length), frame: frame.to_vec() })
 }
 
-/// A value that is JSON; `None` where this release does not understand it, since another release
+/// Reads a value that is JSON. `None` if this release does not understand it, since another release
 /// may have written it.
 pub(super) fn get_json<T: DeserializeOwned>(
     index: &Transaction,
@@ -117,7 +119,7 @@ pub(super) fn decode_json<T: DeserializeOwned>(stored: &[u8]) -> Option<T> {
     let value = serde_json::from_slice(stored);
     value
         .inspect_err(
-            |error| tracing::debug!(%error, "a value is not understood and counts as none"),
+            |error| tracing::debug!(%error, "a value is not understood, so it is left out"),
         )
         .ok()
 }

@@ -18,23 +18,24 @@ use crate::key::GraphKey;
 use crate::object::{HELD_PROGRAM_BYTES, ProgramFrame};
 use crate::record::{GraphRecord, RecordStatistics, RecordedSignature};
 use crate::statistics::{Match, Statistics};
-use crate::store::Wanted;
+use crate::store::WantedEntry;
 
 /// The version of the hash in an entry that leads from a projection to a graph.
 const LEAD_TAG: &str = "preheat-lead-v1";
-/// The version of the names of the lists of similar graphs.
+/// The version of the keys under which the lists of similar graphs are stored.
 const LIKE_TAG: &str = "preheat-like-v1";
 /// The time without use after which a graph is worth half as much.
 pub(super) const HALF_LIFE_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
-/// The longest program that is packed together with others; a longer one has a value of its own.
+/// The longest program that is packed together with others. A longer program has its own value in
+/// sled.
 const SMALL_PROGRAM_BYTES: usize = 1024;
 /// The most graphs in a list.
 const LISTED: usize = 32;
-/// The compile time that is assumed where none was measured: a millisecond.
+/// The shortest compile time that is assumed, for example if none was measured: a millisecond.
 const LEAST_COMPILE_SECONDS: f64 = 0.001;
 
-/// The part of a record that changes on every hit. Unknown parts are left out, since this is
-/// written for each entry.
+/// The part of a record that changes on every hit. Fields with their default value are not written:
+/// every record has such a part, so it has to be short.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
@@ -48,10 +49,10 @@ pub(super) struct Usage {
     /// need no object.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) loads: u64,
-    /// The pinned requests that led to it.
+    /// The pinned requests that led to this graph.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) pinned_by: Vec<Digest>,
-    /// Its place in the order of eviction, if it has one; see [`place`].
+    /// The graph's place in the order of eviction, if it has one; see [`place`].
     #[serde(skip_serializing_if = "is_default")]
     pub(super) place: Option<u64>,
 }
@@ -80,14 +81,14 @@ pub(super) fn digest_at(bytes: &[u8], at: usize) -> Option<Digest> {
     Some(Digest::from_bytes(bytes.get(at..at + 32)?.try_into().ok()?))
 }
 
-/// The value that leads from a projection to a graph. It has a hash over both keys, so that it is
-/// invalid under any other key.
+/// The value that leads from a projection to a graph. The value contains a hash of the projection's
+/// key and the graph's key, so that it is invalid under any other projection.
 fn lead(projection: &Digest, graph: &Digest) -> Vec<u8> {
     let hash = FramedHasher::new(LEAD_TAG).digest(projection).digest(graph).finish();
     [graph.as_bytes().as_slice(), hash.as_bytes()].concat()
 }
 
-/// The graph that a projection leads to; `None` where the stored value was not made for this
+/// The graph that a projection leads to. `None` if the stored value was not made for this
 /// projection.
 pub(super) fn led_to(index: &Transaction, projection: &Digest) -> Result<Option<Digest>, Fault> {
     let Some(stored) = index.get(&key(b'j', &[projection]))? else { return Ok(None) };
@@ -107,13 +108,13 @@ pub(super) fn resolve_one(
     Ok(Some(Resolved { graph_key: GraphKey(graph), matched, compile_seconds }))
 }
 
-/// Whether a projection that leads to another graph is to lead to this one instead.
+/// Whether a graph replaces another graph to which the same projection leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum TakeOver {
     /// This graph was compiled or used just now.
     Always,
-    /// This record was read from an object, and objects come in no particular order: of two graphs,
-    /// the one compiled last wins.
+    /// This record was read from an object, and objects are read in no particular order. So the
+    /// graph that was compiled later wins.
     FromOlder,
 }
 
@@ -151,8 +152,8 @@ pub(in crate::store) fn insert(
     let digest = &record.program.digest;
     let is_long = record.program.bytes > HELD_PROGRAM_BYTES;
     if let Some(program) = program.filter(|_| !is_long) {
-        // sled keeps the space of values that are overwritten, so a sound program that is there
-        // already stays.
+        // sled does not free the space of an overwritten value, so a sound program is not written
+        // again.
         if !load_program(index, digest)?.is_some_and(|known| known.is_of(digest)) {
             put_program(index, digest, program);
         }
@@ -166,7 +167,7 @@ pub(in crate::store) fn insert(
     store_statistics(index, &statistics)
 }
 
-/// The list of the newest graphs of a stage: those of one model, or those of any model.
+/// The key of the list of the newest graphs of a stage, for one model or for all models.
 fn like(stage: &str, model: Option<&str>) -> Vec<u8> {
     let list = FramedHasher::new(LIKE_TAG)
         .text(stage)
@@ -180,8 +181,9 @@ fn listed(index: &Transaction, list: &[u8]) -> Result<Vec<GraphKey>, Fault> {
     Ok(stored.chunks_exact(32).filter_map(graph_at_end).collect())
 }
 
-/// Puts a graph at the front of a list. A graph that falls off the end is no longer compared with
-/// missing entries; it loses nothing else.
+/// Puts a graph at the front of a list, unless it is in the list. If the list is full, its last
+/// graph is dropped from it: [`load_candidates`] may no longer find that graph, but its other
+/// entries stay.
 fn list_first(index: &mut Transaction, list: Vec<u8>, record: &GraphRecord) -> Result<(), Fault> {
     let mut graphs = listed(index, &list)?;
     if graphs.contains(&record.graph_key) {
@@ -209,8 +211,8 @@ fn put_list(index: &mut Transaction, list: Vec<u8>, graphs: &[GraphKey]) {
     }
 }
 
-/// The least and the greatest key that a record can have whose graph key begins with `digits`;
-/// `None` where no graph key can begin so.
+/// The least and the greatest key of records for graph keys that begin with `digits`. `None` if no
+/// graph key can begin with them.
 pub(super) fn range_beginning(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let fill = |with: char| {
         let mut whole = digits.to_ascii_lowercase();
@@ -244,8 +246,8 @@ pub(super) fn store_usage(
     store_beside_record(index, &record.graph_key, &usage)
 }
 
-/// The place that a new graph would have in the order of eviction: the graphs with smaller places
-/// are evicted before it.
+/// The place that a new graph would have in the order of eviction. Graphs with smaller places are
+/// evicted before the new one.
 pub(in crate::store) fn place_in_order(
     index: &Transaction,
     coming: &GraphRecord,
@@ -268,11 +270,12 @@ pub(super) fn in_order(place: u64, graph: &GraphKey) -> Vec<u8> {
 
 /// The place of a graph in the order of eviction: the graph with the lowest place is evicted first.
 ///
-/// An object is worth the compile seconds that it has saved and would save once more, for each
-/// stored byte, halved for each [`HALF_LIFE_SECONDS`] without use. This is rounded to sixteenths of
-/// a doubling, so that the last use decides between entries that are worth about the same. The
-/// logarithm of it falls at the same rate for all graphs. So the place of a graph never has to be
-/// computed again while the graph is not used, and the order of two such graphs stays the same.
+/// The worth of an object is `compile_seconds * (1 + loads) / stored_bytes`. This is the compile
+/// time that its loads have saved and that the next load would save, for each stored byte. The
+/// worth is halved for each [`HALF_LIFE_SECONDS`] without use. It is rounded to sixteenths of a
+/// doubling, so that the last use decides between entries that are worth about the same. The
+/// logarithm of the worth falls at the same rate for all graphs. So the place of a graph does not
+/// change while the graph is not used, and neither does the order of two unused graphs.
 fn place(record: &GraphRecord, usage: &Usage) -> u64 {
     let seconds = record.measurements.compile_seconds.max(LEAST_COMPILE_SECONDS);
     let stored_bytes = record.object.as_ref().map_or(1, |object| object.stored_bytes.max(1));
@@ -287,13 +290,13 @@ fn place(record: &GraphRecord, usage: &Usage) -> u64 {
         .min(jiff::Timestamp::now());
     let halvings =
         last_used.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64() / HALF_LIFE_SECONDS;
-    // The bits of a positive float sort as the number does, once the sign bit is set; those of a
+    // Once the sign bit is set, the bits of a positive float sort as the number does. The bits of a
     // negative float sort in the opposite order, so all of them are inverted.
     let bits = ((worth.log2() * 16.0).round() / 16.0 + halvings).to_bits();
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
 }
 
-/// Removes a record and all entries that belong to it; returns whether there was one.
+/// Removes a record and all entries that belong to it. Returns whether there was such a record.
 pub(in crate::store) fn remove(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -327,7 +330,8 @@ pub(in crate::store) fn remove(
     Ok(known.is_some())
 }
 
-/// Forgets the requests that a record had and has no more room for.
+/// Removes the entries of requests that the record no longer names, because a record names only the
+/// newest requests.
 pub(super) fn forget_dropped(
     index: &mut Transaction,
     record: &GraphRecord,
@@ -340,8 +344,8 @@ pub(super) fn forget_dropped(
     Ok(())
 }
 
-/// Removes the entries that lead from a request to a graph, except where one of the remaining
-/// requests leads there as well.
+/// Removes the entries that lead from a request to a graph, except for those that the remaining
+/// requests need as well.
 fn unlink_signature(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -358,7 +362,7 @@ fn unlink_signature(
         }
     }
     let projection = &signature.projection_key;
-    // The projection may lead to another graph by now, since the same stage was compiled again.
+    // The projection may lead to another graph now, because the same stage was compiled again.
     let moved = led_to(index, projection)?.is_some_and(|other| other != graph.0);
     if !moved && !staying.iter().any(|one| one.projection_key == *projection) {
         index.remove(key(b'j', &[projection]));
@@ -391,8 +395,8 @@ pub(super) fn link_signature(
     Ok(())
 }
 
-/// Adds a record to the totals, or subtracts it. A record whose object is gone counts in none of
-/// them.
+/// Adds a record to the totals, or subtracts it. A record without an object does not change the
+/// totals.
 pub(super) fn count_entry(statistics: &mut Statistics, record: &GraphRecord, added: bool) {
     let Some((stored, uncompressed)) =
         record.object.as_ref().map(|info| (info.stored_bytes, info.payload_bytes))
@@ -428,8 +432,8 @@ fn put_program(index: &mut Transaction, digest: &Digest, program: &ProgramFrame)
     index.put(key(kind, &[digest]), value);
 }
 
-/// The statistics. The counters start anew where there are none, or where this release does not
-/// understand them.
+/// The statistics. The counters start at zero if the index has no statistics, or if this release
+/// does not understand them.
 pub(in crate::store) fn load_statistics(index: &Transaction) -> Result<Statistics, Fault> {
     match get_json(index, b"mstatistics")? {
         Some(statistics) => Ok(statistics),
@@ -444,7 +448,13 @@ pub(in crate::store) fn store_statistics(
     index: &mut Transaction,
     statistics: &Statistics,
 ) -> Result<(), Fault> {
-    put_json(index, b"mstatistics".to_vec(), statistics)
+    // The counts of requests have entries of their own (`requests.rs`).
+    let mut stored = serde_json::to_value(statistics).map_err(|error| Fault::Io(error.into()))?;
+    if let Some(stored) = stored.as_object_mut() {
+        stored.remove("requests");
+        stored.remove("warming");
+    }
+    put_json(index, b"mstatistics".to_vec(), &stored)
 }
 
 pub(super) fn load_usage(index: &Transaction, graph: &GraphKey) -> Result<Usage, Fault> {
@@ -452,7 +462,7 @@ pub(super) fn load_usage(index: &Transaction, graph: &GraphKey) -> Result<Usage,
     usage_in(&stored)
 }
 
-/// The recorded use of a graph; empty where this release does not understand it.
+/// The recorded use of a graph. It is empty if this release does not understand it.
 pub(super) fn usage_in(stored: &[u8]) -> Result<Usage, Fault> {
     let usage = split_record(stored)?.0;
     Ok(if usage.is_empty() { Usage::default() } else { decode_json(usage).unwrap_or_default() })
@@ -468,12 +478,12 @@ pub(in crate::store) fn load_record(
         .transpose()
 }
 
-/// The records that are most worth comparing with the wanted entry: those of the same program, of
-/// the same request, of the same stage and model, and of the same stage; at most [`LISTED`] of
-/// each.
+/// The records that are most likely similar to the wanted entry. They have the same program, the
+/// same request, the same stage and model, or the same stage. There are at most [`LISTED`] of each
+/// of these kinds.
 pub(super) fn load_candidates(
     index: &Transaction,
-    wanted: &Wanted<'_>,
+    wanted: &WantedEntry<'_>,
 ) -> Result<Vec<GraphRecord>, Fault> {
     let mut prefixes = Vec::new();
     prefixes.extend(wanted.program.map(|program| key(b'q', &[&program])));
@@ -510,7 +520,7 @@ pub(super) fn with_usage(
     mut record: GraphRecord,
 ) -> Result<GraphRecord, Fault> {
     if record.graph_key.0.as_bytes() != graph {
-        return Err(Fault::Damaged("a record stands under the key of another".into()));
+        return Err(Fault::Damaged("a record is stored under the key of another record".into()));
     }
     let usage = usage_in(stored)?;
     record.pinned = usage.is_pinned();

@@ -1,11 +1,11 @@
-//! May sled be given this folder, and what does a failure in it say of the index?
+//! May sled open this folder, and does a failure of sled mean that the index is damaged?
 //!
-//! sled opens its files by path: it follows links, waits for the other end of a FIFO, reads some
-//! files whole, and panics over much that it does not expect. So the kind and length of what it
-//! would open are checked first. Also checked is whether it can start its threads, since it waits
-//! for ever without them. All calls of sled go through [`Database`], which turns a panic into an
-//! error. The errors that mean damage are listed here; every other error leaves the index where it
-//! is.
+//! sled opens its files by path. It follows links, waits for the other end of a FIFO, reads some
+//! files whole, and panics if a file is not what it expects. So the kind and the length of each
+//! file are checked before sled opens it. Another check is that sled can start its threads, since
+//! sled waits for ever without them. All calls of sled go through [`Database`], which turns a panic
+//! into an error. The errors that mean damage are listed here; after any other error, the index
+//! stays where it is.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -51,8 +51,8 @@ const DAMAGED_LOG: [&str; 3] = [
     "next segment is above our configured max_lsn",
 ];
 
-/// Opens the database. While sled's lock is held, it tries again, since a process that has just
-/// closed the database may still hold the lock.
+/// Opens the database. If sled's lock is held, this function tries again, since a process that has
+/// just closed the database may still hold the lock.
 pub(super) fn open_database(path: &Path, deadline: Instant) -> Result<Database, Fault> {
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
         return Err(Fault::Failed("the system's clock tells a time before 1970".to_owned()));
@@ -74,8 +74,8 @@ pub(super) fn open_database(path: &Path, deadline: Instant) -> Result<Database, 
     }
 }
 
-/// Refuses a folder that holds something of another kind than sled makes, or something longer. A
-/// missing folder is accepted.
+/// Refuses a folder if a file with one of sled's names is of another kind than sled's file, or is
+/// longer than sled's file can be. A missing folder is accepted.
 fn check_folder(path: &Path) -> Result<(), Fault> {
     let Some(metadata) = look(path)? else { return Ok(()) };
     if !metadata.is_dir() {
@@ -84,8 +84,8 @@ fn check_folder(path: &Path) -> Result<(), Fault> {
     for entry in fs::read_dir(path).map_err(Fault::Io)? {
         let entry = entry.map_err(Fault::Io)?;
         let name = entry.file_name();
-        // sled takes every name that begins like a snapshot's for a snapshot, and expects every
-        // name to be text.
+        // sled treats every file as a snapshot if its name begins like that of a snapshot, and
+        // expects every name to be text.
         let limit_bytes = match name.to_str() {
             Some("blobs") => {
                 check_blobs(&entry.path())?;
@@ -129,7 +129,7 @@ fn check_file(path: &Path, limit_bytes: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The metadata of what is at a path, without following links; `None` where nothing is there.
+/// The metadata of the file at a path, without following links. `None` if no file is there.
 fn look(path: &Path) -> Result<Option<Metadata>, Fault> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
@@ -138,8 +138,8 @@ fn look(path: &Path) -> Result<Option<Metadata>, Fault> {
     }
 }
 
-/// An open database of sled's. A panic in sled becomes an error, and nothing of it is printed. A
-/// panic of the caller's between two calls is not caught.
+/// An open sled database. A panic in sled becomes an error, and its message is not printed. A panic
+/// of the caller between two calls is not caught.
 #[derive(Debug)]
 pub(in crate::store) struct Database(Option<sled::Db>);
 
@@ -201,15 +201,15 @@ impl Iterator for Entries {
 }
 
 thread_local! {
-    /// Whether this thread is in a call of sled's.
+    /// Whether this thread is running a call of sled.
     static WITHIN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How many threads are in a call of sled's.
+/// How many threads are running a call of sled.
 static THREADS_WITHIN: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs one call of sled's, and nothing else. A panic in it becomes an error, and nothing of it is
-/// printed.
+/// Runs one call of sled, and nothing else. A panic in the call becomes an error, and its message
+/// is not printed.
 fn within_sled<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     keep_quiet();
     let before = WITHIN.replace(true);
@@ -222,9 +222,9 @@ fn within_sled<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     })
 }
 
-/// Keeps panics in calls of sled's from the installed panic hook, which would print them. All other
-/// panics go to that hook as before. So do panics of sled's own threads while no call of this crate
-/// is in sled, since the program may use sled itself, too.
+/// Hides panics in calls of sled from the installed panic hook, which would print them. All other
+/// panics still reach that hook. A panic of one of sled's own threads also reaches the hook if this
+/// crate is running no call of sled: the program may use sled directly as well.
 fn keep_quiet() {
     static ONCE: Once = Once::new();
     if std::thread::panicking() {
@@ -243,9 +243,9 @@ fn keep_quiet() {
     });
 }
 
-/// Makes sure, before the first use of sled, that it can start its threads: if one is missing, sled
-/// waits for ever for the work that it gave to that thread. sled starts its threads once, and they
-/// live as long as the process.
+/// Makes sure that sled can start its threads, before sled is first used. If a thread is missing,
+/// sled waits for ever for the work that it gave to that thread. sled starts its threads once, and
+/// they live as long as the process.
 fn check_threads() -> Result<(), Fault> {
     static CHECKED: AtomicBool = AtomicBool::new(false);
     if CHECKED.load(Ordering::Relaxed) {
@@ -291,7 +291,7 @@ impl From<sled::Error> for Fault {
     }
 }
 
-/// Whether the error is sled's own statement about the content of its files.
+/// Whether this error is sled's own report that the content of its files is damaged.
 fn is_damage(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
     match error.kind() {

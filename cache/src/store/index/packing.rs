@@ -4,11 +4,12 @@
 //! When sled is opened, it reads the place of each of its pages, and a page holds at most sixteen
 //! entries, however small they are. Each transaction opens sled, so the cost of a transaction grows
 //! with the number of entries: 20 ms for each 100,000. In the packed form, the first bits of an
-//! entry's key decide which value the entry lies in. So the values have the same order as the keys
-//! of the entries in them.
+//! entry's key decide in which value of sled the entry lies. So these values have the same order as
+//! the keys of the entries in them.
 //!
-//! A packed value is a list of entries in the order of their keys. Each has the length of its key
-//! (2 bytes), the length of its value (4 bytes), both little-endian, then the key and the value.
+//! A packed value is a list of entries in the order of their keys. An entry consists of the length
+//! of its key (2 bytes), the length of its value (4 bytes), both little-endian, the key and the
+//! value.
 
 use super::transaction::Fault;
 
@@ -16,7 +17,7 @@ use super::transaction::Fault;
 /// it.
 const LONGEST: usize = 5;
 
-/// How many bits after the kind's letter decide where an entry lies; `None` where each entry has a
+/// How many bits after the kind's letter decide where an entry lies. `None` if each entry has a
 /// value of its own.
 ///
 /// A packed value is rewritten for each change of an entry in it, so no packed value may grow long:
@@ -39,7 +40,7 @@ pub(super) enum Lies {
     Alone,
     /// In the packed value under this key.
     In(Vec<u8>),
-    /// The key is too short to decide: keys that begin with it lie in several packed values.
+    /// The key is too short to name one packed value: keys that begin with it lie in several.
     InSeveral,
 }
 
@@ -57,7 +58,8 @@ pub(super) fn lies(key: &[u8]) -> Lies {
     Lies::In(place)
 }
 
-/// The last packed value that keys up to this one can lie in, for a range that spans several.
+/// The key of the last packed value that can hold keys up to this one, for a range that spans
+/// several packed values.
 pub(super) fn last_place(key: &[u8]) -> Vec<u8> {
     match lies(key) {
         Lies::In(place) => place,
@@ -70,7 +72,7 @@ pub(super) type Packed<'a> = (&'a [u8], &'a [u8]);
 
 /// The entries of a packed value.
 pub(super) fn unpack<'a>(place: &[u8], packed: &'a [u8]) -> Result<Vec<Packed<'a>>, Fault> {
-    let damaged = || Fault::Damaged("entries that lie together cannot be told apart".into());
+    let damaged = || Fault::Damaged("a packed value cannot be split into its entries".into());
     let mut entries: Vec<Packed<'a>> = Vec::new();
     let mut rest = packed;
     while !rest.is_empty() {

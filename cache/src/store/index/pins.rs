@@ -1,9 +1,9 @@
-//! What keeps a graph from being evicted? A pin does, on its own key or on a request that led to
-//! it.
+//! Which graphs are never evicted? A graph stays if it is pinned, either by its own key or through
+//! a request that led to it.
 //!
-//! A graph's use names the requests that pin it. The entry `i` request, graph key leads from such a
-//! request back to the graph. It is needed because the graph's record forgets the request once
-//! sixty-four newer requests have led to the graph.
+//! The stored use of a graph names the requests that pin the graph. An entry with the key `i`,
+//! request, graph key leads from such a request back to the graph. This entry is needed because the
+//! graph's record drops the request once sixty-four newer requests have led to the graph.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn kept_by(request: &Digest, graph: &GraphKey) -> Vec<u8> {
     key(b'i', &[request, &graph.0])
 }
 
-/// If everything that a request leads to is pinned, notes that the request led to a graph.
+/// If a request is pinned, pins the graph that it led to.
 pub(super) fn pin_by(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -55,8 +55,8 @@ pub(super) fn set_pinned(
     Ok(true)
 }
 
-/// Pins everything that a request led to or will lead to, or unpins it. Returns how many graphs it
-/// leads to now.
+/// Pins or unpins all graphs that a request led to or will lead to. Returns how many graphs the
+/// request leads to now.
 pub(super) fn set_request_pinned(
     index: &mut Transaction,
     request: &Digest,

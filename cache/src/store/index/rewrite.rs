@@ -1,11 +1,11 @@
 //! When does the index take far more space than its content, and how is it made small again?
 //!
-//! For every few changes, sled writes a page of up to sixteen entries anew, and it reuses little of
-//! the space that this frees. An index that takes several times its content is copied to a folder
-//! beside it; then the two folders exchange their names in one step. A process that dies before
-//! this step leaves the old index, and one that dies after it leaves the new one. All of it happens
-//! during one turn at the index, so nothing changes meanwhile. sled's format stays the same, so
-//! every release can read the result.
+//! After every few changes, sled writes a page of up to sixteen entries again, and it reuses little
+//! of the space that this frees. An index that takes several times its content is copied to a
+//! folder beside it. After that, the two folders exchange their names in one step. A process that
+//! dies before this step leaves the old index, and a process that dies after it leaves the new one.
+//! The process holds the index during the whole rewrite, so no other process can change the index
+//! during this time. sled's format stays the same, so every release can read the result.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -27,11 +27,12 @@ use crate::store::{Store, StoreError};
 /// If the index is larger than this multiple of its content, the next writer rewrites it.
 const MOST_TIMES: u64 = 2;
 /// The same limit in per cent, for upkeep commands and the end of bulk work. A rewritten index
-/// takes some 120.
+/// takes about 120 per cent of its content.
 const MOST_PERCENT_IN_UPKEEP: u64 = 150;
 /// A smaller index is left as it is.
 const LEAST_BYTES: u64 = 16 << 20;
-/// The growth, in per cent, after which the content is added up again.
+/// The content is added up again once the index takes this much space, in per cent of the space
+/// that it took when the content was last added up.
 const GROWTH_PERCENT: u64 = 125;
 /// How long to wait until sled has closed its files.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -46,20 +47,20 @@ struct Weighed {
 }
 
 impl Weighed {
-    /// Whether the next writer is to rewrite the index.
+    /// Whether the next writer has to rewrite the index.
     fn is_due(&self) -> bool {
         self.disk_bytes / MOST_TIMES > self.content_bytes
     }
 
-    /// Whether upkeep is to rewrite the index.
+    /// Whether upkeep has to rewrite the index.
     fn is_due_in_upkeep(&self) -> bool {
         self.disk_bytes / MOST_PERCENT_IN_UPKEEP > self.content_bytes / 100
     }
 }
 
 impl Store {
-    /// Rewrites the index where it takes too much space, after it was changed. If that fails, the
-    /// index stays as it is.
+    /// Rewrites the index after a change, if it takes too much space. If that fails, the index
+    /// stays as it is.
     pub(super) fn rewrite_if_due(&self, root: &Folder, database: Database, turn: &Turn) {
         let path = root.full(&self.layout.graphs());
         let due = is_due(&database, &path, turn, || self.can_rewrite(root));
@@ -71,21 +72,22 @@ impl Store {
         }
     }
 
-    /// Makes the index small where it takes far more space than its content. A caller that has
-    /// stored very much calls this at the end. With a hundred thousand graphs it takes some
-    /// seconds, in which other processes go on without the index.
+    /// Makes the index smaller if it takes far more space than its content. It is to be called
+    /// after bulk work. With a hundred thousand graphs, it takes some seconds, during which no
+    /// other process can use the index.
     ///
     /// # Errors
-    /// Where the store cannot be written. An index that cannot be made smaller stays as it is.
+    /// If the store cannot be written, or if another process holds the index for too long. An index
+    /// that cannot be made smaller stays as it is.
     pub fn tidy(&self) -> Result<(), StoreError> {
-        // The content has not shrunk since it was last added up, so mostly nothing has to be added
-        // up again.
+        // The content has not shrunk since its size was last added up, so in most cases the size
+        // does not have to be added up again.
         let may_be_due =
             |last: Weighed, disk_bytes| Weighed { disk_bytes, ..last }.is_due_in_upkeep();
         self.tidy_index_if(LEAST_BYTES, may_be_due)
     }
 
-    /// As [`tidy`](Self::tidy), for a caller that may have removed entries.
+    /// Does what [`tidy`](Self::tidy) does, for a caller that may have removed entries.
     pub(in crate::store) fn tidy_index(&self) -> Result<(), StoreError> {
         self.tidy_index_if(LEAST_BYTES, |_, _| true)
     }
@@ -95,9 +97,9 @@ impl Store {
         self.tidy_index_if(least_bytes, |_, _| true)
     }
 
-    /// Rewrites the index where that makes it smaller by a third or more, if it takes at least
-    /// `least_bytes`. `may_be_due` gets the space and the content as they were last added up, and
-    /// the space that the index takes now.
+    /// Rewrites the index if it takes at least `least_bytes`, and more than
+    /// [`MOST_PERCENT_IN_UPKEEP`] per cent of its content. `may_be_due` gets the space and the size
+    /// of the content as they were last added up, and the space that the index takes now.
     fn tidy_index_if(
         &self,
         least_bytes: u64, // a smaller index is left as it is
@@ -132,15 +134,15 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what a process left that died while it rewrote the index. The caller holds the
-    /// index, so no other process is rewriting it now.
+    /// Removes the files of a process that died while it was rewriting the index. The caller holds
+    /// the index, so no other process is rewriting it now.
     pub(super) fn remove_half_rewritten(&self, root: &Folder) -> Result<(), Fault> {
         let anew = self.layout.graphs_anew();
         if root.is_folder(&anew) { remove_index(root, &anew).map_err(Fault::Io) } else { Ok(()) }
     }
 
-    /// Whether the file system supports the last step of a rewrite. If it does not, this is
-    /// remembered; otherwise, every attempt would first copy the whole index in vain.
+    /// Whether the file system supports the last step of a rewrite. This is tested once, before the
+    /// first rewrite. Without this test, every attempt would copy the whole index before it fails.
     fn can_rewrite(&self, root: &Folder) -> Result<bool, Fault> {
         if let Some(known) = self.turns.can_exchange.get() {
             return Ok(*known);
@@ -162,8 +164,8 @@ impl Store {
         root.create_folder(&self.layout.graphs_anew()).map_err(Fault::Io)?;
         index_step("copy");
         copy(&database, &anew, turn)?;
-        // sled also writes by path, so each folder has to keep its name until sled has no file open
-        // in it.
+        // sled writes by path as well, so each folder has to keep its name until sled has closed
+        // all files in it.
         drop(database);
         close(&path)?;
         close(&anew)?;
@@ -196,8 +198,8 @@ impl Store {
     }
 }
 
-/// Whether the index takes too much space. Its content is added up only if the index has grown
-/// since that was last done.
+/// Whether the index takes too much space. Its content is added up only if the index is not small,
+/// and has grown enough ([`GROWTH_PERCENT`]) since that was last done.
 fn is_due(
     database: &Database,
     path: &Path,
@@ -258,7 +260,7 @@ fn copy(from: &Database, to: &Path, turn: &Turn) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Waits until sled has no file open in a folder: it holds a lock until then.
+/// Waits until sled has no file open in a folder. Until then, sled holds a lock.
 fn close(path: &Path) -> Result<(), Fault> {
     let log = File::open(path.join("db")).map_err(Fault::Io)?;
     let deadline = Instant::now() + CLOSING;

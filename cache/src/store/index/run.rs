@@ -1,9 +1,9 @@
 //! How does a transaction get the index, and what if the index is missing or damaged? It takes the
 //! index's lock and opens sled; a missing or damaged index is filled from the objects.
 //!
-//! Filling goes in short turns, and remembers how far it has come. A process that does not need the
-//! missing entries waits only briefly, and a process that ends while it is filling leaves the rest
-//! to the next one.
+//! The index is filled in short turns, and it records how far filling has come. A process that does
+//! not need the missing entries waits only briefly. If a process ends while it fills the index, the
+//! next process goes on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,11 @@ use crate::store::objects::{Adopted, remove_index};
 use crate::store::{IndexCause, Store, StoreError};
 use crate::trust::Trust;
 
-/// How long a reader waits that can go on without the index.
+/// How long a reader waits if it can go on without the index.
 pub(super) const READ_PATIENCE: Duration = Duration::from_secs(1);
 /// How long an optional write waits for the index.
 pub(super) const NOTE_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a caller waits that cannot go on without the index.
+/// How long a caller waits if it cannot go on without the index.
 pub(super) const WHOLE_PATIENCE: Duration = Duration::from_secs(20);
 /// How many records one transaction takes from objects.
 pub(super) const REBUILD_BATCH: usize = if cfg!(test) { 16 } else { 256 };
@@ -32,22 +32,23 @@ pub(super) const REBUILD_BATCH: usize = if cfg!(test) { 16 } else { 256 };
 const FILL_FOR: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 250 });
 /// How long filling waits so that other processes can take the index.
 const OTHERS_TURN: Duration = Duration::from_millis(2);
-/// The entries that say that the index is whole, and, while it is being filled, which object's
-/// record was taken last.
+/// The first entry says that the index is whole. The second one exists while the index is being
+/// filled, and names the object from which the last record was taken.
 const READY: &[u8] = b"mready";
 const FILLED: &[u8] = b"mfilled";
 
 /// Whether the caller can go on without the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// It can: it is content with an index that is still being filled.
+    /// The caller can go on, even with an index that is still being filled.
     Some,
-    /// It cannot: it waits until the index is whole.
+    /// The caller cannot go on: it waits until the index is whole.
     Whole,
 }
 
 impl Store {
-    /// Takes records from objects. The answer leaves out objects that cannot be read.
+    /// Adds the records of objects to the index. Objects that cannot be read are missing in the
+    /// result.
     pub(super) fn adopt(
         &self,
         index: &mut Transaction,
@@ -71,8 +72,8 @@ impl Store {
         StoreError::IndexUnavailable { path: self.layout().graphs(), cause }
     }
 
-    /// A transaction that changes nothing, over a whole index. If there is no store yet, the answer
-    /// is `empty`.
+    /// Runs `work` in one transaction over a whole index. If there is no store yet, returns
+    /// `empty`, and makes no store. Fails in a store that is opened for reading only.
     pub(super) fn read<T>(
         &self,
         empty: impl FnOnce() -> T,
@@ -97,8 +98,8 @@ impl Store {
         self.transact(need, patience, work)
     }
 
-    /// A transaction over the whole index as it is. If the index is damaged, the answer is that
-    /// error.
+    /// Runs `work` in one transaction over a whole index. If the index is damaged, it is left as it
+    /// is, and the damage is returned as an error.
     pub(in crate::store) fn inspect<T>(
         &self,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
@@ -115,7 +116,7 @@ impl Store {
         }
     }
 
-    /// Sets the index aside and builds it anew from the objects.
+    /// Moves the index to quarantine, and builds a new one from the objects.
     pub(in crate::store) fn remake_index(&self) -> Result<(), StoreError> {
         let root = self.prepare()?;
         {
@@ -133,8 +134,8 @@ impl Store {
         self.transact(Need::Whole, WHOLE_PATIENCE, work)
     }
 
-    /// Runs `work` in one transaction. A damaged index is first set aside and built anew from the
-    /// objects.
+    /// Runs `work` in one transaction. If the index is damaged, it is first moved to quarantine,
+    /// and a new one is built from the objects.
     pub(super) fn transact<T>(
         &self,
         need: Need,
@@ -162,7 +163,8 @@ impl Store {
         }
     }
 
-    /// Returns `None` if the index is not whole yet and `need` requires a whole one.
+    /// Runs `work` in one transaction; the caller holds the index's lock. Returns `None` if the
+    /// index is not whole yet and `need` requires a whole one.
     fn transact_locked<T>(
         &self,
         root: &Folder,
@@ -227,7 +229,7 @@ impl Store {
         self.index_error(fault.into_cause(busy))
     }
 
-    /// Removes the index of an older release; returns how many bytes that were. Every release takes
+    /// Removes the index of an older release, and returns its size in bytes. Every release takes
     /// the same lock around its transactions, so no transaction of the older release is under way.
     pub(in crate::store) fn remove_older_index(&self, root: &Folder) -> Result<u64, StoreError> {
         let older = self.layout.older_graphs();
@@ -240,8 +242,8 @@ impl Store {
         Ok(stored_bytes)
     }
 
-    /// Goes on filling an index that is new or whose filling was interrupted. Returns whether the
-    /// index is whole now.
+    /// Goes on filling an index that is new, or that an interrupted process left half filled.
+    /// Returns whether the index is whole now.
     fn fill_some(&self, database: &Database, turn: &Turn) -> Result<bool, Fault> {
         let until = Instant::now() + FILL_FOR;
         loop {
@@ -271,9 +273,9 @@ impl Store {
     }
 }
 
-/// Removes the snapshots that sled was writing when its process was killed; returns whether there
-/// were any. sled 0.34 takes such a file for the newest snapshot and then its database for damaged,
-/// although the snapshot before it is still there.
+/// Removes unfinished snapshots, which sled was writing when a process was killed. Returns whether
+/// there were any. sled 0.34 treats such a file as the newest snapshot, and then reports the
+/// database as damaged, although the previous snapshot is still there.
 fn remove_torn_snapshots(root: &Folder, graphs: &Path) -> Result<bool, Fault> {
     let is_torn = |path: &PathBuf| {
         name_of(path).is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating"))

@@ -29,7 +29,7 @@ fn a_program_that_is_wrong_counts_as_none_and_is_written_over() {
         assert_eq!(
             scratch.store.program(&record.graph_key).unwrap(),
             Some(graph(1).1),
-            "the object has it"
+            "the program is taken from the object"
         );
         assert!(!scratch.store.layout().quarantine().exists(), "the rest of the index is sound");
         scratch.put(1);
@@ -73,7 +73,7 @@ fn a_program_that_is_there_is_not_written_again() {
     let scratch = Scratch::new();
     let record = scratch.put(1);
     let place = key(b'k', &[&record.program.digest]);
-    // This is the same program in a frame of other bytes.
+    // This is the same program in a zstd frame with other bytes.
     let frame = zstd::bulk::compress(graph(1).1.bytes(), 19).unwrap();
     let sound = encode_program(&ProgramFrame { frame, ..ProgramFrame::of(&graph(1).1).unwrap() });
     forge(&scratch, &place, &sound);
@@ -120,7 +120,11 @@ fn the_last_compiled_answers_for_a_projection_after_a_rebuild() {
         scratch.store.put(&record, &program, &payload(number)).unwrap();
     }
     let answer = || scratch.store.resolve(&[stage]).unwrap()[0].as_ref().unwrap().graph_key;
-    assert_eq!(answer(), graph(7).0.graph_key, "a put entry is newest, whatever its time says");
+    assert_eq!(
+        answer(),
+        graph(7).0.graph_key,
+        "the entry that was stored last counts as the newest, even if its time is older"
+    );
     fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
     assert_eq!(answer(), graph(newest).0.graph_key);
     // Records that are added again later do not take over either.
@@ -159,7 +163,11 @@ fn an_entry_of_level_one_that_was_not_made_for_its_key_leads_nowhere() {
     }
     forge(&scratch, &place(1), &of_another);
     scratch.store.remove(&records[0].graph_key).unwrap();
-    assert_eq!(stored(&scratch, &place(1)), None, "it is removed with its graph nonetheless");
+    assert_eq!(
+        stored(&scratch, &place(1)),
+        None,
+        "the entry is removed with its graph nonetheless"
+    );
     assert!(!scratch.store.layout().quarantine().exists());
 }
 
@@ -186,8 +194,8 @@ fn entries_that_belong_to_no_record_keep_nothing_out_and_are_cleared_away() {
             .object
             .unwrap()
             .stored_bytes;
-        // There are a record that is not understood, a place in the order whose record is gone, and
-        // totals that count both.
+        // The index has a record that is not understood, a place in the order whose record is gone,
+        // and totals that count both.
         let unread = key(b'r', &[&records[0].graph_key.0]);
         let value = stored(&scratch, &unread).unwrap();
         let usage = codec::split_record(&value).unwrap().0;
@@ -206,7 +214,7 @@ fn entries_that_belong_to_no_record_keep_nothing_out_and_are_cleared_away() {
         let bytes: u64 =
             kept.iter().map(|record| record.object.as_ref().unwrap().stored_bytes).sum();
         assert_eq!((statistics.entries, statistics.stored_bytes), (kept.len() as u64, bytes));
-        assert!(kept.len() >= 2, "what has room stays: {}", kept.len());
+        assert!(kept.len() >= 2, "entries that have room stay: {}", kept.len());
         assert!(kept.iter().all(|record| scratch.store.has_object(&record.graph_key)));
     }
 }
@@ -228,7 +236,7 @@ fn what_was_stored_while_the_index_was_busy_is_recorded_by_the_next_transaction(
     );
     assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
     assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
-    // A mark whose object is gone has no effect.
+    // A file in `unrecorded/` whose object is gone has no effect.
     fs::write(scratch.store.layout().unrecorded().join(Digest::of(b"gone").to_string()), "")
         .unwrap();
     assert_eq!(scratch.store.statistics().unwrap(), statistics);
@@ -263,7 +271,7 @@ fn an_object_that_comes_while_its_older_mark_is_forgotten_is_recorded() {
     let scratch = Scratch::new();
     scratch.put(1);
     let before = scratch.store.statistics().unwrap();
-    // The object of this mark was removed before it was recorded.
+    // The object of this file in `unrecorded/` was removed before it was recorded.
     scratch.store.place_unrecorded(&mut staged(&scratch, 2)).unwrap();
     fs::remove_file(scratch.store.layout().object(&graph(2).0.graph_key)).unwrap();
     let coming = std::cell::RefCell::new(staged(&scratch, 2));
@@ -398,7 +406,7 @@ fn where_names_cannot_be_exchanged_nothing_is_copied() {
     for round in ["first", "second"] {
         let changes = journal::of(|| scratch.store.tidy_index_above(0).unwrap());
         let tried = changes.contains(&Change::Index("exchange"));
-        assert_eq!(tried, round == "first", "{round}: it is tried once");
+        assert_eq!(tried, round == "first", "{round}: exchanging names is tried once");
         assert!(!changes.contains(&Change::Index("copy")), "{round}: {changes:?}");
         assert!(!scratch.store.layout().graphs_anew().exists());
         assert_eq!(files_of(&scratch.store.layout().tmp()), Vec::<std::path::PathBuf>::new());

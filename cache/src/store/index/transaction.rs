@@ -13,19 +13,20 @@ use crate::store::IndexCause;
 /// Why a transaction was not completed.
 #[derive(Debug)]
 pub(in crate::store) enum Fault {
-    /// What is stored makes no sense.
+    /// The stored data is damaged.
     Damaged(String),
     /// The file system returned an error.
     Io(io::Error),
     /// Another process held sled's own lock.
     Busy,
-    /// sled fails, or something that it needs from the system does. The stored data is not the
-    /// cause.
+    /// sled failed, or the system lacks something that sled needs, such as threads. The stored data
+    /// is not the cause.
     Failed(String),
 }
 
 impl Fault {
-    /// Why the index cannot be used; `busy` makes the cause if sled's own lock is held.
+    /// The cause of the error for a caller of the store. `busy` makes the cause if sled's own lock
+    /// is held.
     pub(super) fn into_cause(self, busy: impl FnOnce() -> IndexCause) -> IndexCause {
         match self {
             Self::Damaged(reason) => IndexCause::Damaged(reason),
@@ -102,8 +103,8 @@ impl<'a> Transaction<'a> {
         self.range_some(from, to, limit, usize::MAX)
     }
 
-    /// As [`range_first`](Self::range_first), but stops once the entries together take the given
-    /// number of bytes.
+    /// Does what [`range_first`](Self::range_first) does, but stops once the values that are stored
+    /// take `limit_bytes` together.
     pub(in crate::store) fn range_some(
         &self,
         from: &[u8],

@@ -1,9 +1,10 @@
 //! Which process may use the index now, and is it still at work?
 //!
-//! Any program can lock a file. A holder that works shows it by a sign: it changes the lock's file,
-//! or the index's log, every moment. A waiter that can go on without the index gives up after a
-//! second without a sign. A waiter that cannot go on gives up after ten seconds, since a slow disk,
-//! or a release that gives fewer signs, needs some time.
+//! The index is protected by a lock on a file. A program that has stopped working, or that is not
+//! preheat, can hold this lock as well. A holder that works gives a sign about ten times a second:
+//! it changes the lock's file or the index's log. A waiter that can go on without the index gives
+//! up after a second without a sign. A waiter that cannot go on gives up after ten seconds, since a
+//! slow disk, or a release that gives fewer signs, needs some time.
 
 use std::cell::Cell;
 use std::fs::{File, FileTimes, Metadata};
@@ -19,23 +20,25 @@ use crate::files::Folder;
 use crate::lock::{Wait, lock_while};
 use crate::store::{IndexCause, Store, StoreError};
 
-/// How long a lock may be held without a sign of its holder's work, where the waiter can go on.
+/// A waiter that can go on without the index gives up if the lock's holder gives no sign for this
+/// time.
 const NO_SIGN: Duration = Duration::from_secs(1);
-/// The same, if the last wait ended without a sign.
+/// The same, if the last wait already ended without a sign.
 const STILL_NO_SIGN: Duration = Duration::from_millis(250);
-/// The same, where the waiter cannot go on.
+/// The same, for a waiter that cannot go on without the index.
 const NO_SIGN_FOR_LONG: Duration = Duration::from_secs(10);
 /// How often a holder shows that it works.
 const SIGN_EVERY: Duration = Duration::from_millis(100);
 /// How often a waiter looks for a sign.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// What a store remembers of its turns at the index.
+/// Facts that a store learned while it waited for the index or used it.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Turns {
     /// Whether the last wait ended without a sign of the holder's work.
     is_idle: AtomicBool,
-    /// Whether the file system can exchange names, once that was tried.
+    /// Whether the file system can exchange the names of two folders in one step. Empty until that
+    /// was tried.
     pub(super) can_exchange: OnceLock<bool>,
 }
 

@@ -1,10 +1,10 @@
 //! Is a store sound after its process was killed, or after a power cut, and can the next process go
 //! on?
 //!
-//! The journal in `files.rs` makes every change of files a point at which the process can be
-//! killed. A power cut is simulated with a model of a file system that keeps only what was synced.
-//! sled's own files are not seen by the journal, so the model has them as they were before a
-//! transaction, or after it.
+//! The module `files/journal.rs` records changes of files, and can end the process before each of
+//! them. A power cut is simulated with a model of a file system that keeps only what was synced.
+//! Changes of sled's own files are not recorded, so the model has these files either as they were
+//! before a transaction or as they were after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
@@ -19,14 +19,15 @@ const POINT: &str = "PREHEAT_TEST_CRASH_AT";
 /// How often a writer is killed at random.
 const RANDOM_KILLS: u64 = 500;
 
-/// Puts a graph that may already be there in another form. The payload tells the two forms apart.
+/// Stores a graph, of which another form may already be stored. The payload tells the two forms
+/// apart.
 fn put_form(store: &Store, number: u64, form: u64) {
     let (record, program) = graph(number);
     store.put(&record, &program, &payload(100 * (form + 1) + number)).unwrap();
 }
 
-/// Everything that is done to a store by a request that compiles, by one that compiles anew, and
-/// while room is made.
+/// Changes a store as three requests do: one that compiles a graph, one that compiles a stored
+/// graph again, and one that evicts an object to make room for its own.
 fn work(dir: &Path) {
     let store = open(dir).unwrap();
     let LockOutcome::Held(lock) =
@@ -49,7 +50,7 @@ fn clear(dir: &Path) {
     open(dir).unwrap().clear().unwrap();
 }
 
-/// A store with one graph, in which `work` is then done.
+/// The store before [`work`]: it has one graph, which is pinned.
 fn before_work() -> Scratch {
     let scratch = Scratch::new();
     put_form(&scratch.store, 0, 0);
@@ -85,7 +86,7 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
     for number in 0..3 {
         let key = graph(number).0.graph_key;
         match store.load(&key).unwrap() {
-            Lookup::Hit(object) => {
+            ObjectLookup::Hit(object) => {
                 let forms = [0, 1].map(|form| payload(100 * (form + 1) + number));
                 assert!(
                     forms.contains(&object.payload),
@@ -94,8 +95,10 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
                 store.commit(&[hit(key)], &Counters::default()).unwrap();
                 there += 1;
             }
-            Lookup::Absent => assert!(!stored_before.contains(&number), "{what}: {number} is lost"),
-            Lookup::Damaged { reason } => panic!("{what}: {number}: {reason}"),
+            ObjectLookup::Absent => {
+                assert!(!stored_before.contains(&number), "{what}: {number} is lost");
+            }
+            ObjectLookup::Damaged { reason } => panic!("{what}: {number}: {reason}"),
         }
     }
     // The first write of the next process removes the left-overs.
@@ -119,7 +122,7 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
     assert_eq!(store.statistics().unwrap().stored_bytes, after.object_bytes, "{what}");
     // The store can be written again as before.
     put_form(&store, 1, 1);
-    assert!(matches!(store.load(&graph(1).0.graph_key), Ok(Lookup::Hit(_))), "{what}");
+    assert!(matches!(store.load(&graph(1).0.graph_key), Ok(ObjectLookup::Hit(_))), "{what}");
 }
 
 fn child(test: &str, dir: &Path, point: usize) -> Command {
@@ -204,7 +207,8 @@ fn a_process_killed_while_it_moves_a_store_leaves_one_that_the_next_process_move
     for number in [1, 0] {
         let counted = tempfile::tempdir().unwrap();
         copy(scratch.folder.path(), counted.path());
-        // Only the changes of this thread are counted, while it runs.
+        // The refused operation and the list of changes belong to a thread, so the changes are
+        // counted in a new thread.
         let points = std::thread::scope(|scope| {
             let count = || {
                 refused(number);
@@ -220,17 +224,17 @@ fn a_process_killed_while_it_moves_a_store_leaves_one_that_the_next_process_move
             assert_eq!(status.success(), point == points, "point {point} of {points}");
             let what = format!("killed before change {point} of {points}, in way {number}");
             let reader = Store::open(StoreOptions::new(dir.path()).read_only()).unwrap();
-            // Its object may be in the other one of the two places.
+            // The object may still be in the old place, or already in the new one.
             let read = reader.load(&graph(1).0.graph_key).unwrap();
-            assert!(!matches!(read, Lookup::Damaged { .. }), "{what}");
+            assert!(!matches!(read, ObjectLookup::Damaged { .. }), "{what}");
             moving::assert_moved(dir.path(), &what);
         }
         println!("{points} points");
     }
 }
 
-/// An index that takes several turns to fill is lost. Its content is taken from the objects, and it
-/// is rewritten.
+/// Loses an index that takes several turns to fill, fills it again from the objects, and rewrites
+/// it.
 fn remake(dir: &Path) {
     let store = open(dir).unwrap();
     fs::remove_dir_all(store.layout().graphs()).unwrap();
@@ -366,7 +370,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// Everything that lies in a folder, as synced.
+    /// A disk with everything that lies in a folder, all of it synced.
     fn of(root: &Path) -> Self {
         let mut disk = Self::default();
         let mut folders = vec![root.to_owned()];

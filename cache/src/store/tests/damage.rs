@@ -11,7 +11,9 @@ fn no_flipped_bit_and_no_cut_is_ever_a_hit() {
     let check = |bytes: &[u8], what: &str| {
         fs::write(&path, bytes).unwrap();
         match scratch.store.load(&record.graph_key) {
-            Ok(Lookup::Damaged { .. }) => assert!(!path.exists(), "{what}: it is in quarantine"),
+            Ok(ObjectLookup::Damaged { .. }) => {
+                assert!(!path.exists(), "{what}: it is in quarantine");
+            }
             Err(StoreError::Object { cause: ObjectError::Version(_), .. }) => {}
             other => panic!("{what}: {other:?}"),
         }
@@ -72,7 +74,7 @@ fn an_object_under_another_key_is_no_hit() {
         scratch.store.layout().object(&two.graph_key),
     );
     fs::copy(from, to).unwrap();
-    let Lookup::Damaged { reason: ObjectError::OtherKey(key) } =
+    let ObjectLookup::Damaged { reason: ObjectError::OtherKey(key) } =
         scratch.store.load(&two.graph_key).unwrap()
     else {
         panic!()
@@ -96,7 +98,7 @@ fn lengths_that_no_file_has_reserve_nothing() {
             bytes[body..].copy_from_slice(hash.as_bytes());
             fs::write(&path, bytes).unwrap();
             assert!(
-                matches!(scratch.store.load(&record.graph_key), Ok(Lookup::Damaged { .. })),
+                matches!(scratch.store.load(&record.graph_key), Ok(ObjectLookup::Damaged { .. })),
                 "{stated} at {at}"
             );
         }
@@ -175,7 +177,7 @@ pub(in crate::store) fn noise(seed: u64) -> impl Iterator<Item = u64> {
 
 pub(in crate::store) fn files_of(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    // A folder that another thread evicts meanwhile is missing.
+    // A folder that another thread has just removed counts as empty.
     let Ok(entries) = fs::read_dir(folder) else { return files };
     for entry in entries {
         let path = entry.unwrap().path();
@@ -255,7 +257,7 @@ fn what_a_later_release_wrote_is_no_damage() {
     fs::write(&path, &bytes).unwrap();
     let error = scratch.store.load(&record.graph_key).unwrap_err();
     assert!(matches!(error, StoreError::Object { cause: ObjectError::Header(_), .. }), "{error}");
-    assert_eq!(fs::read(&path).unwrap(), bytes, "it stays for the release that wrote it");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "the object stays for the release that wrote it");
     assert_eq!(scratch.store.rebuild_index().unwrap(), Rebuilt { added: 0, kept: 1, skipped: 1 });
     scratch.put(1);
     assert!(scratch.load(&record.graph_key).is_some());

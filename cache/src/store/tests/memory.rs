@@ -1,5 +1,5 @@
-//! How much memory does an object take? A child process loads or verifies one, and reports the most
-//! memory that it held.
+//! How much memory does an object take? A child process loads, verifies, exports or imports an
+//! object, or fills the index from it, and reports the most memory that it held.
 
 use std::process::{Command, Stdio};
 
@@ -58,8 +58,8 @@ fn an_object_takes_its_size_and_verifying_it_takes_nothing_of_it() {
         let store = open(&dir).unwrap();
         match what.as_str() {
             "load" => {
-                let Lookup::Hit(object) = store.load(&key).unwrap() else {
-                    panic!("it is not there")
+                let ObjectLookup::Hit(object) = store.load(&key).unwrap() else {
+                    panic!("the object is missing")
                 };
                 assert_eq!(object.payload.len(), 256 << 20);
             }
@@ -115,11 +115,11 @@ fn an_object_that_states_a_huge_size_is_verified_without_it() {
     fs::write(scratch.store.layout().object(&record.graph_key), forged).unwrap();
     let dir = scratch.store.dir();
     let refuse = peak_of(dir, "refuse") - peak_of(dir, "nothing");
-    assert!(refuse <= BESIDE_BYTES, "256 MiB that are stated take {refuse} bytes");
+    assert!(refuse <= BESIDE_BYTES, "refusing an object that states 256 MiB takes {refuse} bytes");
 }
 
-/// Stores an object with a program of `bytes` bytes, and its record. All bytes but the first ones
-/// are zero or noise.
+/// Writes an object with a program of `bytes` bytes into the store. The program begins with
+/// `first`; all other bytes are zeros or noise.
 fn long_program(folder: &Path, format: ProgramFormat, first: &[u8], bytes: u64, compresses: bool) {
     let (mut record, _) = graph(1);
     let content = || -> Box<dyn io::Read> {

@@ -43,14 +43,14 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
 }
 
 /// The expected content of a store: the form of each graph's object, if it is sound, and what the
-/// index knows about each graph.
+/// index records about each graph.
 #[derive(Debug, Default, Clone)]
 struct Model {
     objects: BTreeMap<u64, u64>,
     damaged: BTreeSet<u64>,
     records: BTreeMap<u64, (u64, bool)>,
-    /// Requests that are pinned, and graphs that such a request keeps until the graph is unpinned
-    /// by its own key.
+    /// The pinned requests. `kept` has the graphs that these requests pin, until the graph itself
+    /// is unpinned.
     requests: BTreeSet<u64>,
     kept: BTreeSet<u64>,
     hits: u64,
@@ -61,7 +61,7 @@ impl Model {
         self.records.get(&number).is_some_and(|(_, pinned)| *pinned) || self.kept.contains(&number)
     }
 
-    /// The graph's request led to it.
+    /// Records that the graph's request led to the graph.
     fn led_to(&mut self, number: u64) {
         if self.requests.contains(&number) {
             self.kept.insert(number);
@@ -75,7 +75,8 @@ impl Model {
         self.kept.remove(&number);
     }
 
-    /// With the index, the recorded uses are lost, and so are the records without a sound object.
+    /// If the index is lost, the recorded uses and the records without a sound object are lost with
+    /// it.
     fn lose_index(&mut self) {
         self.records = self.objects.keys().map(|number| (*number, (0, false))).collect();
         self.requests.clear();
@@ -149,8 +150,8 @@ fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
         }
         Step::LoseIndex => {
             let _ = fs::remove_dir_all(store.layout().graphs());
-            // The first caller that needs the index builds it anew; a damaged object goes to
-            // quarantine then.
+            // The first caller that needs the index builds a new one. During this, damaged objects
+            // are moved to quarantine.
             if store.layout().format().exists() {
                 store.records().unwrap();
                 model.damaged.clear();
@@ -214,22 +215,25 @@ fn compare(store: &Store, model: &mut Model) {
             assert_eq!(store.program(&key).unwrap(), Some(graph(number).1));
         }
         match store.load(&key).unwrap() {
-            Lookup::Hit(object) => {
+            ObjectLookup::Hit(object) => {
                 assert_eq!(object.payload, payload(100 * (model.objects[&number] + 1) + number));
             }
-            Lookup::Absent => {
+            ObjectLookup::Absent => {
                 assert!(
                     !model.objects.contains_key(&number) && !model.damaged.contains(&number),
                     "{number}"
                 );
             }
-            Lookup::Damaged { .. } => assert!(model.damaged.remove(&number), "{number}"),
+            ObjectLookup::Damaged { .. } => assert!(model.damaged.remove(&number), "{number}"),
         }
         let stage = [(signature(number).projection_key, request(number).digest())];
         let resolved = store.resolve(&stage).unwrap().remove(0).map(|resolved| resolved.graph_key);
         assert_eq!(resolved, known.map(|_| key), "{number}");
     }
     let statistics = store.statistics().unwrap();
+    // What was found damaged above is in quarantine now, and its entry has no object any more.
+    let records: BTreeMap<GraphKey, GraphRecord> =
+        store.records().unwrap().into_iter().map(|record| (record.graph_key, record)).collect();
     let with_object = records.values().filter(|record| record.object.is_some()).count();
     assert_eq!((statistics.entries, statistics.hits.exact), (with_object as u64, model.hits));
     assert_eq!(statistics.cached_signatures, model.records.len() as u64);

@@ -1,12 +1,12 @@
-//! Does a store of an earlier release that lies among other files move into a folder of its own,
-//! whatever happens meanwhile?
+//! Does a store of an earlier release that lies among other files move into its own folder, even if
+//! processes die or use the store during the move?
 
 use super::place::{FOREIGN, assert_foreign, unmarked, use_and_clear, write_foreign};
 use super::*;
 use crate::files::journal::{self, Refused};
 use crate::store::StoreError;
 
-/// Makes such a store, with one pinned graph in it.
+/// Makes a store of an earlier release that lies among other files, with one pinned graph in it.
 pub(super) fn among_others() -> Scratch {
     let scratch = unmarked();
     write_foreign(scratch.folder.path());
@@ -19,7 +19,7 @@ pub(super) fn assert_moved(dir: &Path, what: &str) {
     assert_eq!(store.layout().root(), dir.join("preheat-store"), "{what}");
     assert!(store.layout().owned().is_file(), "{what}");
     let key = graph(1).0.graph_key;
-    assert!(matches!(store.load(&key).unwrap(), Lookup::Hit(_)), "{what}");
+    assert!(matches!(store.load(&key).unwrap(), ObjectLookup::Hit(_)), "{what}");
     assert!(store.record(&key).unwrap().is_some_and(|one| one.pinned), "{what}: a pin is lost");
     assert_foreign(dir, what);
     let own = dir.join("preheat-store");
@@ -54,13 +54,13 @@ fn one_that_is_only_read_stays_where_it_is() {
     let scratch = among_others();
     let dir = scratch.folder.path();
     let reader = || Store::open(StoreOptions::new(dir).read_only()).unwrap();
-    assert!(matches!(reader().load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
+    assert!(matches!(reader().load(&graph(1).0.graph_key).unwrap(), ObjectLookup::Hit(_)));
     assert!(!dir.join("preheat-store").exists());
     // In a store that is being moved, the objects have moved first.
     open(dir).unwrap();
     fs::remove_file(dir.join("preheat-store/OWNED-BY-PREHEAT")).unwrap();
     fs::rename(dir.join("preheat-store/format"), dir.join("format")).unwrap();
-    assert!(matches!(reader().load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
+    assert!(matches!(reader().load(&graph(1).0.graph_key).unwrap(), ObjectLookup::Hit(_)));
     assert!(!dir.join("preheat-store/OWNED-BY-PREHEAT").exists());
 }
 
@@ -80,7 +80,7 @@ fn files_of_the_same_names_that_are_not_preheats_stay() {
 fn what_an_older_release_makes_anew_meanwhile_stays() {
     let scratch = among_others();
     let dir = scratch.folder.path();
-    // The process was killed when everything but `format` had moved; then the older release was
+    // The process was killed when everything except `format` had moved; then the older release was
     // used.
     open(dir).unwrap();
     fs::remove_file(dir.join("preheat-store/OWNED-BY-PREHEAT")).unwrap();
@@ -101,7 +101,7 @@ fn what_an_older_release_makes_anew_meanwhile_stays() {
     assert!(store.record(&graph(1).0.graph_key).unwrap().unwrap().pinned, "its own index is used");
     assert!(theirs().eq(before), "the other index is untouched");
     assert!(
-        matches!(store.load(&kept).unwrap(), Lookup::Hit(_)),
+        matches!(store.load(&kept).unwrap(), ObjectLookup::Hit(_)),
         "the new entry has moved as well"
     );
     let first = graph(1).0.graph_key.to_string();
@@ -134,7 +134,7 @@ fn one_that_does_not_end_leaves_a_store_that_can_be_read_and_says_why() {
     lock.lock().unwrap();
     let store = open(dir).unwrap();
     let (record, program) = graph(2);
-    assert!(matches!(store.load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
+    assert!(matches!(store.load(&graph(1).0.graph_key).unwrap(), ObjectLookup::Hit(_)));
     let error = store.put(&record, &program, &payload(2)).unwrap_err().to_string();
     assert!(error.contains("a process keeps it locked") && error.contains("index.lock"), "{error}");
     assert!(dir.join("graphs-v2/db").is_file());

@@ -4,7 +4,7 @@ use super::*;
 use crate::trust::Trust;
 
 /// Files that no store made, in folders with names that a store gives.
-pub(super) const FOREIGN: [&str; 10] = [
+pub(super) const FOREIGN: [&str; 12] = [
     "notes.txt",
     "tmp/thesis.txt",
     "tmp/file.backup",
@@ -12,6 +12,8 @@ pub(super) const FOREIGN: [&str; 10] = [
     "quarantine/contract.pdf",
     "quarantine/photos/1.jpg",
     "targets-v1/goals.md",
+    "jax-v1/solos.ogg",
+    "jax-v1/0000000000000000000000000000000000000000000000000000000000000000/notes.json",
     "graphs-v1/plot.svg",
     "unrecorded/song.ogg",
     "objects-v1/ab/statue.obj",
@@ -41,7 +43,7 @@ pub(super) fn use_and_clear(dir: &Path) {
     let (record, program) = graph(1);
     store.put(&record, &program, &payload(1)).unwrap();
     fs::write(store.layout().object(&record.graph_key), "damaged").unwrap();
-    assert!(matches!(store.load(&record.graph_key).unwrap(), Lookup::Damaged { .. }));
+    assert!(matches!(store.load(&record.graph_key).unwrap(), ObjectLookup::Damaged { .. }));
     store.verify(true, |_| true).unwrap();
     store.prune(&Prune { max_bytes: Some(0), ..Prune::default() }).unwrap();
     store.clear().unwrap();
@@ -57,7 +59,7 @@ fn a_folder_of_somebody_elses_gets_a_folder_of_its_own_for_the_store() {
     let store = open(folder.path()).unwrap();
     assert_eq!(store.layout().root(), folder.path().join("preheat-store"));
     assert!(store.layout().owned().is_file());
-    assert!(matches!(store.load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
+    assert!(matches!(store.load(&graph(1).0.graph_key).unwrap(), ObjectLookup::Hit(_)));
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn what_is_put_into_a_store_later_stays() {
     let scratch = Scratch::new();
     scratch.put(1);
     write_foreign(scratch.folder.path());
-    // A folder in the place of an index that was set aside. It holds a file that is not sled's.
+    // A folder in quarantine, in the place of an index. It holds a file that is not sled's.
     let set_aside = scratch.folder.path().join("quarantine/graphs-v2.7");
     fs::create_dir_all(&set_aside).unwrap();
     fs::write(set_aside.join("letter.txt"), "mine").unwrap();
@@ -115,12 +117,12 @@ pub(super) fn unmarked() -> Scratch {
 fn a_store_without_a_mark_is_taken_over_once_with_all_that_is_in_it() {
     let scratch = unmarked();
     write_foreign(scratch.folder.path());
-    // Only files inside folders with a store's names stay.
+    // After this, all foreign files are inside folders with a store's names.
     fs::remove_file(scratch.folder.path().join(FOREIGN[0])).unwrap();
     let store = open(scratch.folder.path()).unwrap();
     assert_eq!(store.layout().root(), scratch.folder.path());
-    assert!(store.layout().owned().is_file(), "it is marked");
-    assert!(matches!(store.load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
+    assert!(store.layout().owned().is_file(), "the store is marked");
+    assert!(matches!(store.load(&graph(1).0.graph_key).unwrap(), ObjectLookup::Hit(_)));
     assert!(store.record(&graph(1).0.graph_key).unwrap().unwrap().pinned, "pins are kept");
     use_and_clear(scratch.folder.path());
     for name in FOREIGN[1..].iter().filter(|name| !name.starts_with("objects-v1")) {
@@ -138,7 +140,7 @@ fn a_store_without_a_mark_is_taken_over_once_with_all_that_is_in_it() {
 fn one_that_is_only_read_is_not_marked() {
     let scratch = unmarked();
     let reader = Store::open(StoreOptions::new(scratch.folder.path()).read_only()).unwrap();
-    assert!(matches!(reader.load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
+    assert!(matches!(reader.load(&graph(1).0.graph_key).unwrap(), ObjectLookup::Hit(_)));
     assert!(!reader.layout().owned().exists());
 }
 
@@ -223,7 +225,7 @@ fn no_link_is_followed() {
     for name in &names {
         fs::write(victim.path().join(name), "mine").unwrap();
     }
-    let notes = ["unrecorded", "unfit", "targets-v1"];
+    let notes = ["unrecorded", "unfit", "targets-v1", "jax-v1"];
     let others = ["tmp", "locks", "quarantine", "graphs-v1", "graphs-v2", "objects-v1"];
     for linked in notes.into_iter().chain(others) {
         let scratch = Scratch::new();
@@ -289,7 +291,10 @@ fn nothing_waits_for_what_is_no_file() {
             fs::write(&path, content).unwrap();
         }
     }
-    assert!(matches!(open(scratch.folder.path()).unwrap().load(&key).unwrap(), Lookup::Hit(_)));
+    assert!(matches!(
+        open(scratch.folder.path()).unwrap().load(&key).unwrap(),
+        ObjectLookup::Hit(_)
+    ));
 }
 
 #[cfg(unix)]
@@ -349,7 +354,10 @@ mod modes {
             assert!(said, "{}: {error}", path.display());
             set(&path, before);
         }
-        assert!(matches!(open(scratch.folder.path()).unwrap().load(&key).unwrap(), Lookup::Hit(_)));
+        assert!(matches!(
+            open(scratch.folder.path()).unwrap().load(&key).unwrap(),
+            ObjectLookup::Hit(_)
+        ));
     }
 
     #[test]
@@ -378,7 +386,10 @@ mod modes {
         for path in &paths {
             set(path, mode(path) | 0o066);
         }
-        assert!(matches!(open(scratch.folder.path()).unwrap().load(&key).unwrap(), Lookup::Hit(_)));
+        assert!(matches!(
+            open(scratch.folder.path()).unwrap().load(&key).unwrap(),
+            ObjectLookup::Hit(_)
+        ));
         for path in paths {
             assert_eq!(mode(&path) & 0o022, 0, "{}", path.display());
         }
@@ -406,7 +417,7 @@ mod modes {
         for path in files_of(layout.root()) {
             assert_eq!(mode(&path), 0o660, "{}", path.display());
         }
-        // Other users still have no access.
+        // An object that every user could have written is still refused.
         set(&object, 0o662);
         assert!(matches!(
             shared(&dir).load(&record.graph_key).unwrap_err(),
@@ -423,14 +434,14 @@ mod modes {
         for path in files_of(scratch.folder.path()) {
             assert_eq!(mode(&path), 0o660, "{}", path.display());
         }
-        assert!(matches!(store.load(&key).unwrap(), Lookup::Hit(_)));
+        assert!(matches!(store.load(&key).unwrap(), ObjectLookup::Hit(_)));
     }
 
-    /// The ids of groups that this machine does not know, so that other users may be in them.
+    /// The ids of groups that this machine's files do not name, so other users may be in them.
     const TEAM: u32 = 61_234;
     const OTHERS: u32 = 61_235;
 
-    /// Gives the whole store to a group. Only root may do this.
+    /// Gives the whole store to a group. Returns false if this user may not do so: only root may.
     fn give_to(dir: &Path, gid: u32) -> bool {
         let all = files_of(dir);
         let above = all.iter().flat_map(|path| path.ancestors());
@@ -445,10 +456,10 @@ mod modes {
         let (record, program) = graph(1);
         shared(&dir).put(&record, &program, &payload(1)).unwrap();
         if !give_to(&dir, TEAM) {
-            return println!("not run: it takes root");
+            return println!("not run: this test needs root");
         }
         let load = || shared(&dir).load(&record.graph_key);
-        assert!(matches!(load().unwrap(), Lookup::Hit(_)));
+        assert!(matches!(load().unwrap(), ObjectLookup::Hit(_)));
         let object = shared(&dir).layout().object(&record.graph_key);
         for path in [object.clone(), object.parent().unwrap().to_owned()] {
             std::os::unix::fs::chown(&path, None, Some(OTHERS)).unwrap();
@@ -458,7 +469,7 @@ mod modes {
             // A file of another group is accepted if that group may not write to it.
             let before = mode(&path);
             set(&path, before & !0o020);
-            assert!(matches!(load().unwrap(), Lookup::Hit(_)));
+            assert!(matches!(load().unwrap(), ObjectLookup::Hit(_)));
             set(&path, before);
             std::os::unix::fs::chown(&path, None, Some(TEAM)).unwrap();
         }
@@ -469,16 +480,16 @@ mod modes {
         let scratch = Scratch::new();
         let key = scratch.put(1).graph_key;
         if std::os::unix::fs::chown(scratch.folder.path(), None, Some(TEAM)).is_err() {
-            return println!("not run: it takes root");
+            return println!("not run: this test needs root");
         }
         shared(scratch.folder.path()).commit(&[hit(key)], &Counters::default()).unwrap();
         for path in files_of(scratch.folder.path()) {
             assert_eq!(fs::metadata(&path).unwrap().gid(), TEAM, "{}", path.display());
         }
-        assert!(matches!(shared(scratch.folder.path()).load(&key).unwrap(), Lookup::Hit(_)));
+        assert!(matches!(shared(scratch.folder.path()).load(&key).unwrap(), ObjectLookup::Hit(_)));
     }
 
-    /// Sets an access list; returns false where the file system has none.
+    /// Sets an access list; returns false if the file system has no access lists.
     #[cfg(target_os = "linux")]
     fn set_list(path: &Path, kind: u16, rights: u16, id: u32) -> bool {
         use rustix::fs::{XattrFlags, setxattr};
@@ -512,7 +523,7 @@ mod modes {
             // write.
             for (rights, id) in [(5, 61_236), (7, me), (7, 0)] {
                 assert!(set_list(&path, USER, rights, id));
-                assert!(matches!(load().unwrap(), Lookup::Hit(_)), "{rights} {id}");
+                assert!(matches!(load().unwrap(), ObjectLookup::Hit(_)), "{rights} {id}");
             }
             rustix::fs::removexattr(&path, "system.posix_acl_access").unwrap();
             set(&path, before);
@@ -533,6 +544,6 @@ mod modes {
         let load = || shared(&dir).load(&record.graph_key);
         assert!(matches!(load().unwrap_err(), StoreError::Untrusted { .. }));
         assert!(set_list(&dir, 8, 7, TEAM));
-        assert!(matches!(load().unwrap(), Lookup::Hit(_)));
+        assert!(matches!(load().unwrap(), ObjectLookup::Hit(_)));
     }
 }

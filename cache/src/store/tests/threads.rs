@@ -1,4 +1,5 @@
-//! Does a process that cannot get more threads go on without the index? sled would wait for ever.
+//! Does a process that cannot get more threads go on without the index? sled alone would wait for
+//! ever.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -14,7 +15,7 @@ const HUNG: i32 = 124;
 
 // If the user already has processes, no limit can be set that holds for this process only.
 #[test]
-#[ignore = "takes root, to run as a user without any process"]
+#[ignore = "needs root, to run as a user without any process"]
 fn without_a_thread_objects_are_found_by_their_keys() {
     let (record, program) = graph(1);
     if let Some(folder) = std::env::var_os(FOLDER) {
@@ -22,7 +23,7 @@ fn without_a_thread_objects_are_found_by_their_keys() {
         let failed = store.put(&record, &program, &payload(1)).unwrap_err();
         assert!(matches!(failed, StoreError::IndexUnavailable { .. }), "{failed}");
         assert!(failed.to_string().contains("threads"), "{failed}");
-        assert!(matches!(store.load(&record.graph_key), Ok(Lookup::Hit(_))));
+        assert!(matches!(store.load(&record.graph_key), Ok(ObjectLookup::Hit(_))));
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -40,7 +41,7 @@ fn without_a_thread_objects_are_found_by_their_keys() {
             "--test-threads=1",
         ]);
         let output = run.env(FOLDER, folder.path().join(most.to_string())).output().unwrap();
-        assert_ne!(output.status.code(), Some(HUNG), "it hangs");
+        assert_ne!(output.status.code(), Some(HUNG), "the process hangs");
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains("1 passed"), "{most}: {output:?}");
     }

@@ -1,8 +1,8 @@
-//! What of an archive is safe to store? The file may come from anyone. Names and lengths are
-//! checked before anything is written. Headers of tar's that extend another header are not
-//! followed. The zstd frame's window is bounded. An object is verified whole before it gets its
-//! name. The list of refused entries is bounded. The caller is regularly asked whether to go on,
-//! even where little of the file is objects.
+//! Which entries of an archive are safe to store? The file may come from anyone. Names and lengths
+//! are checked before anything is written. Tar headers that extend another header are not followed.
+//! The zstd frame's window is bounded. An object is verified whole before it gets its name. The
+//! list of refused entries is bounded. The caller is regularly asked whether to go on, even if the
+//! file contains few objects.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -12,50 +12,51 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{MARK, OBJECTS, Refused};
+use super::{MARK, OBJECTS, RefusedEntry};
 use crate::files::NewFile;
 use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::object::{self, OBJECT_LIMIT_BYTES, ObjectError};
-use crate::record::{GraphRecord, RECORD_VERSION};
+use crate::record::GraphRecord;
 use crate::store::objects::Staged;
 use crate::store::space::Coming;
 use crate::store::{STAGED, Store, StoreError, read_error};
 
 /// The default window of zstd's own command line: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
-/// How many bytes of imported objects one transaction records.
+/// Once the verified objects take this many bytes, a transaction records them.
 const STAGED_BYTES: u64 = 256 << 20;
-/// How many refused entries, and how many left-out ones, are named.
+/// How many refused entries are listed by name, and how many entries that found no room.
 const NAMED: usize = 100;
-/// The longest name or reason that is passed on.
+/// The longest name or reason that is reported to the caller.
 const SAID_CHARACTERS: usize = 200;
 /// The most bytes that are read before the caller is asked again whether to go on.
 const ASKED_AFTER_BYTES: u64 = 16 << 20;
-/// A program or machine code that is longer than this is taken only if the object is long enough
-/// for it.
+/// A program or machine code that is longer than this is accepted only up to [`TRUSTED_RATIO`]
+/// times the length of its object.
 const TRUSTED_BYTES: u64 = 256 << 20;
-/// The largest ratio between what an object, or the file, decompresses to and its own length.
-/// Machine code decompresses to some twenty times its length.
+/// The largest accepted ratio between the length to which an object, or the file, decompresses and
+/// its own length. Machine code decompresses to some twenty times its length.
 const TRUSTED_RATIO: u64 = 64;
-/// The length to which a file may decompress whatever its own length.
+/// The length to which any file may decompress, even a very short one.
 const TRUSTED_FILE_BYTES: u64 = 64 << 20;
 
-/// What was imported.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Imported {
-    /// Objects that the store did not have.
+    /// Objects that the store did not have, or of which it had a damaged one.
     pub added: u64,
     /// Their lengths together.
     pub added_bytes: u64,
     /// Objects that the store already had, and that were sound there.
     pub kept: u64,
     /// The entries that were refused: the first hundred.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedEntry>,
     /// How many more were refused.
     pub refused_more: u64,
     /// Objects that are sound but for which the limit leaves no room: the first hundred.
-    pub left_out: Vec<Refused>,
+    pub left_out: Vec<RefusedEntry>,
     /// How many more found no room.
     pub left_out_more: u64,
 }
@@ -69,21 +70,23 @@ impl Imported {
         note(&mut self.left_out, &mut self.left_out_more, name.into(), reason);
     }
 
-    /// Whether the store now has everything that the file holds.
+    /// Whether no entry of the file was refused or left out. Entries that were not read, because
+    /// the caller stopped the import, do not count.
     pub fn is_whole(&self) -> bool {
         self.refused.is_empty() && self.left_out.is_empty()
     }
 }
 
-fn note(named: &mut Vec<Refused>, more: &mut u64, name: String, reason: &str) {
+fn note(named: &mut Vec<RefusedEntry>, more: &mut u64, name: String, reason: &str) {
     if named.len() < NAMED {
-        named.push(Refused { name, reason: reason.chars().take(SAID_CHARACTERS).collect() });
+        named.push(RefusedEntry { name, reason: reason.chars().take(SAID_CHARACTERS).collect() });
     } else {
         *more += 1;
     }
 }
 
-/// Asks the caller whether to go on, and remembers if the caller said no.
+/// Calls the caller's function to learn whether to go on. Once the answer is no, the function is
+/// not called again.
 struct GoOn<F> {
     told: RefCell<F>,
     done: Cell<u64>,
@@ -113,8 +116,9 @@ impl<R: Read> Read for Counting<'_, R> {
     }
 }
 
-/// Reads what the file decompresses to, but no more than an export would contain. It regularly asks
-/// whether to go on, since an entry may claim to be longer than anyone would wait.
+/// Reads the decompressed content of the file, but no more than an export would contain. It
+/// regularly asks the caller whether to go on, since an entry may claim to be so long that nobody
+/// would wait for it.
 struct Asking<'a, R, F> {
     from: R,
     go_on: &'a GoOn<F>,
@@ -129,7 +133,7 @@ impl<R: Read, F: FnMut(u64) -> bool> Read for Asking<'_, R, F> {
             > TRUSTED_FILE_BYTES.max(self.read_bytes.get().saturating_mul(TRUSTED_RATIO))
         {
             return Err(io::Error::other(format!(
-                "it expands to over {TRUSTED_RATIO} times its length, as no export does"
+                "it expands to over {TRUSTED_RATIO} times its length, which no export does"
             )));
         }
         if self.unasked_bytes >= ASKED_AFTER_BYTES {
@@ -150,7 +154,8 @@ struct Importing<'a> {
     store: &'a Store,
     imported: Imported,
     coming: Coming,
-    /// The keys that the file has had so far. A second object of the same key is refused.
+    /// The keys of the objects that were accepted so far or that the store already had. A second
+    /// object of the same key is refused.
     seen: BTreeSet<GraphKey>,
     /// Objects that are verified but not recorded yet.
     staged: Vec<Staged>,
@@ -158,14 +163,14 @@ struct Importing<'a> {
 }
 
 impl Store {
-    /// Imports the objects of an exported file. Each is verified whole, and an entry that fails a
-    /// check is refused by name.
+    /// Imports the objects of an exported file. Each object is verified whole. An entry that fails
+    /// a check is refused, and listed with its name and the reason.
     ///
     /// An object that the store already has stays as it is, unless it is damaged. To make room,
-    /// entries that are worth less are evicted, but none that came with the same file; an object
-    /// that finds no room is left out by name. If the file itself is damaged, the objects before
-    /// the damage stay and the rest is refused. `told` is called with the number of objects so far,
-    /// after each entry and within long entries, and decides whether to go on.
+    /// entries that are worth less are evicted, except those that came with the same file. An
+    /// object for which there is no room is left out, and listed. If the file itself is damaged,
+    /// the objects before the damage stay and the rest is refused. `told` is called with the number
+    /// of objects so far, after each entry and within long entries, and decides whether to go on.
     pub fn import(
         &self,
         from: impl Read,
@@ -223,7 +228,7 @@ impl Store {
     }
 
     /// Verifies an object while it is copied into a file of its own. The inner error says why the
-    /// object is refused; nothing after the wrong part is read then.
+    /// object is refused. Nothing after the first wrong part is read.
     fn take_in(
         &self,
         key: &GraphKey,
@@ -240,8 +245,8 @@ impl Store {
         }
         match checked {
             Ok((mut record, program)) => {
-                // A user who imports an object wants it. So this is a use, and the first one that
-                // is known here.
+                // The import counts as the first use of the object in this store, since the user
+                // has asked for the object.
                 record.statistics.last_used = Some(jiff::Timestamp::now());
                 self.staged(&root, file, record, program).map(Ok)
             }
@@ -297,7 +302,7 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// Takes one entry or refuses it; returns whether to read on.
+    /// Takes one entry or refuses it. Returns whether to read on.
     fn take<R: Read>(
         &mut self,
         entry: &mut tar::Entry<'_, R>,
@@ -385,7 +390,7 @@ fn checked(
 ) -> Result<(GraphRecord, Option<object::ProgramFrame>), ObjectError> {
     let opened = object::Opened::new(from, bytes)?;
     let record = opened.record(Some(key))?;
-    if record.version != RECORD_VERSION {
+    if record.key_of_inputs().is_none() {
         return Err(ObjectError::RecordVersion(record.version));
     }
     opened.check_ratio(TRUSTED_RATIO, TRUSTED_BYTES)?;
@@ -396,8 +401,8 @@ fn unreadable(cause: io::Error) -> StoreError {
     read_error(Path::new("the imported file"), cause)
 }
 
-/// Copies to a file what is read through it. A failed write ends the reading, and is kept apart
-/// from a failed read.
+/// Copies everything that is read through it to a file. A failed write ends the reading, and is
+/// kept apart from a failed read.
 struct Copied<'a, R> {
     from: R,
     to: &'a mut NewFile,

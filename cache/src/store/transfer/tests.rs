@@ -5,7 +5,7 @@ use crate::program::{Program, ProgramFormat};
 use crate::record::{ObjectInfo, RecordStatistics};
 use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
 use crate::store::verify::FindingKind;
-use crate::store::{Lookup, StoreOptions};
+use crate::store::{ObjectLookup, StoreOptions};
 
 fn exported(scratch: &Scratch) -> Vec<u8> {
     let mut file = Vec::new();
@@ -25,9 +25,9 @@ fn filled() -> Scratch {
 
 fn loads(scratch: &Scratch, number: u64) -> bool {
     match scratch.store.load(&graph(number).0.graph_key).unwrap() {
-        Lookup::Hit(object) => object.payload == payload(number),
-        Lookup::Absent => false,
-        Lookup::Damaged { reason } => panic!("{reason}"),
+        ObjectLookup::Hit(object) => object.payload == payload(number),
+        ObjectLookup::Absent => false,
+        ObjectLookup::Damaged { reason } => panic!("{reason}"),
     }
 }
 
@@ -217,8 +217,8 @@ fn an_import_takes_what_is_worth_most_and_evicts_nothing_that_came_with_it() {
         "{imported:#?}"
     );
     assert!(!imported.is_whole());
-    // In the archive, the pinned graph comes first, then the others, those that are worth most
-    // first. Graphs in this store that are worth more than all of these stay.
+    // In the archive, the pinned graph comes first. The others follow, in the order of their worth.
+    // Graphs in this store that are worth more than all of these stay.
     let here: Vec<u64> =
         (0..12).filter(|number| store.has_object(&graph(*number).0.graph_key)).collect();
     assert_eq!(here, [1, 2, 5, 11]);
@@ -228,11 +228,11 @@ fn an_import_takes_what_is_worth_most_and_evicts_nothing_that_came_with_it() {
         "an import does not go over the limit"
     );
     assert_eq!(store.statistics().unwrap().evictions, 1);
-    // The file is imported again: the graphs in the store are worth as much, and the others find no
-    // room.
+    // The file is imported again: the graphs that the store has are kept, and the others still find
+    // no room.
     let again = store.import(file.as_slice(), |_| true).unwrap();
     assert_eq!((again.added, again.kept, again.left_out.len()), (0, 3, 3));
-    // An object that is larger than the limit does not keep the objects after it out.
+    // An object that is larger than the limit does not prevent the import of the objects after it.
     let (record, program) = graph(20);
     let mut code = vec![0; 100_000];
     blake3::Hasher::new().finalize_xof().fill(&mut code);
@@ -292,13 +292,13 @@ fn an_empty_file_is_said_to_be_empty() {
         let imported = import(&Scratch::new(), file);
         assert_eq!(
             imported.refused,
-            [Refused { name: "the file".to_owned(), reason: "it is empty".to_owned() }]
+            [RefusedEntry { name: "the file".to_owned(), reason: "it is empty".to_owned() }]
         );
     }
     assert_eq!(
         import(&Scratch::new(), &exported(&Scratch::new())),
         Imported::default(),
-        "a store that is empty"
+        "the archive of an empty store"
     );
 }
 
@@ -318,8 +318,8 @@ fn what_an_object_says_of_its_use_is_not_taken_over() {
     assert_eq!((known.pinned, known.statistics.hits, known.signatures.len()), (false, 0, 64));
     assert_eq!(to.store.statistics().unwrap().cached_signatures, 64);
     assert!(known.statistics.last_used.unwrap() <= jiff::Timestamp::now());
-    // An object with a compile time in the far future is not kept longer than one that was compiled
-    // now.
+    // An object that claims to be compiled in the far future is not kept longer than one that was
+    // compiled now.
     put_worth(&to, 2, record.measurements.compile_seconds * 4.0);
     assert_eq!(to.store.records_and_order(false).unwrap().1[0], record.graph_key);
     // The use that this store has recorded stays when a damaged object is replaced.
@@ -349,11 +349,15 @@ fn a_record_whose_key_is_not_that_of_its_inputs_is_refused_and_found() {
         from.store.put(forged, program, &payload(1)).unwrap();
         let mut bytes = Vec::new();
         from.store.export(&mut bytes, |_| true, |_| true).unwrap();
-        assert_eq!(import(&Scratch::new(), &bytes).added, 0, "it is not exported either");
+        assert_eq!(
+            import(&Scratch::new(), &bytes).added,
+            0,
+            "an export leaves the object out, too"
+        );
         let found = from.store.verify(false, |_| true).unwrap();
         assert_eq!(found.findings[0].kind, FindingKind::DamagedObject);
         assert!(
-            found.findings[0].reason.contains("its key is not that of"),
+            found.findings[0].reason.contains("its record names a wrong key"),
             "{}",
             found.findings[0].reason
         );
@@ -364,7 +368,10 @@ fn a_record_whose_key_is_not_that_of_its_inputs_is_refused_and_found() {
             (tar::EntryType::Regular, &name, &object),
         ]);
         let imported = import(&Scratch::new(), &file);
-        assert!(imported.refused[0].reason.contains("its key is not that of"), "{imported:?}");
+        assert!(
+            imported.refused[0].reason.contains("its record names a wrong key"),
+            "{imported:?}"
+        );
     }
     // A record of a later version is not checked against its inputs, since only that release knows
     // everything that goes into its keys.
@@ -396,7 +403,7 @@ fn a_program_that_states_a_huge_size_is_not_expanded() {
     assert!(imported.refused[0].reason.contains("program is said to be"), "{imported:?}");
 }
 
-/// Gibibytes of zeros in zstd frames that take a few kilobytes.
+/// Gibibytes of zeros in zstd frames, each of which takes a few kilobytes.
 fn zeros(gibibytes: usize) -> Vec<u8> {
     let mut frame = zstd::Encoder::new(Vec::new(), 1).unwrap();
     io::copy(&mut io::repeat(0).take(64 << 20), &mut frame).unwrap();
@@ -418,7 +425,7 @@ fn a_bomb_is_refused_before_it_is_expanded() {
     tarred.truncate(1024);
     tarred.extend_from_slice(header.as_bytes());
     let whole = [zstd::bulk::compress(&tarred, 1).unwrap(), zeros(8)].concat();
-    // Only a part is a bomb: machine code or a program of 8 GiB, with right checksums.
+    // Only a part is a bomb: machine code of 8 GiB or a program of 1 GiB, with right checksums.
     let within = |code: bool| {
         let (mut record, program) = graph(1);
         let frame = zeros(if code { 8 } else { 1 });

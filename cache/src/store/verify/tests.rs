@@ -5,13 +5,13 @@ use super::FindingKind::*;
 use super::*;
 use crate::statistics::Counters;
 use crate::store::tests::{Scratch, files_of, graph, hit, noise, payload, request, signature};
-use crate::store::{Lookup, StoreOptions};
+use crate::store::{ObjectLookup, StoreOptions};
 
-fn kinds(verified: &Verified) -> Vec<FindingKind> {
+fn kinds(verified: &VerifyReport) -> Vec<FindingKind> {
     verified.findings.iter().map(|finding| finding.kind).collect()
 }
 
-fn verify(store: &Store, repair: bool) -> Verified {
+fn verify(store: &Store, repair: bool) -> VerifyReport {
     store.verify(repair, |_| true).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn key(number: u64) -> GraphKey {
 #[test]
 fn a_sound_store_is_found_sound_and_nothing_is_made_of_none() {
     let scratch = Scratch::new();
-    assert_eq!(verify(&scratch.store, false), Verified::default());
+    assert_eq!(verify(&scratch.store, false), VerifyReport::default());
     assert!(fs::read_dir(scratch.store.dir()).unwrap().next().is_none());
     for number in 0..3 {
         scratch.put(number);
@@ -51,8 +51,9 @@ fn everything_that_is_wrong_is_found_and_put_right() {
         scratch.put(number);
     }
     let (store, layout) = (&scratch.store, scratch.store.layout());
-    // A byte of the machine code changes; an object gets another object's bytes; a file's name is
-    // not a key; and an object lies at a place that is not its key's.
+    // First, a byte of the machine code changes. Second, an object gets the bytes of another
+    // object. Third, the name of a file is not a key. Fourth, an object lies at a place that does
+    // not belong to its key.
     let mut bytes = fs::read(layout.object(&key(0))).unwrap();
     let middle = bytes.len() - 100;
     bytes[middle] ^= 1;
@@ -60,7 +61,7 @@ fn everything_that_is_wrong_is_found_and_put_right() {
     fs::copy(layout.object(&key(2)), layout.object(&key(1))).unwrap();
     fs::write(layout.objects().join("notes.txt"), "mine").unwrap();
     fs::copy(layout.object(&key(2)), layout.objects().join(key(2).to_string())).unwrap();
-    // Some entries lose one of their halves, and there are left-overs.
+    // One entry loses its object, another one loses its record, and two files are left over.
     fs::remove_file(layout.object(&key(3))).unwrap();
     store.remove_records(&[key(4)]).unwrap();
     fs::write(layout.tmp().join("preheat-file.0123456789"), "half").unwrap();
@@ -83,7 +84,7 @@ fn everything_that_is_wrong_is_found_and_put_right() {
         ObjectWithoutRecord,
     ];
     expected.sort_unstable();
-    let sorted = |verified: &Verified| {
+    let sorted = |verified: &VerifyReport| {
         let mut kinds = kinds(verified);
         kinds.sort_unstable();
         kinds
@@ -104,11 +105,11 @@ fn everything_that_is_wrong_is_found_and_put_right() {
     let statistics = store.statistics().unwrap();
     assert_eq!((statistics.entries, statistics.stored_bytes), (3, after.object_bytes));
     for (number, loads) in [(0, false), (1, false), (2, true), (3, false), (4, true), (5, true)] {
-        assert_eq!(matches!(store.load(&key(number)), Ok(Lookup::Hit(_))), loads, "{number}");
+        assert_eq!(matches!(store.load(&key(number)), Ok(ObjectLookup::Hit(_))), loads, "{number}");
         assert_eq!(
             store.program(&key(number)).unwrap(),
             Some(graph(number).1),
-            "what to compile again is known"
+            "the program stays, so the graph can be compiled again"
         );
     }
 }

@@ -15,8 +15,9 @@ use super::{RequestLog, Shape};
 
 /// How a store would serve the requests in a log. The command line prints this as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Audit {
-    /// Whether all requests are warm, some or none.
+    /// Whether all, some or none of the requests are warm.
     pub verdict: Verdict,
     /// The model.
     pub model_id: String,
@@ -30,15 +31,15 @@ pub struct Audit {
     pub snapped: u64,
     /// Hits divided by requests, from 0 to 1.
     pub hit_rate: f64,
-    /// How many different shapes the log asks for.
+    /// How many different shapes these requests have.
     pub shapes: usize,
-    /// Compile seconds of the graphs that cold requests need and the store lacks, each counted
-    /// once.
+    /// Compile seconds of the graphs that cold requests need and the store lacks, each graph
+    /// counted once.
     pub compile_seconds_at_risk: f64,
     /// How many graphs these are.
     pub graphs_at_risk: usize,
-    /// Compile seconds that cold requests would wait for in total if each met the store as it is
-    /// now.
+    /// Compile seconds that cold requests would wait for in total if the store did not change
+    /// between them.
     pub compile_seconds_if_each_waited: f64,
     /// How long users are expected to wait over the life of one store.
     pub expected: Cost,
@@ -62,6 +63,7 @@ pub struct Audit {
 
 /// How many figures were obtained in each way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Bases {
     /// Measured for this very graph.
     pub measured: usize,
@@ -81,6 +83,7 @@ impl Bases {
 
 /// A shape that is asked for and is cold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct MissingShape {
     /// The shape.
     #[serde(flatten)]

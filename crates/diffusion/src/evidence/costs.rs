@@ -1,7 +1,7 @@
 //! How long does compiling a graph take, and how large is its object?
 //!
-//! The answer is what the store measured for the graph, else what it measured for the most similar
-//! graph, else a guess, which is marked as one.
+//! If the store has measured the graph, the answer is that measurement. Otherwise it is the
+//! measurement of the most similar graph, or a guess. Each answer says how it was obtained.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,12 +26,14 @@ pub enum Basis {
 
 /// How long compiling a graph takes, and how large its object is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Estimate {
     /// Compile time in seconds.
     pub compile_seconds: f64,
     /// The length of its object on disk.
     pub stored_bytes: u64,
-    /// How these figures were obtained.
+    /// How the compile time was obtained. The length was obtained in the same way, except if no
+    /// object of the measured graph is stored: then the length is a guess.
     pub basis: Basis,
 }
 
@@ -42,19 +44,18 @@ struct Measured {
     stored_bytes: Option<u64>,
 }
 
-/// What the store has measured for one model on one target.
+/// The compile times and sizes that the store has measured for one model on one target.
 #[derive(Debug)]
 pub struct Costs {
     by_key: HashMap<(String, GraphKey), Measured>,
-    /// For every request that led to a compile: by stage, number of pictures, and pixels of each
-    /// picture.
+    /// The measured compiles by stage, then by number of pictures, then by pixels of each picture.
     by_amount: HashMap<String, BTreeMap<u64, BTreeMap<u64, Measured>>>,
     sizes: Vec<[u64; 2]>,
     target: String,
 }
 
 impl Costs {
-    /// Takes those of `records` that belong to the model and the target.
+    /// Collects the figures of those `records` that belong to the model and the target.
     pub fn new(records: &[GraphRecord], model_id: &str, target: &str) -> Self {
         let (by_key, by_amount) = (HashMap::new(), HashMap::new());
         let mut costs = Self { by_key, by_amount, sizes: Vec::new(), target: target.to_owned() };
@@ -91,7 +92,7 @@ impl Costs {
         }
     }
 
-    /// Every size for which the store has a graph of the model.
+    /// Every size for which the store has a graph of the model on the target.
     pub fn sizes(&self) -> &[[u64; 2]] {
         &self.sizes
     }
@@ -118,7 +119,8 @@ impl Costs {
         #[expect(clippy::cast_precision_loss, reason = "pixels")]
         let times = |one: u64, other: u64| (one.max(1) as f64 / other.max(1) as f64).ln().abs();
         let of_batches = self.by_amount.get(stage)?.iter().flat_map(|(batch, of_batch)| {
-            // Of those with more pixels the first is nearest, and of those with fewer the last.
+            // The sizes are sorted by their pixels, so only the first one with at least as many
+            // pixels and the last one with fewer can be nearest.
             let neighbours = [
                 of_batch.range(shape.pixels()..).next(),
                 of_batch.range(..shape.pixels()).next_back(),
@@ -131,8 +133,8 @@ impl Costs {
     }
 }
 
-/// The figures that are assumed where nothing was measured. docs/evidence.md says where each comes
-/// from, and which of them are only guesses.
+/// The figures that are assumed if nothing was measured. docs/evidence.md says where each of them
+/// comes from, and which ones are only guesses.
 pub fn guess(stage: &str, target: &str) -> Estimate {
     const MIB: u64 = 1 << 20;
     let is_cpu = is_cpu(target);
@@ -147,8 +149,8 @@ pub fn guess(stage: &str, target: &str) -> Estimate {
     Estimate { compile_seconds, stored_bytes, basis: Basis::Guessed }
 }
 
-/// How long a pass of the network over one pixel is assumed to take where the log has no figure.
-/// With guidance each pixel counts twice.
+/// The time in seconds that a pass of the network over one pixel is assumed to take if the log has
+/// no figure. With guidance the network passes over each pixel twice in a step.
 pub fn guessed_seconds_per_pixel_pass(target: &str) -> f64 {
     if is_cpu(target) { 1.5e-5 } else { 4e-8 }
 }

@@ -8,71 +8,27 @@ use preheat_cache::GraphRecord;
 use serde::Serialize;
 
 use super::log::LoggedRequest;
-use super::{EvidenceError, RequestLog, told};
+use super::{EvidenceError, RequestLog, Shape, told};
 use crate::pipeline::{LookedUp, LookedUpStage, Pipeline, PipelineError, TextToImage};
-
-/// The parts of a request that shape its graphs, besides the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Shape {
-    /// The computed size in pixels, `[width, height]`.
-    pub size: [u64; 2],
-    /// How many pictures are made at once.
-    pub batch_size: u64,
-    /// Whether there is guidance, which doubles the denoiser's batch.
-    pub guided: bool,
-    /// How many of the last layers of the text encoder are left out.
-    pub clip_skip: u64,
-    /// Whether there is a negative prompt that needs a graph of its own, which is so only where
-    /// layers are left out.
-    pub negative_prompt: bool,
-}
-
-impl Shape {
-    /// A placeholder for any prompt: the words of a prompt shape no graph.
-    pub const ANY_PROMPT: &str = "-";
-
-    /// A request of this shape.
-    pub fn to_request(self) -> TextToImage {
-        TextToImage {
-            width: Some(self.size[0]),
-            height: Some(self.size[1]),
-            batch_size: self.batch_size,
-            cfg_scale: if self.guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
-            clip_skip: self.clip_skip,
-            negative_prompt: self.negative_prompt.then(|| Self::ANY_PROMPT.to_owned()),
-            ..TextToImage::default()
-        }
-    }
-
-    /// Pixels of one picture.
-    pub fn pixels(self) -> u64 {
-        self.size[0].saturating_mul(self.size[1])
-    }
-
-    /// Whether a request of this shape can be served at the size of `other`: it fits into that
-    /// size, and everything else is the same.
-    pub fn fits(self, other: Self) -> bool {
-        Self { size: other.size, ..self } == other
-            && (0..2).all(|side| self.size[side] <= other.size[side])
-    }
-}
 
 /// A shape that is asked for.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Demand {
     /// The shape.
     pub shape: Shape,
     /// How many requests ask for it.
     pub requests: u64,
-    /// How often the network passes over a pixel of it, summed over all its requests: steps x
-    /// batch, and twice that with guidance.
+    /// How often the network passes over one pixel, summed over all requests of this shape: steps x
+    /// batch for each request, and twice that with guidance.
     pub passes: f64,
-    /// The cache's answer for each of its stages.
+    /// The result of the look-up for each stage of the shape.
     pub stages: Vec<LookedUpStage>,
 }
 
-/// The demands that a log makes of one model.
+/// The demands of a log for one model.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Demands {
     /// The shapes, the most wanted first.
     pub all: Vec<Demand>,
@@ -81,13 +37,14 @@ pub struct Demands {
     pub refused: Vec<Refused>,
     /// How many requests the log has for other models, by their names.
     pub other_models: BTreeMap<String, u64>,
-    /// Seconds that one pass over one pixel takes: the median of the values in the log. `None`
-    /// where no line has a value.
+    /// Seconds that one pass over one pixel takes: the median of the values in the log. `None` if
+    /// no line has a value.
     pub seconds_per_pixel_pass: Option<f64>,
 }
 
 /// Requests that the model cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Refused {
     /// The line of the first such request.
     pub line: usize,
@@ -97,7 +54,7 @@ pub struct Refused {
     pub why: String,
 }
 
-/// Requests that are equal before their sizes are padded.
+/// Requests that are equal in everything that shapes a graph, before their sizes are padded.
 struct Alike {
     line: usize,
     request: TextToImage,
@@ -106,11 +63,11 @@ struct Alike {
 }
 
 impl Demands {
-    /// What `log` asks of `pipeline`; each shape is looked up once. `records` are the records of
-    /// the pipeline's stores. A line that names no model counts for this one.
+    /// The demands of `log` for the model of `pipeline`; each shape is looked up once. `records`
+    /// are the records of the pipeline's stores. A line that names no model counts for this model.
     ///
     /// # Errors
-    /// Where the model can serve no request of the log, or the cache cannot be asked.
+    /// If the model can serve no request of the log, or a look-up in the cache fails.
     pub fn of(
         log: &RequestLog,
         pipeline: &Pipeline,
@@ -224,7 +181,7 @@ fn shape_of(request: &TextToImage, padded: [u64; 2]) -> Shape {
     }
 }
 
-/// Groups the requests that differ in nothing that shapes a graph.
+/// Groups the requests that are equal in everything that shapes a graph.
 fn alike(own: &[&(usize, LoggedRequest)]) -> Vec<Alike> {
     let mut kinds: Vec<Alike> = Vec::new();
     let mut places = HashMap::new();
@@ -278,23 +235,6 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_shape_fits_a_larger_one_of_its_kind() {
-        let shape = Shape {
-            size: [512, 768],
-            batch_size: 1,
-            guided: true,
-            clip_skip: 0,
-            negative_prompt: false,
-        };
-        assert!(shape.fits(shape) && shape.fits(Shape { size: [512, 832], ..shape }));
-        assert!(!shape.fits(Shape { size: [768, 512], ..shape }));
-        assert!(!shape.fits(Shape { size: [768, 768], batch_size: 2, ..shape }));
-        assert!(!shape.fits(Shape { size: [768, 768], guided: false, ..shape }));
-        let request = shape.to_request();
-        assert_eq!((request.width, request.height), (Some(512), Some(768)));
-    }
 
     #[test]
     fn the_time_of_a_pixel_is_taken_from_the_steps_that_were_logged() {

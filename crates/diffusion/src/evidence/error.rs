@@ -19,7 +19,7 @@ pub enum EvidenceError {
         #[source]
         cause: std::io::Error,
     },
-    /// The log has no lines.
+    /// The log has no lines, or only empty ones.
     #[error("the request log {} is empty", path.display())]
     EmptyLog {
         /// The log.
@@ -30,7 +30,7 @@ pub enum EvidenceError {
     NoLog {
         /// The file.
         path: PathBuf,
-        /// How many lines it has.
+        /// How many lines it has, apart from empty ones.
         lines: usize,
         /// The first line that is not a request.
         line: usize,
@@ -52,7 +52,7 @@ pub enum EvidenceError {
         model_id: String,
         /// The first line that it cannot serve.
         line: usize,
-        /// Why not.
+        /// Why the model cannot serve it.
         why: String,
     },
     /// A field of a manifest is wrong.
@@ -62,15 +62,15 @@ pub enum EvidenceError {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The field, or `syntax` where the file is not TOML.
+        /// The field, or `syntax` if the file is not TOML.
         field: String,
         /// What is wrong, and what is allowed.
         why: String,
     },
-    /// The pipeline could not answer; boxed, since it is large.
+    /// An error of the pipeline. It is boxed, because it is large.
     #[error(transparent)]
     Pipeline(Box<PipelineError>),
-    /// The runtime could not answer; boxed, since it is large.
+    /// An error of the runtime. It is boxed, because it is large.
     #[error(transparent)]
     Runtime(Box<preheat_runtime::Error>),
 }

@@ -40,18 +40,18 @@ pub struct LoggedRequest {
     /// The model's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_id: Option<String>,
-    /// The model's folder, in logs that other programs write. Where there is no `model_id`, its
-    /// last part is the model's name.
+    /// The model's folder, in logs that other programs write. If there is no `model_id`, the last
+    /// part of this path is the model's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
-    /// Pixels, as the request has them; `None` for the model's own size.
+    /// The width in pixels that the request has; `None` for the model's own width.
     pub width: Option<u64>,
-    /// Pixels, as the request has them; `None` for the model's own size.
+    /// The height in pixels that the request has; `None` for the model's own height.
     pub height: Option<u64>,
     /// Denoising steps.
     #[serde(alias = "num_inference_steps")]
     pub steps: u64,
-    /// The guidance scale; 1 is unguided.
+    /// The guidance scale; a request with a scale of 1 or less is unguided.
     #[serde(alias = "guidance_scale")]
     pub cfg_scale: f64,
     /// The scheduler, `None` for the model's own. It shapes no graph.
@@ -61,8 +61,8 @@ pub struct LoggedRequest {
     pub batch_size: u64,
     /// How many of the last layers of the text encoder were left out.
     pub clip_skip: u64,
-    /// Whether there was a negative prompt. Where layers are left out, Stable Diffusion XL has a
-    /// graph of its own for it.
+    /// Whether there was a negative prompt. With guidance, and if layers are left out, a negative
+    /// prompt can need graphs of its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_negative_prompt: bool,
     /// The size that was computed, `[width, height]`.
@@ -71,7 +71,7 @@ pub struct LoggedRequest {
     /// Whether nothing had to be compiled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm: Option<bool>,
-    /// Seconds until the pictures were made; absent where none were made.
+    /// Seconds until the pictures were made; absent if none were made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// Seconds of a denoising step, on average.
@@ -138,7 +138,7 @@ impl LoggedRequest {
         // The parser's message quotes the value, so it is made printable.
         let request: Self =
             serde_json::from_slice(line).map_err(|error| told(&error.to_string()))?;
-        // The size given here is used only where the line has none, and any valid one will do.
+        // The size given here is used only if the line has none, and any valid size will do.
         request.to_request().check([64, 64]).map_err(|error| error.to_string())?;
         Ok(request)
     }
@@ -146,6 +146,7 @@ impl LoggedRequest {
 
 /// A line of a log that is not a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DamagedLine {
     /// The line's number, counted from 1.
     pub line: usize,
@@ -153,9 +154,10 @@ pub struct DamagedLine {
     pub why: String,
 }
 
-/// A log that was read. Damaged lines are left out and reported, since a line that a crash cut
-/// short should not cost the other lines.
+/// A log that was read. Damaged lines are left out and reported, so that the other lines can be
+/// used even if a crash left an incomplete line.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct RequestLog {
     /// The requests, each with its line number.
     pub requests: Vec<(usize, LoggedRequest)>,
@@ -169,7 +171,7 @@ impl RequestLog {
     /// Reads a log.
     ///
     /// # Errors
-    /// Where the file cannot be read, or none of its lines is a request.
+    /// If the file cannot be read, or none of its lines is a request.
     pub fn read(path: &Path) -> Result<Self, EvidenceError> {
         let failed = |cause| EvidenceError::File {
             doing: "reading the request log",
@@ -235,7 +237,7 @@ impl LogWriter {
     /// Opens a log, and creates the file if there is none.
     ///
     /// # Errors
-    /// Where the file cannot be opened for writing.
+    /// If the file cannot be opened for writing.
     pub fn open(path: &Path) -> Result<Self, EvidenceError> {
         let opened = File::options().read(true).append(true).create(true).open(path);
         let file = opened.map_err(|cause| Self::failed(path, cause))?;
@@ -245,7 +247,7 @@ impl LogWriter {
     /// Appends a request.
     ///
     /// # Errors
-    /// Where the line cannot be written completely.
+    /// If the line cannot be written completely.
     pub fn append(&mut self, request: &LoggedRequest) -> Result<(), EvidenceError> {
         self.write(request).map_err(|cause| Self::failed(&self.path, cause))
     }

@@ -1,4 +1,4 @@
-//! What should `preheat warmup --manifest` warm?
+//! What should a warmup of several sizes and models warm?
 //!
 //! A manifest is a TOML file. It lists models, and for each model the targets, sizes, batches and
 //! precisions:
@@ -12,22 +12,22 @@
 //! guided = [true, false]               # without it: true
 //! negative_prompt = [true, false]      # without it: false
 //! precision = "bf16"                   # without it: auto
+//! compile_effort = "fast"              # without it: the effort of the caller (default: full)
 //! ```
 //!
 //! A table stands for every combination of its sizes, batches, guidance and negative prompts, on
-//! each of its targets. A folder is looked up relative to the working directory of the command, as
-//! the folder of `--model` is.
+//! each of its targets. A folder is looked up relative to the working directory of the process.
 
 mod parse;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use preheat_io::input;
+use preheat_runtime::EffortChoice;
 use preheat_runtime::device::Target;
 
-use super::{EvidenceError, Shape};
+use super::Shape;
 use crate::pipeline::{Precision, Precisions, TextToImage};
 
 /// Everything that a manifest lists.
@@ -42,23 +42,25 @@ pub struct Manifest {
 pub struct ManifestModel {
     /// The model's folder; `None` for the demo model.
     pub folder: Option<PathBuf>,
-    /// Which weights are read where the folder has several variants, such as `fp16`.
+    /// Which weights are read if the folder has several variants, such as `fp16`.
     pub variant: Option<String>,
     /// The hardware; empty for the device that is here.
     pub targets: Vec<Target>,
-    /// Pixels, `[width, height]`. There is at least one.
+    /// The sizes in pixels, `[width, height]`. A manifest that was read has at least one.
     pub sizes: Vec<[u64; 2]>,
     /// How many pictures are made at once.
     pub batches: Vec<u64>,
     /// With guidance, without, or both.
     pub guided: Vec<bool>,
-    /// With a negative prompt, without, or both. A negative prompt shapes a graph only where there
-    /// is guidance and layers of the text encoder are left out.
+    /// With a negative prompt, without, or both. A negative prompt changes a graph only if `guided`
+    /// is true and `clip_skip` is above 0.
     pub negative_prompt: Vec<bool>,
     /// How many of the last layers of the text encoder are left out.
     pub clip_skip: u64,
     /// Which dtype each stage computes in.
     pub precisions: Precisions,
+    /// How much work the compiler does; `None` if the table says nothing.
+    pub compile_effort: Option<EffortChoice>,
 }
 
 impl Default for ManifestModel {
@@ -73,34 +75,12 @@ impl Default for ManifestModel {
             negative_prompt: vec![false],
             clip_skip: 0,
             precisions: Precisions::default(),
+            compile_effort: None,
         }
     }
 }
 
 impl Manifest {
-    /// A manifest takes a few hundred bytes for each model.
-    const MOST_BYTES: u64 = 1 << 20;
-
-    /// Reads a manifest.
-    ///
-    /// # Errors
-    /// Where the file cannot be read, or a field is wrong. The error names the field, its line and
-    /// what is allowed.
-    pub fn read(path: &Path) -> Result<Self, EvidenceError> {
-        let failed = |cause| EvidenceError::File {
-            doing: "reading the manifest",
-            path: path.to_owned(),
-            cause,
-        };
-        let text = input::text(path, Self::MOST_BYTES).map_err(failed)?;
-        parse::manifest(&text).map_err(|wrong| EvidenceError::Manifest {
-            path: path.to_owned(),
-            line: wrong.line,
-            field: wrong.field,
-            why: wrong.why,
-        })
-    }
-
     /// Tables for `shapes` of one model. Sizes with the same batches, guidance, negative prompt and
     /// skipped layers share a table. All other fields are taken from `model`.
     pub fn of_shapes(model: &ManifestModel, shapes: &[Shape]) -> Self {
@@ -138,7 +118,7 @@ impl Manifest {
 }
 
 impl ManifestModel {
-    /// Each combination of guidance and negative prompt that the table stands for. Where a negative
+    /// Each combination of guidance and negative prompt that the table stands for. If a negative
     /// prompt shapes no graph, the combinations with and without one count as the same.
     pub fn kinds(&self) -> Vec<(bool, bool)> {
         let mut kinds = Vec::new();
@@ -222,6 +202,9 @@ impl fmt::Display for ManifestModel {
         }
         if self.clip_skip > 0 {
             writeln!(f, "clip_skip = {}", self.clip_skip)?;
+        }
+        if let Some(effort) = self.compile_effort {
+            writeln!(f, "compile_effort = \"{effort}\"")?;
         }
         if self.precisions.all != Precision::Auto {
             writeln!(f, "precision = \"{}\"", self.precisions.all)?;

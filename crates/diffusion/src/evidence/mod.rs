@@ -13,14 +13,16 @@ pub mod error;
 pub mod log;
 pub mod manifest;
 pub mod planner;
+pub mod shape;
 pub mod survey;
 
 pub use audit::Audit;
-pub use demand::{Demand, Demands, Shape};
+pub use demand::{Demand, Demands};
 pub use error::EvidenceError;
 pub use log::{LogWriter, LoggedRequest, RequestLog};
 pub use manifest::{Manifest, ManifestModel};
 use preheat_io::printable::{beginning, printable};
+pub use shape::Shape;
 pub use survey::{Rules, Survey};
 
 /// Text from a file that others wrote, made printable and cut to a length that is worth showing.

@@ -3,166 +3,42 @@
 //! This module is pure arithmetic over figures that other modules found: it reads no file and uses
 //! no device.
 //!
-//! The problem is a facility location problem: a warm shape serves its own requests, and requests
-//! for smaller sizes, with padding that is computed and cropped away; a request that no warm shape
-//! serves waits for its compiles. It differs from the textbook's problem in two ways. First, shapes
-//! share graphs (all of them share the text encoder, and those of one size share the VAE), so the
-//! cost of a shape depends on which others are chosen. Second, a request does not go where it is
-//! cheapest but where the runtime sends it: to its own size if that is warm, else to the smallest
-//! warm size that covers it within the allowed waste.
+//! The problem is a facility location problem: a warm shape serves its own requests, and also
+//! requests for smaller sizes. The padding of these is computed and cropped away. A request that no
+//! warm shape serves waits for its compiles. This problem differs from the textbook's in two ways.
+//! First, shapes share graphs: all of them share the text encoder, and those of one size share the
+//! VAE. The cost of a shape therefore depends on which others are chosen. Second, a request is not
+//! served where it is cheapest. The runtime serves it at its own size if that is warm, else at the
+//! smallest warm size that covers it within the allowed waste.
 //!
-//! With up to [`EXACT_CANDIDATES`] shapes every subset is tried. With more, there are four starting
-//! points: three greedy additions, each by another measure, and greedy removals from the set of all
-//! shapes. Each is improved by additions, removals, exchanges, and removals followed by greedy
-//! additions, until none of these makes it cheaper; the cheapest result is taken. The search stops
-//! at a bound on its work ([`MOST_WORK`]), so that thousands of shapes take seconds. Branch and
-//! bound can prune little here, because adding a shape can make a choice more expensive: the shape
-//! draws requests from a cold start, which they pay for once, to padding, which they pay for each
-//! time. The tests compare the results with those of trying every subset.
+//! With up to [`EXACT_CANDIDATES`] cold shapes, every subset is tried. With more, the search starts
+//! from four choices. Three are made by greedy additions, each with a different measure, and one
+//! by greedy removals from the set of all shapes. Each choice is improved by additions, removals,
+//! exchanges, and removals followed by greedy additions, until none of these makes it cheaper. The
+//! cheapest result is taken. The search stops at a bound on its work ([`MOST_WORK`]), so that
+//! thousands of shapes take seconds. Branch and bound can prune little here, because adding a shape
+//! can make a choice more expensive. Requests that would have waited for one cold start are then
+//! served with padding, which costs time in each of them. The tests compare the results with those
+//! of trying every subset.
 
 mod near;
+mod problem;
 mod search;
 mod state;
 
 use std::collections::HashSet;
 
-use preheat_runtime::Percent;
-use serde::Serialize;
-
 use self::near::Near;
+pub use self::problem::{
+    Budget, Candidate, Choice, Cost, GraphCost, MOST_WORK, Problem, Server, Spent, Wanted,
+    waste_percent,
+};
 use self::state::{State, Tables};
 use super::Shape;
 
 /// The largest number of cold shapes for which the best choice is found by trying all of their
-/// subsets: 4096.
+/// subsets, of which there are 4096.
 pub const EXACT_CANDIDATES: usize = 12;
-
-/// The most steps that the search for a large problem takes. A step is one check whether a shape is
-/// warm, or one look at a graph that a shape needs.
-pub const MOST_WORK: u64 = 1 << 29;
-
-/// A graph that shapes need.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GraphCost {
-    /// How long it takes to compile.
-    pub compile_seconds: f64,
-    /// How many bytes it takes on disk.
-    pub stored_bytes: u64,
-    /// Whether the store already has it, so that it costs nothing.
-    pub is_there: bool,
-}
-
-/// A shape that could be warmed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Candidate {
-    /// The shape.
-    pub shape: Shape,
-    /// Its graphs, as positions in [`Problem::graphs`].
-    pub graphs: Vec<usize>,
-}
-
-/// Requests for one candidate's shape.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
-    /// Its position in [`Problem::candidates`].
-    pub candidate: usize,
-    /// How many requests.
-    pub requests: u64,
-    /// How often the network passes over each of their pixels, summed over all the requests.
-    pub passes: f64,
-}
-
-/// What warming may spend, beyond what is already warm.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Budget {
-    /// Seconds of compiles, run one after another; `None` for no limit.
-    pub compile_seconds: Option<f64>,
-    /// Bytes on disk; `None` for no limit.
-    pub stored_bytes: Option<u64>,
-}
-
-impl Budget {
-    /// Whether the budget is large enough for `spent`.
-    pub fn covers(self, spent: Spent) -> bool {
-        self.compile_seconds.is_none_or(|most| spent.compile_seconds <= most)
-            && self.stored_bytes.is_none_or(|most| spent.stored_bytes <= most)
-    }
-}
-
-/// The problem that the planner solves.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
-    /// Every graph of every candidate.
-    pub graphs: Vec<GraphCost>,
-    /// What could be warmed.
-    pub candidates: Vec<Candidate>,
-    /// How many requests ask for each shape.
-    pub wanted: Vec<Wanted>,
-    /// How many seconds the network takes for one pass over one pixel.
-    pub seconds_per_pixel_pass: f64,
-    /// The largest share of the computed pixels that may be padding, in percent; `None` where a
-    /// size serves only its own requests.
-    pub most_waste_percent: Option<f64>,
-    /// How many requests a store serves until everything is cold again.
-    pub requests_per_store: f64,
-    /// What warming may spend.
-    pub budget: Budget,
-}
-
-/// How long users are expected to wait in total over the life of one store.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Cost {
-    /// Waiting for compiles of graphs that are not warm.
-    pub compile_wait_seconds: f64,
-    /// Computing padding that is then cropped away.
-    pub padding_seconds: f64,
-}
-
-impl Cost {
-    /// The sum of both.
-    pub fn total_seconds(self) -> f64 {
-        self.compile_wait_seconds + self.padding_seconds
-    }
-}
-
-/// What warming a choice takes.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Spent {
-    /// Seconds of compiles.
-    pub compile_seconds: f64,
-    /// Bytes on disk.
-    pub stored_bytes: u64,
-}
-
-/// Which candidate serves a kind of request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Server {
-    /// The candidate of its own shape, which is warm.
-    Own,
-    /// A larger candidate, by its position.
-    Larger(usize),
-    /// None: the request waits for its compiles.
-    Cold,
-}
-
-/// What is to be warmed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
-    /// Positions in [`Problem::candidates`], including those that are already warm.
-    pub chosen: Vec<usize>,
-    /// How long users still wait.
-    pub cost: Cost,
-    /// What warming takes.
-    pub spent: Spent,
-    /// Whether every subset was tried.
-    pub is_exact: bool,
-}
-
-/// The share of the pixels computed at `warm` that is padding for a request of the size `own`, in
-/// percent, as `--snap-to-warm` counts it.
-pub fn waste_percent(own: Shape, warm: Shape) -> f64 {
-    Percent::wasted(own.pixels(), warm.pixels()).value()
-}
 
 /// Sizes that nobody asked for, each of which covers two requested sizes within the allowed waste:
 /// such a size may be the best one to warm. Returns at most `most` of them, those that cover the
@@ -196,7 +72,8 @@ impl Problem {
         self.evaluate_each(&[chosen.to_vec()]).pop().unwrap_or_default()
     }
 
-    /// As [`evaluate`](Self::evaluate) for several choices, which is faster than one call for each.
+    /// Evaluates several choices, each as [`evaluate`](Self::evaluate) does. This is faster than
+    /// one call for each choice.
     pub fn evaluate_each(&self, choices: &[Vec<usize>]) -> Vec<(Cost, Spent)> {
         let tables = Tables::new(self);
         let evaluate = |chosen: &Vec<usize>| {
@@ -251,12 +128,6 @@ impl Problem {
         tracing::debug!(work = tables.work(), "chosen");
         Choice { chosen, cost, spent, is_exact }
     }
-}
-
-/// The chance that at least one of so many requests needs something, if each needs it with the
-/// probability `share`.
-fn chance(share: f64, requests: f64) -> f64 {
-    -(requests * (-share.min(1.0)).ln_1p()).exp_m1()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What does a log ask for, and what of it does a store already have?
+//! Which shapes does a log ask for, and which of their graphs does a store already have?
 //!
 //! Both an audit and a plan are made from this one comparison.
 
@@ -13,23 +13,24 @@ use super::planner::{Budget, Candidate, GraphCost, Problem, Wanted, joins, waste
 use super::{Demand, Demands, EvidenceError, Shape};
 use crate::pipeline::{LookedUpStage, Pipeline, TextToImage};
 
-/// How the runtime that is to serve the requests is set up.
+/// The settings of the runtime that will serve the requests, and the limits of a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// The largest share of the computed pixels that may be padding, in percent; `None` where
-    /// requests are not snapped to larger sizes.
+    /// The largest share of the computed pixels that may be padding, in percent; `None` if requests
+    /// are not snapped to larger sizes.
     pub most_waste_percent: Option<f64>,
     /// How many requests a store serves until everything is cold again; `None` for as many as the
     /// log has.
     pub requests_per_store: Option<f64>,
-    /// How many sizes that nobody asked for become candidates.
+    /// The largest number of sizes that become candidates although no request has them. The sizes
+    /// that the store has are not counted here.
     pub joins: usize,
-    /// What warming may spend.
+    /// The most that warming may cost.
     pub budget: Budget,
 }
 
 impl Rules {
-    /// How many sizes that nobody asked for become candidates of a plan.
+    /// The usual value of `joins` for a plan.
     pub const JOINS: usize = 64;
 
     /// The rules for an audit, which warms nothing.
@@ -41,10 +42,11 @@ impl Rules {
 
 /// One graph that candidates need.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SurveyedGraph {
     /// The stage.
     pub stage: String,
-    /// Its key.
+    /// The graph's key; `None` if the graph was not built.
     pub graph_key: Option<GraphKey>,
     /// How long its compile takes or took, and how large its object is.
     pub estimate: Estimate,
@@ -52,6 +54,7 @@ pub struct SurveyedGraph {
 
 /// How much a pixel of padding costs, and where that figure comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PixelSeconds {
     /// How many seconds the network takes for one pass over one pixel.
     pub seconds_per_pixel_pass: f64,
@@ -59,8 +62,9 @@ pub struct PixelSeconds {
     pub from_log: bool,
 }
 
-/// What a log asks for, compared with what a store has.
+/// The requests of a log, compared with the records of a store.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Survey {
     /// The demands of the log.
     pub demands: Demands,
@@ -75,11 +79,12 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Looks up every size that the log asks for, every size for which the store has graphs, and as
-    /// many sizes that nobody asked for as `rules` allow.
+    /// Looks up every size that the log asks for. If `rules` allow that requests are served at
+    /// larger sizes, it also looks up the larger sizes that could serve them: those for which the
+    /// store has graphs, and at most `rules.joins` others.
     ///
     /// # Errors
-    /// Where the cache cannot be asked.
+    /// If a look-up in the cache fails.
     pub fn of(
         demands: Demands,
         pipeline: &Pipeline,
@@ -190,8 +195,8 @@ fn larger(
 struct Builder<'a> {
     costs: &'a Costs,
     graphs: Vec<(SurveyedGraph, GraphCost)>,
-    /// Where each graph stands. A graph that was not built has no key; its stage and its projection
-    /// identify it.
+    /// The position of each graph. A graph that was not built has no key; its stage and its
+    /// projection identify it.
     places: HashMap<(String, Digest), usize>,
     keys: HashMap<GraphKey, usize>,
     candidates: Vec<Candidate>,

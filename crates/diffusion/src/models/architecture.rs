@@ -1,11 +1,11 @@
 //! When can two models share executables?
 //!
-//! They can if their architectures have the same digest, which takes in exactly what shapes a
-//! graph:
+//! Two models can share them if their architectures have the same digest, which covers exactly what
+//! shapes a graph:
 //!
 //! | in the digest | not in it |
 //! |---|---|
-//! | which graph it is | the model's name and where it lies |
+//! | which graph it is | the model's name and its path |
 //! | the config fields that the graph reads, resolved | fields that it does not read, and how a list was written |
 //! | names and shapes of the weights | their values, the dtype and the files that they are stored in |
 //! | which outputs of a text encoder are wanted | weights of parts that are never built, such as the VAE's encoder |
@@ -115,12 +115,12 @@ pub fn aliases(name: &str) -> Vec<String> {
 }
 
 /// The prefix of the names of a text encoder's weights. transformers 5 omits it when it writes a
-/// `CLIPTextModel`; every older release has it.
+/// `CLIPTextModel`; every older release writes it.
 const TEXT_MODEL: &str = "text_model.";
 const VAE_ATTENTION: &str = "decoder.mid_block.attentions.";
 
 /// The name that a graph uses for the weight that a checkpoint calls `name`.
-fn canonical(name: &str) -> String {
+pub(crate) fn canonical(name: &str) -> String {
     if name.starts_with(VAE_ATTENTION) {
         return RENAMED.iter().fold(name.to_owned(), |name, (new, old)| name.replace(old, new));
     }

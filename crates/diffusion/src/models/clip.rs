@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
-use preheat_ir::graph::{Attention, Builder, GraphError, Norm, Type, UnaryOp, Value, Verified};
+use preheat_ir::graph::{Attention, FunctionBuilder, GraphError, Norm, UnaryOp, Value, Verified};
 use preheat_tensor::Dtype;
+use preheat_tensor::TensorType;
 use serde::Serialize;
 use serde_json::json;
 
@@ -30,13 +31,14 @@ pub struct TextConfig {
     pub layer_norm_eps: f32,
     /// How many rows the token table has.
     pub vocabulary: u64,
-    /// How many tokens a prompt and the graph's input have: as many as the tokenizer gives.
+    /// How many tokens a prompt and the graph's input have: as many as the tokenizer gives, but at
+    /// most `positions`.
     pub tokens: u64,
     /// How many rows the table of positions has; a prompt uses the first of them. This number is in
     /// the weights' shapes.
     #[serde(skip)]
     pub positions: u64,
-    /// Features of the pooled output, where the model projects it.
+    /// Features of the pooled output, if the model projects it.
     pub projection: Option<u64>,
     /// The id of the token that ends a prompt, as the config has it. [`Self::eos_position`] reads
     /// it; the graph does not depend on it.
@@ -70,8 +72,8 @@ pub struct TextOutputs {
     pub skipped_layers: u64,
     /// Whether the final layer norm is applied to `hidden`.
     pub normed: bool,
-    /// Whether the output `pooled` is wanted: the token at `eos_position` after all blocks and the
-    /// final norm, projected if the model has a projection.
+    /// Whether the output `pooled` is wanted: the features of the token at `eos_position` after all
+    /// blocks and the final norm, projected if the model has a projection.
     pub pooled: bool,
 }
 
@@ -90,11 +92,12 @@ impl TextOutputs {
 }
 
 impl TextConfig {
-    /// Reads `text_encoder/config.json` as diffusers does: for the class that `model_index.json`
-    /// names, whatever `architectures` says. `path` is the path that messages name.
+    /// Reads the config of a text encoder as diffusers does: for the class that `model_index.json`
+    /// names, whatever the field `architectures` says. `path` is the path that messages name.
     ///
     /// # Errors
-    /// Where a field that shapes the graph has a value that is not built.
+    /// If the text is not a JSON object, or a field that shapes the graph has a value that is not
+    /// supported.
     pub fn read(path: &Path, text: &str, class: TextClass) -> Result<Self, ModelError> {
         let fields = Fields::parse(path, text)?;
         fields.neutrals(&[
@@ -131,7 +134,8 @@ impl TextConfig {
         })
     }
 
-    /// The same encoder for prompts of this many tokens, or of as many as it has positions.
+    /// The same encoder for prompts of this many tokens, or of as many tokens as it has positions
+    /// if there are fewer positions.
     #[must_use]
     pub fn with_tokens(self, tokens: u64) -> Self {
         Self { tokens: tokens.min(self.positions), ..self }
@@ -158,22 +162,22 @@ impl TextConfig {
 
 /// The graph of a text encoder, for one prompt.
 ///
-/// Inputs: `ids int32[1, tokens]` and, where `pooled` is wanted, `eos_position int32[1]`. Outputs:
-/// `hidden f32[1, tokens, hidden_size]` and, where wanted, `pooled f32[1, pooled_size]`. Blocks and
+/// Inputs: `ids int32[1, tokens]` and, if `pooled` is wanted, `eos_position int32[1]`. Outputs:
+/// `hidden f32[1, tokens, hidden_size]` and, if wanted, `pooled f32[1, pooled_size]`. Blocks and
 /// weights that no output depends on are left out.
 ///
 /// # Errors
-/// Where more blocks are to be skipped than the encoder has.
+/// If more blocks are to be skipped than the encoder has.
 pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verified, GraphError> {
-    let mut b = Builder::new("text_encoder");
+    let mut b = FunctionBuilder::new("text_encoder");
     let Some(hidden_layers) = config.layers.checked_sub(outputs.skipped_layers) else {
         let (skipped, layers) = (outputs.skipped_layers, config.layers);
         let why = format!("{skipped} of {layers} layers cannot be skipped");
         return Err(GraphError::of_function("text_encoder", why));
     };
-    let ids = b.input("ids", Type::new(Dtype::Int32, [1, config.tokens]));
+    let ids = b.input("ids", TensorType::new(Dtype::Int32, [1, config.tokens]));
     let eos_position =
-        outputs.pooled.then(|| b.input("eos_position", Type::new(Dtype::Int32, [1])));
+        outputs.pooled.then(|| b.input("eos_position", TensorType::new(Dtype::Int32, [1])));
 
     let mut x = embed(&mut b, config, ids)?;
     let mut hidden = x;
@@ -194,7 +198,7 @@ pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verifie
             x = b.layer_norm(norm(last))?;
         }
         if outputs.normed {
-            // If both outputs are of the last block, one norm serves both.
+            // If both outputs come from the last block, one norm serves both.
             hidden = if outputs.pooled && hidden == last { x } else { b.layer_norm(norm(hidden))? };
         }
     }
@@ -212,7 +216,7 @@ pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verifie
 }
 
 /// The sum of token and position embeddings, `[1, tokens, hidden_size]`.
-fn embed(b: &mut Builder, config: &TextConfig, ids: Value) -> Result<Value, GraphError> {
+fn embed(b: &mut FunctionBuilder, config: &TextConfig, ids: Value) -> Result<Value, GraphError> {
     let path = "text_model.embeddings";
     let table =
         b.weight(format!("{path}.token_embedding.weight"), [config.vocabulary, config.hidden_size]);
@@ -228,9 +232,14 @@ fn embed(b: &mut Builder, config: &TextConfig, ids: Value) -> Result<Value, Grap
     b.add(tokens, positions)
 }
 
-/// One block: attention of each token to itself and those before it, then two linear layers. Each
-/// of these two parts follows a norm and has a residual connection.
-fn block(b: &mut Builder, config: &TextConfig, path: &str, x: Value) -> Result<Value, GraphError> {
+/// One block: attention of each token to itself and the tokens before it, then two linear layers.
+/// Each of these two parts follows a norm and has a residual connection.
+fn block(
+    b: &mut FunctionBuilder,
+    config: &TextConfig,
+    path: &str,
+    x: Value,
+) -> Result<Value, GraphError> {
     let normed = layer_norm(b, &format!("{path}.layer_norm1"), x, config.layer_norm_eps)?;
     let mut project = |name: &str, of| {
         linear(b, &format!("{path}.self_attn.{name}_proj"), of, config.hidden_size)

@@ -1,9 +1,10 @@
-//! How is a field of a diffusers config read so that no value is ignored silently?
+//! How is a diffusers config read so that no field that shapes the graph is ignored silently?
 //!
-//! A reader asks for each field that shapes the graph. If a graph is built for one value of a field
-//! only, the reader asks for it with [`Fields::neutral`], so that any other value is an error that
-//! names the field; a field that nobody asks for has no effect. Defaults are those of the class
-//! that `model_index.json` names: as in diffusers, a config's own `_class_name` is not used.
+//! A reader calls a method of [`Fields`] for each field that shapes the graph. preheat ignores a
+//! field for which no reader calls a method. If only one value of a field is supported, the reader
+//! calls [`Fields::neutral`], so that any other value is an error that names the field (`null`
+//! counts as false). Defaults are those of the class that `model_index.json` names: as in
+//! diffusers, a config's own `_class_name` is not used.
 
 use std::path::{Path, PathBuf};
 
@@ -74,7 +75,8 @@ impl Fields {
         ModelError::NoField { path: self.path.clone(), field: field.to_owned() }
     }
 
-    /// Checks a field for which only one value is built, which is also its default.
+    /// Checks a field for which only one value is supported, which is also its default. If this
+    /// value is false, `null` is accepted, too.
     pub(super) fn neutral(&self, field: &str, neutral: &Json) -> Result<(), ModelError> {
         let Some(value) = self.get(field) else { return Ok(()) };
         let same_number = || matches!((value.as_f64(), neutral.as_f64()), (Some(a), Some(b)) if a.to_bits() == b.to_bits());
@@ -86,7 +88,7 @@ impl Fields {
         }
     }
 
-    /// Checks several such fields.
+    /// Checks several fields, each of which supports only one value.
     pub(super) fn neutrals(&self, neutrals: &[(&str, Json)]) -> Result<(), ModelError> {
         neutrals.iter().try_for_each(|(field, neutral)| self.neutral(field, neutral))
     }
@@ -101,7 +103,7 @@ impl Fields {
             .ok_or_else(|| self.unsupported(field, "true or false"))
     }
 
-    /// A whole number of at least 1; without a default the field must be present.
+    /// A whole number from 1 to [`LARGEST_COUNT`]; without a default the field must be present.
     pub(super) fn count(&self, field: &str, default: Option<u64>) -> Result<u64, ModelError> {
         match (self.get(field), default) {
             (None, Some(default)) => Ok(default),
@@ -110,7 +112,7 @@ impl Fields {
         }
     }
 
-    /// A finite number in the range of f32.
+    /// A number in the range of float32.
     pub(super) fn number(&self, field: &str, default: f32) -> Result<f32, ModelError> {
         let Some(value) = self.get(field) else { return Ok(default) };
         #[expect(
@@ -118,7 +120,7 @@ impl Fields {
             reason = "what is too large for f32 becomes infinite and is refused"
         )]
         let number = value.as_f64().map(|number| number as f32).filter(|number| number.is_finite());
-        number.ok_or_else(|| self.unsupported(field, "a number"))
+        number.ok_or_else(|| self.unsupported(field, "a number in the range of float32"))
     }
 
     /// One of `supported`; `default` if the field is missing.
@@ -151,7 +153,7 @@ impl Fields {
         Err(self.unsupported(name, class))
     }
 
-    /// A list of texts, each of which must be one of `supported`.
+    /// A list of texts, each of which must be one of `supported`. The list must not be empty.
     pub(super) fn list_of(
         &self,
         field: &str,
@@ -164,20 +166,26 @@ impl Fields {
         let known =
             |item: &Json| item.as_str().filter(|text| supported.contains(text)).map(str::to_owned);
         let list = value.as_array().and_then(|items| items.iter().map(known).collect());
-        list.filter(|list: &Vec<_>| !list.is_empty())
-            .ok_or_else(|| self.unsupported(field, format!("a list of {}", supported.join(", "))))
+        list.filter(|list: &Vec<_>| !list.is_empty()).ok_or_else(|| {
+            self.unsupported(
+                field,
+                format!("a list, each item of which is one of {}", supported.join(", ")),
+            )
+        })
     }
 
-    /// A list of whole numbers of at least 1.
+    /// A list of whole numbers from 1 to [`LARGEST_COUNT`], which must not be empty.
     pub(super) fn counts(&self, field: &str, default: &[u64]) -> Result<Vec<u64>, ModelError> {
         let Some(value) = self.get(field) else { return Ok(default.to_vec()) };
         let list: Option<Vec<u64>> =
             value.as_array().and_then(|items| items.iter().map(count).collect());
-        list.filter(|list| !list.is_empty())
-            .ok_or_else(|| self.unsupported(field, format!("a list; each {WHOLE}")))
+        list.filter(|list| !list.is_empty()).ok_or_else(|| {
+            self.unsupported(field, format!("a list, each item of which is {WHOLE}"))
+        })
     }
 
-    /// One whole number for all of `levels`, or a list with one for each.
+    /// One whole number from 1 to [`LARGEST_COUNT`] for all of `levels`, or a list with one for
+    /// each.
     pub(super) fn count_per_level(
         &self,
         field: &str,
@@ -241,23 +249,24 @@ pub(super) fn divides(
 }
 
 /// The most layers of a graph. A layer is a resnet, or an attention with the parts that follow it.
-/// The largest graph of Stable Diffusion XL has 80, and each takes some twenty nodes.
+/// The denoiser of Stable Diffusion XL counts as 80 layers, and each takes about twenty nodes.
 const MOST_LAYERS: u64 = 2048;
 
 /// The most blocks of a network. The size of a picture is halved between two blocks.
 const MOST_BLOCKS: usize = 16;
 
-const WHOLE: &str = "a whole number of at least 1";
+/// The numbers that [`count`] accepts, in the words of a message.
+const WHOLE: &str = "a whole number from 1 to 1048576";
 
-/// The largest whole number that is accepted. No size of a graph is larger, and products of a few
-/// such numbers fit into 64 bits.
+/// The largest count that is accepted in a config. No model has a larger one, and the product of
+/// three such numbers fits into 64 bits.
 const LARGEST_COUNT: u64 = 1 << 20;
 
 fn count(value: &Json) -> Option<u64> {
     value.as_u64().filter(|count| (1..=LARGEST_COUNT).contains(count))
 }
 
-/// A value as a message shows it. It is shortened, because a list in a file can be very long.
+/// A value for a message. A long value is shortened, because a list in a file can be very long.
 fn shortened(value: String) -> String {
     const MOST_LETTERS: usize = 200;
     match value.char_indices().nth(MOST_LETTERS) {
@@ -266,7 +275,8 @@ fn shortened(value: String) -> String {
     }
 }
 
-/// The parser's message without the position at its end, which the error states by itself.
+/// The parser's message without the position at its end, because [`ModelError::Json`] has the line
+/// and the column in fields.
 fn strip_position(message: &str) -> &str {
     message.rfind(" at line ").map_or(message, |end| &message[..end])
 }
@@ -313,7 +323,7 @@ mod tests {
         let told = |error: ModelError| error.to_string().replace("unet/config.json: ", "");
         assert_eq!(
             told(fields.count("a", None).unwrap_err()),
-            "`a` is \"8\"; supported is a whole number of at least 1"
+            "`a` is \"8\"; supported is a whole number from 1 to 1048576"
         );
         assert_eq!(told(fields.count("z", None).unwrap_err()), "`z` is missing");
         assert!(
@@ -332,7 +342,7 @@ mod tests {
             told(fields.one_of("a", "x", &["x", "y"]).unwrap_err()).contains("supported is x, y")
         );
         assert!(
-            told(fields.list_of("b", &["x"], &["x", "y"]).unwrap_err()).contains("a list of x, y")
+            told(fields.list_of("b", &["x"], &["x", "y"]).unwrap_err()).contains("is one of x, y")
         );
     }
 

@@ -1,4 +1,4 @@
-//! Why is a model folder not one that preheat can run?
+//! Why can preheat not run a model folder?
 
 use std::path::PathBuf;
 
@@ -12,13 +12,11 @@ pub enum ModelError {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The path is that of a file.
-    #[error("{path} is a file, and a model is a folder with a model_index.json{advice}", path = .path.display())]
+    /// The path is a file, but a folder is needed.
+    #[error("{path} is a file, and a folder with a model_index.json is needed here", path = .path.display())]
     NotAFolder {
         /// The path that was given.
         path: PathBuf,
-        /// What to do, for the kinds of files that are recognised.
-        advice: String,
     },
     /// A folder without `model_index.json`.
     #[error(
@@ -59,20 +57,19 @@ pub enum ModelError {
         /// The parser's message.
         why: String,
     },
-    /// A config field has a value for which no graph is built, or which is not valid for this
-    /// field.
+    /// A config field has a value that is not supported, or that is not valid for this field.
     #[error("{path}: `{field}` is {value}; supported is {supported}", path = .path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
         /// The field.
         field: String,
-        /// Its value, as JSON.
+        /// Its value as JSON, shortened if it is long; `missing` if the file lacks the field.
         value: String,
         /// Which values are supported.
         supported: String,
     },
-    /// A config field is missing that the graph needs.
+    /// A config field that the graph needs is missing.
     #[error("{path}: `{field}` is missing", path = .path.display())]
     NoField {
         /// The file.

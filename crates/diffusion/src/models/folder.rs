@@ -1,118 +1,32 @@
-//! Which model is in a folder, and can it be run?
+//! Which model do the configs of a folder describe, and can it be run?
 //!
-//! The folder must be in the diffusers layout. Its index and configs are read and checked against
-//! each other; `no_model.rs` explains what else a path may be.
+//! The configs come from a folder in the diffusers layout, or from another place (`configs.rs`).
+//! The index and the configs are read and checked against each other; `no_model.rs` explains what
+//! else a path may be.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use preheat_io::input;
 use serde_json::Value as Json;
 
 use super::config::Fields;
+use super::configs::Configs;
+use super::family::{Component, Family, INDEX};
 use super::{DenoiserSpec, ModelError, TextClass, TextConfig, TextOutputs, UnetConfig, VaeConfig};
 
-/// The pipeline that a model is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// Stable Diffusion 1.x and 2.x: one text encoder.
-    StableDiffusion,
-    /// Stable Diffusion XL: two text encoders, and conditioning on sizes.
-    StableDiffusionXl,
-}
-
-/// A component of a model, which has a folder of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Component {
-    /// The first text encoder.
-    TextEncoder,
-    /// The second text encoder, of Stable Diffusion XL.
-    TextEncoder2,
-    /// The tokenizer of the first text encoder.
-    Tokenizer,
-    /// The tokenizer of the second text encoder.
-    Tokenizer2,
-    /// The denoiser's network.
-    Unet,
-    /// The decoder from latents to pictures.
-    Vae,
-    /// The scheduler, which says how the latents are updated.
-    Scheduler,
-}
-
-impl Component {
-    /// The name of its folder, which is also its name in `model_index.json`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TextEncoder => "text_encoder",
-            Self::TextEncoder2 => "text_encoder_2",
-            Self::Tokenizer => "tokenizer",
-            Self::Tokenizer2 => "tokenizer_2",
-            Self::Unet => "unet",
-            Self::Vae => "vae",
-            Self::Scheduler => "scheduler",
-        }
-    }
-}
-
-impl Family {
-    /// The class of diffusers that makes pictures from text with a model of this family.
-    pub const fn class(self) -> &'static str {
-        match self {
-            Self::StableDiffusion => "StableDiffusionPipeline",
-            Self::StableDiffusionXl => "StableDiffusionXLPipeline",
-        }
-    }
-
-    /// The family of a model. If the index names another pipeline over the same components (for
-    /// image-to-image, with a control network, or a user's own), that class is returned as well.
-    fn of(index: &Fields) -> Result<(Self, Option<String>), ModelError> {
-        let unsupported = || index.unsupported("_class_name", PIPELINES.join(", "));
-        let class = index.get("_class_name").and_then(class_name).ok_or_else(unsupported)?;
-        if let Some(family) = [Self::StableDiffusion, Self::StableDiffusionXl]
-            .into_iter()
-            .find(|it| it.class() == class)
-        {
-            return Ok((family, None));
-        }
-        let has = |component: Component| {
-            let class = index.get(component.name()).and_then(|entry| entry.get(1));
-            class.is_some_and(|class| !class.is_null())
-        };
-        if !has(Component::Unet) {
-            return Err(unsupported());
-        }
-        let family = if has(Component::TextEncoder2) {
-            Self::StableDiffusionXl
-        } else {
-            Self::StableDiffusion
-        };
-        Ok((family, Some(class.to_owned())))
-    }
-
-    /// The components that a pipeline of the family needs.
-    pub fn components(self) -> &'static [Component] {
-        use Component::{Scheduler, TextEncoder, TextEncoder2, Tokenizer, Tokenizer2, Unet, Vae};
-        match self {
-            Self::StableDiffusion => &[TextEncoder, Tokenizer, Unet, Vae, Scheduler],
-            Self::StableDiffusionXl => {
-                &[TextEncoder, TextEncoder2, Tokenizer, Tokenizer2, Unet, Vae, Scheduler]
-            }
-        }
-    }
-}
-
-/// A model folder whose configs were read and fit together.
+/// A model whose configs were read and fit together: a folder, or a single file with the configs
+/// that belong to it.
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
     path: PathBuf,
+    configs: Configs,
     id: String,
     family: Family,
     text_encoders: Vec<TextConfig>,
     unet: UnetConfig,
     vae: VaeConfig,
     scheduler_class: String,
-    /// The class that the index names, if it is not one of those that are built.
+    /// The class that the index names, if it is another pipeline than the family's.
     other_pipeline: Option<String>,
     force_zeros_for_empty_prompt: bool,
 }
@@ -120,27 +34,40 @@ pub struct ModelFolder {
 /// How many pixels one latent covers in each direction. Padding and signatures assume this value.
 pub const LATENT_PX: u64 = 8;
 
-const INDEX: &str = "model_index.json";
-const PIPELINES: [&str; 2] = [Family::StableDiffusion.class(), Family::StableDiffusionXl.class()];
-/// The largest config that is read; a config takes a few kilobytes.
-const MOST_CONFIG_BYTES: u64 = 4 << 20;
-
 impl ModelFolder {
-    /// Reads `model_index.json` and the config of each component. It does not read weights,
-    /// tokenizers and the scheduler; other modules do.
+    /// Reads `model_index.json` and the config of each component. Other modules read the weights,
+    /// the tokenizers and the scheduler's config.
     ///
     /// # Errors
-    /// Where the folder is not in the diffusers layout, lacks something, or describes a model that
-    /// preheat does not build.
+    /// If the folder is not in the diffusers layout, lacks a file, has a file that cannot be read,
+    /// or describes a model that preheat does not support.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let text = input::text(&path.join(INDEX), MOST_CONFIG_BYTES)
-            .map_err(|error| no_model::why(path, error))?;
-        let index = Fields::parse(&path.join(INDEX), &text)?;
+        Self::with(path, &Configs::in_folder(path), &[])
+    }
+
+    /// Opens a model as [`Self::open`] does, except that `configs` has the configs. `path` is the
+    /// model's folder or file, and gives the model its id. A component in `elsewhere` needs no
+    /// folder, because its files come from another place.
+    ///
+    /// # Errors
+    /// The same as those of [`Self::open`].
+    pub fn with(
+        path: &Path,
+        configs: &Configs,
+        elsewhere: &[Component],
+    ) -> Result<Self, ModelError> {
+        let place = configs.place();
+        let text = configs.index_text().map_err(|error| no_model::why(place, error))?;
+        let index = Fields::parse(&configs.index(), &text)?;
         let (family, other_pipeline) = Family::of(&index)?;
         for component in family.components() {
-            check_entry(&index, path, *component)?;
+            check_entry(&index, *component)?;
+            if !elsewhere.contains(component) && !configs.has(*component) {
+                let path = configs.component(*component);
+                return Err(ModelError::Missing { path, wanted_by: INDEX.to_owned() });
+            }
         }
-        let config = |component: Component| read_config(path, component);
+        let config = |component: Component| read_config(configs, component);
         let mut text_encoders = Vec::new();
         for (component, tokenizer) in [
             (Component::TextEncoder, Component::Tokenizer),
@@ -149,7 +76,7 @@ impl ModelFolder {
             if family.components().contains(&component) {
                 let (file, text) = config(component)?;
                 let encoder = TextConfig::read(&file, &text, text_class(component))?;
-                text_encoders.push(match prompt_tokens(&path.join(tokenizer.name())) {
+                text_encoders.push(match prompt_tokens(configs, tokenizer) {
                     Some(tokens) => encoder.with_tokens(tokens),
                     None => encoder,
                 });
@@ -165,6 +92,7 @@ impl ModelFolder {
         let model = Self {
             id: id(path)?,
             path: path.to_owned(),
+            configs: configs.clone(),
             family,
             text_encoders,
             unet,
@@ -177,24 +105,29 @@ impl ModelFolder {
         Ok(model)
     }
 
-    /// The folder's name.
+    /// The folder's name, or the file's name without its ending.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The folder's path, as it was given.
+    /// The path of the folder or the file, as it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The folder of a component.
     pub fn component(&self, component: Component) -> PathBuf {
-        self.path.join(component.name())
+        self.configs.component(component)
     }
 
     /// The path of `model_index.json`.
     pub fn index(&self) -> PathBuf {
-        self.path.join(INDEX)
+        self.configs.index()
+    }
+
+    /// The configs that were read.
+    pub(crate) fn configs(&self) -> &Configs {
+        &self.configs
     }
 
     /// The class of the scheduler, which the index names.
@@ -244,7 +177,7 @@ impl ModelFolder {
         self.unet.sample_size.map(|side| side * LATENT_PX)
     }
 
-    /// The outputs that are wanted of each text encoder.
+    /// The outputs that a pipeline needs from each text encoder.
     pub fn text_outputs(&self, clip_skip: u64) -> Vec<TextOutputs> {
         match self.family {
             Family::StableDiffusion => vec![TextOutputs::stable_diffusion(clip_skip)],
@@ -313,9 +246,8 @@ impl ModelFolder {
     }
 }
 
-/// Checks that the index gives a class that is built for a component, and that the component's
-/// folder exists.
-fn check_entry(index: &Fields, path: &Path, component: Component) -> Result<(), ModelError> {
+/// Checks that the index names a supported class for a component.
+fn check_entry(index: &Fields, component: Component) -> Result<(), ModelError> {
     let supported: &[&str] = match component {
         Component::TextEncoder => &["CLIPTextModel"],
         Component::TextEncoder2 => &["CLIPTextModelWithProjection"],
@@ -324,29 +256,18 @@ fn check_entry(index: &Fields, path: &Path, component: Component) -> Result<(), 
         Component::Vae => &["AutoencoderKL"],
         Component::Scheduler => &[],
     };
-    index.component(component.name(), supported)?;
-    let folder = path.join(component.name());
-    if folder.is_dir() {
-        return Ok(());
-    }
-    Err(ModelError::Missing { path: folder, wanted_by: INDEX.to_owned() })
-}
-
-/// The class in `_class_name`: a name, or a pair of a module and the name of a user's own class.
-fn class_name(value: &Json) -> Option<&str> {
-    value.as_str().or_else(|| value.as_array().filter(|pair| pair.len() == 2)?.get(1)?.as_str())
+    index.component(component.name(), supported).map(drop)
 }
 
 /// How many tokens a tokenizer gives, if its config says so. A config that cannot be read gives no
 /// error here: the tokenizer's own reader reports it.
-fn prompt_tokens(folder: &Path) -> Option<u64> {
-    let file = folder.join("tokenizer_config.json");
-    let fields = Fields::parse(&file, &input::text(&file, MOST_CONFIG_BYTES).ok()?).ok()?;
+fn prompt_tokens(configs: &Configs, tokenizer: Component) -> Option<u64> {
+    let (file, text) = configs.file(tokenizer, "tokenizer_config.json");
+    let fields = Fields::parse(&file, &text.ok()?).ok()?;
     fields.get("model_max_length").and_then(Json::as_u64)
 }
 
-/// The side of the latents that `StableDiffusionPipeline` uses where an old config has a smaller
-/// one.
+/// The side of the latents that `StableDiffusionPipeline` uses if an old config has a smaller one.
 const OLD_SAMPLE_SIZE: u64 = 64;
 
 /// Whether a UNet's config was written before diffusers 0.9.0 and has a `sample_size` below 64,
@@ -366,9 +287,9 @@ fn text_class(component: Component) -> TextClass {
     }
 }
 
-fn read_config(path: &Path, component: Component) -> Result<(PathBuf, String), ModelError> {
-    let file = path.join(component.name()).join("config.json");
-    match input::text(&file, MOST_CONFIG_BYTES) {
+fn read_config(configs: &Configs, component: Component) -> Result<(PathBuf, String), ModelError> {
+    let (file, text) = configs.config(component);
+    match text {
         Ok(text) => Ok((file, text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(ModelError::Missing { path: file, wanted_by: format!("the {}", component.name()) })
@@ -377,10 +298,12 @@ fn read_config(path: &Path, component: Component) -> Result<(PathBuf, String), M
     }
 }
 
-/// The folder's name, even if the path ends in `.` or `..`.
+/// The file's name without its ending, or the folder's name, even if the path ends in `.` or `..`.
 fn id(path: &Path) -> Result<String, ModelError> {
     let whole;
-    let name = if let Some(name) = path.file_name() {
+    let name = if let Some(name) = path.file_stem().filter(|_| path.is_file()) {
+        name
+    } else if let Some(name) = path.file_name() {
         name
     } else {
         whole = fs::canonicalize(path)

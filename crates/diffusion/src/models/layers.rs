@@ -2,11 +2,11 @@
 //!
 //! Each layer declares its weights by their path in the checkpoint.
 
-use preheat_ir::graph::{Attention, Builder, GraphError, Norm, UnaryOp, Value};
+use preheat_ir::graph::{Attention, FunctionBuilder, GraphError, Norm, UnaryOp, Value};
 
 /// A convolution to `out` channels with a square kernel: `path.weight`, `path.bias`.
 pub(super) fn conv(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     path: &str,
     x: Value,
     out: u64,
@@ -26,7 +26,12 @@ pub(super) const POINT: [u64; 3] = [1, 1, 0];
 pub(super) const HALVE: [u64; 3] = [3, 2, 1];
 
 /// A linear layer to `out` features: `path.weight`, `path.bias`.
-pub(super) fn linear(b: &mut Builder, path: &str, x: Value, out: u64) -> Result<Value, GraphError> {
+pub(super) fn linear(
+    b: &mut FunctionBuilder,
+    path: &str,
+    x: Value,
+    out: u64,
+) -> Result<Value, GraphError> {
     let taken = last(b, x);
     let weight = b.weight(format!("{path}.weight"), [out, taken]);
     let bias = b.weight(format!("{path}.bias"), [out]);
@@ -35,7 +40,7 @@ pub(super) fn linear(b: &mut Builder, path: &str, x: Value, out: u64) -> Result<
 
 /// A linear layer without a bias.
 pub(super) fn projection(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     path: &str,
     x: Value,
     out: u64,
@@ -47,7 +52,7 @@ pub(super) fn projection(
 
 /// A group norm over the channels of `x [b, c, h, w]`.
 pub(super) fn group_norm(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     path: &str,
     x: Value,
     groups: Groups,
@@ -59,7 +64,7 @@ pub(super) fn group_norm(
 
 /// A layer norm over the last dimension.
 pub(super) fn layer_norm(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     path: &str,
     x: Value,
     eps: f32,
@@ -69,7 +74,7 @@ pub(super) fn layer_norm(
     b.layer_norm(norm)
 }
 
-fn norm(b: &mut Builder, path: &str, x: Value, size: u64, eps: f32) -> Norm {
+fn norm(b: &mut FunctionBuilder, path: &str, x: Value, size: u64, eps: f32) -> Norm {
     let weight = b.weight(format!("{path}.weight"), [size]);
     let bias = b.weight(format!("{path}.bias"), [size]);
     Norm { x, weight, bias, eps }
@@ -86,7 +91,7 @@ pub(super) struct Groups {
 /// shortcut. `time` is the embedding after its activation, `[n, dim]` with `n` either 1 or the
 /// batch; the VAE has no time embedding.
 pub(super) fn resnet(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     path: &str,
     x: Value,
     out: u64,
@@ -115,7 +120,7 @@ pub(super) fn resnet(
 
 /// Attention with the usual scale of `1 / sqrt(features of a head)` and no mask.
 pub(super) fn attention(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     [query, key, value]: [Value; 3],
     heads: u64,
     upcast: bool,
@@ -131,7 +136,7 @@ pub(super) fn attention_scale(features: u64, heads: u64) -> f32 {
 }
 
 /// `[b, c, h, w]` as tokens `[b, h * w, c]`.
-pub(super) fn to_tokens(b: &mut Builder, x: Value) -> Result<Value, GraphError> {
+pub(super) fn to_tokens(b: &mut FunctionBuilder, x: Value) -> Result<Value, GraphError> {
     let x = b.permute(x, [0, 2, 3, 1])?;
     let (batch, height, width, channels) =
         (features(b, x, 0), features(b, x, 1), features(b, x, 2), last(b, x));
@@ -140,7 +145,7 @@ pub(super) fn to_tokens(b: &mut Builder, x: Value) -> Result<Value, GraphError> 
 
 /// Tokens `[b, h * w, c]` as `[b, c, h, w]`.
 pub(super) fn to_picture(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     x: Value,
     [height, width]: [u64; 2],
 ) -> Result<Value, GraphError> {
@@ -150,16 +155,16 @@ pub(super) fn to_picture(
 }
 
 /// Height and width of `[b, c, h, w]`.
-pub(super) fn sides(b: &Builder, x: Value) -> [u64; 2] {
+pub(super) fn sides(b: &FunctionBuilder, x: Value) -> [u64; 2] {
     [features(b, x, 2), features(b, x, 3)]
 }
 
 /// The size of a dimension; 0 if there is no such dimension, which the next op then refuses.
-pub(super) fn features(b: &Builder, x: Value, axis: usize) -> u64 {
+pub(super) fn features(b: &FunctionBuilder, x: Value, axis: usize) -> u64 {
     b.dims(x).get(axis).copied().unwrap_or(0)
 }
 
 /// The size of the last dimension.
-pub(super) fn last(b: &Builder, x: Value) -> u64 {
+pub(super) fn last(b: &FunctionBuilder, x: Value) -> u64 {
     b.dims(x).last().copied().unwrap_or(0)
 }

@@ -1,8 +1,10 @@
 //! What does one denoising step compute?
 //!
 //! One graph computes guidance, the network, and the scheduler's update. Every scheduler of the
-//! pipeline is a choice of [`Coefficients`] and of the buffers that the graph reads. Where `L` are
-//! the latents, `x` the scaled latents, and `m` the network's output under guidance:
+//! pipeline is a choice of [`Coefficients`] and of the buffers that the graph reads. In the
+//! formulas, `L` are the latents, `x` the scaled latents that the network reads, `B` the base
+//! latents, `h1`, `h2` and `h3` the outputs of earlier calls, the newest first, and `n` the noise.
+//! `m` is the network's output; the formula for `m` applies only with guidance:
 //!
 //! ```text
 //! x      = input_scale * L
@@ -12,8 +14,9 @@
 //!          + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
 //! ```
 
-use preheat_ir::graph::{BinaryOp, Builder, GraphError, Type, Value, Verified};
+use preheat_ir::graph::{BinaryOp, FunctionBuilder, GraphError, Value, Verified};
 use preheat_tensor::Dtype;
+use preheat_tensor::TensorType;
 
 use super::unet::{Added, AddedConfig, UnetConfig, unet};
 
@@ -33,17 +36,17 @@ pub struct DenoiserSpec {
     pub contexts: Vec<[u64; 2]>,
 }
 
-/// The coefficients of one call, as in the formula at the head of this module. A scheduler is a
-/// choice of these.
+/// The coefficients of one call, as in the formulas at the head of this module. A scheduler chooses
+/// them for each call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coefficients {
-    /// The factor of the latents that the denoiser is given.
+    /// The factor by which the latents are multiplied before the network reads them.
     pub input_scale: f32,
     /// The factor of the model's output in `out`.
     pub output_model: f32,
     /// The factor of the latents in `out`.
     pub output_latents: f32,
-    /// `out` is clamped to plus and minus this; infinity where nothing is clipped.
+    /// `out` is clamped to plus and minus this; infinity if nothing is clipped.
     pub clip: f32,
     /// The factor of the base latents in the new latents.
     pub base: f32,
@@ -74,7 +77,7 @@ impl Coefficients {
         noise: 0.0,
     };
 
-    /// Whether every number but [`clip`](Self::clip) is finite.
+    /// Whether every number except [`clip`](Self::clip) is finite.
     pub(crate) fn are_finite(&self) -> bool {
         [
             self.input_scale,
@@ -92,7 +95,7 @@ impl Coefficients {
     }
 }
 
-/// The numbers that a step is given at run time, as the input `scalars` holds them.
+/// The numbers that a step gets at run time, in its input `scalars`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepScalars {
     /// The timestep that the network is given; it may lie between two timesteps of the training.
@@ -149,7 +152,7 @@ struct Scalars {
 }
 
 impl Scalars {
-    fn read(b: &mut Builder, scalars: Value) -> Result<Self, GraphError> {
+    fn read(b: &mut FunctionBuilder, scalars: Value) -> Result<Self, GraphError> {
         let mut at = 0..StepScalars::COUNT;
         let mut next = || {
             let index = at.next().unwrap_or(StepScalars::COUNT);
@@ -188,17 +191,18 @@ impl Scalars {
 /// Outputs: the new `latents`, in the memory of `base`; and `output`, in the memory of `history_3`.
 ///
 /// # Errors
-/// Where the contexts do not have the features that the network is conditioned on.
+/// If the contexts do not have the features that the network is conditioned on, or the graph cannot
+/// be built at that size.
 pub fn denoiser(config: &UnetConfig, spec: &DenoiserSpec) -> Result<Verified, GraphError> {
-    let mut b = Builder::new("denoiser");
-    let picture = Type::new(
+    let mut b = FunctionBuilder::new("denoiser");
+    let picture = TensorType::new(
         Dtype::Float32,
         [spec.batch, config.in_channels, spec.latent_height, spec.latent_width],
     );
     let [latents, base, history_1, history_2, history_3, noise] =
         ["latents", "base", "history_1", "history_2", "history_3", "noise"]
             .map(|name| b.input(name, picture.clone()));
-    let scalars = b.input("scalars", Type::new(Dtype::Float32, [StepScalars::COUNT]));
+    let scalars = b.input("scalars", TensorType::new(Dtype::Float32, [StepScalars::COUNT]));
     let context = contexts(&mut b, spec)?;
     let added = config.added.map(|added| added_inputs(&mut b, spec, added)).transpose()?;
     let scalars = Scalars::read(&mut b, scalars)?;
@@ -242,10 +246,10 @@ pub fn denoiser(config: &UnetConfig, spec: &DenoiserSpec) -> Result<Verified, Gr
 
 /// The contexts concatenated, `[n, tokens, features]`; if guided, the negative ones form the first
 /// half of the batch.
-fn contexts(b: &mut Builder, spec: &DenoiserSpec) -> Result<Value, GraphError> {
+fn contexts(b: &mut FunctionBuilder, spec: &DenoiserSpec) -> Result<Value, GraphError> {
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
     for (index, &[tokens, features]) in (1..).zip(&spec.contexts) {
-        let kind = Type::new(Dtype::Float32, [1, tokens, features]);
+        let kind = TensorType::new(Dtype::Float32, [1, tokens, features]);
         positive.push(b.input(format!("context_{index}"), kind.clone()));
         if spec.guided {
             negative.push(b.input(format!("negative_context_{index}"), kind));
@@ -257,7 +261,7 @@ fn contexts(b: &mut Builder, spec: &DenoiserSpec) -> Result<Value, GraphError> {
 }
 
 fn added_inputs(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     spec: &DenoiserSpec,
     added: AddedConfig,
 ) -> Result<Added, GraphError> {
@@ -265,22 +269,23 @@ fn added_inputs(
         let [pooled, time_ids] =
             [("pooled", added.pooled_size), ("time_ids", AddedConfig::TIME_IDS)].map(
                 |(name, size)| {
-                    b.input(format!("{prefix}{name}"), Type::new(Dtype::Float32, [1, size]))
+                    b.input(format!("{prefix}{name}"), TensorType::new(Dtype::Float32, [1, size]))
                 },
             );
         (pooled, time_ids)
     };
     let positive = pair("");
     let negative = spec.guided.then(|| pair("negative_"));
-    Ok(Added {
+    Ok(Added::Parts {
         text_embeds: for_batch(b, spec, positive.0, negative.map(|pair| pair.0))?,
         time_ids: for_batch(b, spec, positive.1, negative.map(|pair| pair.1))?,
     })
 }
 
-/// Repeats a tensor that is given once for each picture; the negative one comes first.
+/// Repeats tensors, which are given once, for the pictures of the batch; the negative tensor comes
+/// first.
 fn for_batch(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     spec: &DenoiserSpec,
     positive: Value,
     negative: Option<Value>,
@@ -298,7 +303,7 @@ fn for_batch(
 }
 
 /// The sum of several values, each multiplied by its factor.
-fn sum(b: &mut Builder, terms: &[(Value, Value)]) -> Result<Value, GraphError> {
+fn sum(b: &mut FunctionBuilder, terms: &[(Value, Value)]) -> Result<Value, GraphError> {
     let mut sum = None;
     for &(value, factor) in terms {
         let term = b.mul(value, factor)?;

@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
-use preheat_ir::graph::{BinaryOp, Builder, GraphError, Type, UnaryOp, Value, Verified};
+use preheat_ir::graph::{BinaryOp, FunctionBuilder, GraphError, UnaryOp, Value, Verified};
 use preheat_tensor::Dtype;
+use preheat_tensor::TensorType;
 use serde::Serialize;
 use serde_json::json;
 
@@ -30,8 +31,8 @@ pub struct VaeConfig {
     pub norm_groups: u64,
     /// The number that the latents are divided by.
     pub scaling_factor: f32,
-    /// Whether the VAE's numbers do not fit float16, so that it computes in f32 where float16 is
-    /// asked for. They fit bfloat16.
+    /// Whether the VAE's numbers do not fit float16, so that it computes in f32 if float16 is asked
+    /// for. The numbers fit bfloat16.
     pub force_upcast: bool,
     /// Whether the latents first go through a 1x1 convolution.
     pub post_quant_conv: bool,
@@ -46,7 +47,8 @@ impl VaeConfig {
     /// Reads `vae/config.json`. `path` is the path that messages name.
     ///
     /// # Errors
-    /// Where a field that shapes the decoder's graph has a value that is not built.
+    /// If the text is not a JSON object, or a field that shapes the decoder's graph has a value
+    /// that is not supported.
     pub fn read(path: &Path, text: &str) -> Result<Self, ModelError> {
         let fields = Fields::parse(path, text)?;
         fields.neutrals(&[
@@ -100,11 +102,13 @@ impl VaeConfig {
 /// f32[1, 3, h * scale, w * scale]`, from 0 for black to 1.
 ///
 /// # Errors
-/// Where a side is 0.
+/// If a side is 0.
 pub fn vae_decoder(config: &VaeConfig, [height, width]: [u64; 2]) -> Result<Verified, GraphError> {
-    let mut b = Builder::new("vae_decoder");
-    let latents =
-        b.input("latents", Type::new(Dtype::Float32, [1, config.latent_channels, height, width]));
+    let mut b = FunctionBuilder::new("vae_decoder");
+    let latents = b.input(
+        "latents",
+        TensorType::new(Dtype::Float32, [1, config.latent_channels, height, width]),
+    );
     let x = vae(&mut b, config, latents)?;
 
     let x = b.pin(x, Dtype::Float32);
@@ -122,8 +126,12 @@ pub fn vae_decoder(config: &VaeConfig, [height, width]: [u64; 2]) -> Result<Veri
 /// black and 1, but they are not clamped.
 ///
 /// # Errors
-/// Where a side is 0.
-pub fn vae(b: &mut Builder, config: &VaeConfig, latents: Value) -> Result<Value, GraphError> {
+/// If a side is 0.
+pub fn vae(
+    b: &mut FunctionBuilder,
+    config: &VaeConfig,
+    latents: Value,
+) -> Result<Value, GraphError> {
     let factor = b.scalar(config.scaling_factor);
     let mut x = b.binary(BinaryOp::Div, latents, factor)?;
     if config.post_quant_conv {
@@ -132,7 +140,7 @@ pub fn vae(b: &mut Builder, config: &VaeConfig, latents: Value) -> Result<Value,
     decode(b, config, x)
 }
 
-fn decode(b: &mut Builder, config: &VaeConfig, x: Value) -> Result<Value, GraphError> {
+fn decode(b: &mut FunctionBuilder, config: &VaeConfig, x: Value) -> Result<Value, GraphError> {
     let groups = Groups { count: config.norm_groups, eps: EPS };
     let first = config.channels.first().copied().unwrap_or(0);
     let mut x = conv(b, "decoder.conv_in", x, first, SAME_3)?;
@@ -158,7 +166,12 @@ fn decode(b: &mut Builder, config: &VaeConfig, x: Value) -> Result<Value, GraphE
 }
 
 /// Attention of every pixel to every pixel, with one head and a residual connection.
-fn attend(b: &mut Builder, path: &str, x: Value, groups: Groups) -> Result<Value, GraphError> {
+fn attend(
+    b: &mut FunctionBuilder,
+    path: &str,
+    x: Value,
+    groups: Groups,
+) -> Result<Value, GraphError> {
     let (channels, size) = (features(b, x, 1), sides(b, x));
     let normed = group_norm(b, &format!("{path}.group_norm"), x, groups)?;
     let tokens = to_tokens(b, normed)?;

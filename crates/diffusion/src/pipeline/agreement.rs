@@ -2,20 +2,23 @@
 //!
 //! The final latents and the pictures of two runs are compared; nothing is run here.
 
-/// How well two runs of one request agree.
-#[derive(Debug, Clone, Copy, PartialEq)]
+use serde::Serialize;
+
+/// How well two runs of one request agree. Serialised as JSON, an infinite number is `null`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Agreement {
     /// The largest difference between the final latents, divided by the largest value of the
-    /// reference's latents; infinite where either holds a number that is not finite.
+    /// reference's latents. It is infinite if either run has a number that is not finite.
     pub largest_difference: f64,
-    /// The peak signal-to-noise ratio of the pictures in decibels: that of the worst picture of a
-    /// batch; infinite where all pictures are the same.
+    /// The peak signal-to-noise ratio of the pictures in decibels. For a batch, it is the ratio of
+    /// the worst picture. It is infinite if all pictures are the same.
     pub psnr_db: f64,
 }
 
 impl Agreement {
-    /// Compares the latents and pictures of a run with those of a reference. Runs of different
-    /// requests do not agree at all.
+    /// Compares the latents and pictures of a run with those of a reference. If the latents differ
+    /// in length, their difference is infinite; if the pictures differ in number or size, their
+    /// ratio is 0.
     pub fn of(latents: [&[f32]; 2], pictures: [&[Vec<u8>]; 2]) -> Self {
         let [have, wanted] = pictures;
         let psnr_db = if have.len() == wanted.len() {

@@ -1,46 +1,49 @@
 //! What will a request compute?
 //!
 //! Before anything is loaded, the request is checked and padded, and its signature, schedule and
-//! stages are worked out.
+//! stages are worked out. This needs a model, settings and a few facts about the devices, but no
+//! device. `room.rs` checks whether the request fits into a device's memory.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 
 use preheat_cache::{Signature, create_execution_signature, normalize_shape};
-use preheat_runtime::SnappedSize;
-use preheat_runtime::device::StageKind;
-use preheat_runtime::device::placement::{self, HOST};
+use preheat_runtime::device::placement;
+use preheat_runtime::device::{Arithmetic, Precisions, StageKind};
+use preheat_runtime::{Runtime, SnappedSize};
 use serde::Serialize;
 
 use super::error::PipelineError;
-use super::home::Home;
-use super::schedulers::{Schedule, SchedulerConfig};
+use super::model::Model;
+use super::request::TextToImage;
+use super::schedulers::{Schedule, SchedulerConfig, SchedulerError};
 use super::stage::{Dtypes, Form, Shape, Stages};
-use super::{Pipeline, TextToImage};
+use crate::lora::Adapters;
 use crate::models::LATENT_PX;
-use crate::weights;
 
 /// Sizes in pixels, `[width, height]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Sizes {
     /// The size that the request asks for.
     pub requested: [u64; 2],
     /// The size that is computed.
     pub padded: [u64; 2],
-    /// Where the picture begins in the computed one.
+    /// The corner at which the picture begins in the computed picture, `[x, y]`.
     pub crop_origin: [u64; 2],
-    /// Both sizes, if a warm size larger than the request's own padded size is computed in place of
-    /// that one.
+    /// Both sizes, if a larger warm size is computed in place of the request's own padded size.
     pub snapped: Option<SnappedSize>,
 }
 
 /// The result of planning a request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Plan {
-    /// The signature that the request is recorded and looked up by.
+    /// The signature under which the request is recorded and looked up.
     pub signature: Signature,
     /// Its sizes.
     pub sizes: Sizes,
-    /// The seed of the first picture. If the request has no seed, every plan gets another one.
+    /// The seed of the first picture. If the request has no seed, each plan gets a new random one.
     pub seed: u64,
 }
 
@@ -51,7 +54,7 @@ pub(super) struct Sketch {
     pub(super) shape: Shape,
 }
 
-/// A request that is ready to be run.
+/// A request whose schedule and stages are known. Nothing is loaded for it yet.
 pub(super) struct Prepared<'a> {
     pub(super) request: &'a TextToImage,
     pub(super) plan: Plan,
@@ -59,32 +62,75 @@ pub(super) struct Prepared<'a> {
     /// The parts of the request that shape its graphs.
     pub(super) shape: Shape,
     pub(super) stages: Stages,
-    /// Where the weights rest, on devices of libtorch.
-    pub(super) placement: Option<placement::Plan>,
+    /// The LoRAs that change the weights of the stages.
+    pub(super) adapters: Adapters,
+    /// Where the weights are kept, on devices of libtorch.
+    pub(super) placement: Option<placement::PlacementPlan>,
 }
 
-impl Pipeline {
+/// The facts about the devices of a pipeline that shape its graphs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Machine {
+    /// The form in which the devices take graphs.
+    pub(super) form: Form,
+    pub(super) text_encoder: Arithmetic,
+    pub(super) denoiser: Arithmetic,
+    pub(super) vae: Arithmetic,
+}
+
+impl Machine {
+    /// The facts about the devices of a runtime.
+    pub(super) fn of(runtime: &Runtime) -> Self {
+        let of = |stage| runtime.for_stage(stage).arithmetic();
+        Self {
+            form: Form::of(runtime),
+            text_encoder: of(StageKind::TextEncoder),
+            denoiser: of(StageKind::Denoiser),
+            vae: of(StageKind::Vae { force_upcast: false }),
+        }
+    }
+
+    fn of_stage(self, stage: StageKind) -> Arithmetic {
+        match stage {
+            StageKind::TextEncoder => self.text_encoder,
+            StageKind::Denoiser => self.denoiser,
+            StageKind::Vae { .. } => self.vae,
+        }
+    }
+}
+
+/// Works out what requests compute, for one model on one machine.
+#[derive(Debug)]
+pub(super) struct RequestPlanner {
+    pub(super) model: Arc<Model>,
+    /// The multiple that sizes are rounded up to.
+    pub(super) padding_multiple_px: u64,
+    pub(super) precisions: Precisions,
+    pub(super) machine: Machine,
+}
+
+impl RequestPlanner {
+    /// Prepares a request: its plan, schedule, stages and LoRAs. `place` decides where the weights
+    /// of its stages are kept.
     pub(super) fn prepare<'a>(
         &self,
         request: &'a TextToImage,
+        place: impl FnOnce(&Stages) -> Option<placement::PlacementPlan>,
     ) -> Result<Prepared<'a>, PipelineError> {
         let Sketch { plan, scheduler, shape } = self.sketch(request)?;
         let schedule = scheduler.schedule(request.steps)?;
-        let stages = Stages::of(&self.model, &shape)?;
-        let placement = self.placement(&stages);
-        Ok(Prepared { request, plan, schedule, shape, stages, placement })
+        let adapters = self.model.adapters(&request.loras)?;
+        let stages = Stages::of(&self.model, &shape)?.with(&adapters);
+        let placement = place(&stages);
+        Ok(Prepared { request, plan, schedule, shape, stages, adapters, placement })
     }
 
-    /// The size that a request asks for and the size that is computed for it, in pixels, `[width,
-    /// height]`.
-    ///
-    /// # Errors
-    /// Where the model cannot serve the request.
-    pub fn sizes(&self, request: &TextToImage) -> Result<Sizes, PipelineError> {
+    /// The size that a request asks for and the size that is computed for it.
+    pub(super) fn sizes(&self, request: &TextToImage) -> Result<Sizes, PipelineError> {
         let [own_height, own_width] = self.model.folder.default_size_px();
         let requested = request.check([own_width, own_height])?;
         self.check_clip_skip(request.clip_skip)?;
-        let padded = normalize_shape(requested, self.settings.padding_multiple_px)
+        let padded = normalize_shape(requested, self.padding_multiple_px)
             .map_err(preheat_runtime::Error::from)?;
         Ok(Sizes { requested, padded, crop_origin: [0, 0], snapped: None })
     }
@@ -94,7 +140,9 @@ impl Pipeline {
         let sizes = self.sizes(request)?;
         let padded = sizes.padded;
         let scheduler = match &request.scheduler {
-            Some(name) => self.model.scheduler.with_name(name.parse()?),
+            Some(name) => {
+                self.model.scheduler.with_name(name.parse().map_err(SchedulerError::from)?)
+            }
             None => self.model.scheduler.clone(),
         };
         let dtypes = self.dtypes();
@@ -118,7 +166,7 @@ impl Pipeline {
             negative_is_zeros: self.model.is_xl()
                 && folder.force_zeros_for_empty_prompt()
                 && request.negative_prompt.is_none(),
-            form: Form::of(&self.runtime),
+            form: self.machine.form,
         };
         let seed = request.seed.unwrap_or_else(any_seed);
         Ok(Sketch { plan: Plan { signature, sizes, seed }, scheduler, shape })
@@ -129,20 +177,23 @@ impl Pipeline {
         &self,
         own: &Prepared<'a>,
         size: SnappedSize,
+        place: impl FnOnce(&Stages) -> Option<placement::PlacementPlan>,
     ) -> Result<Prepared<'a>, PipelineError> {
         let latent_sides = [size.padded_size[1] / LATENT_PX, size.padded_size[0] / LATENT_PX];
         let shape = Shape { latent_sides, ..own.shape.clone() };
         let mut plan = own.plan.clone();
         plan.signature.input_shape = self.input_shape(own.request, latent_sides);
         plan.sizes = Sizes { padded: size.padded_size, snapped: Some(size), ..plan.sizes };
-        let stages = Stages::of(&self.model, &shape)?;
-        let placement = self.placement(&stages);
+        let adapters = own.adapters.clone();
+        let stages = Stages::of(&self.model, &shape)?.with(&adapters);
+        let placement = place(&stages);
         Ok(Prepared {
             request: own.request,
             plan,
             schedule: own.schedule.clone(),
             stages,
             shape,
+            adapters,
             placement,
         })
     }
@@ -163,79 +214,109 @@ impl Pipeline {
         Err(PipelineError::request(
             "clip_skip",
             clip_skip,
-            format!("this model's text encoder can skip {most} at most"),
+            format!("this model's text encoder can skip at most {most} layers"),
         ))
     }
 
-    fn dtypes(&self) -> Dtypes {
-        let of = |stage| {
-            let decided =
-                self.settings.precisions.of(stage, self.runtime.for_stage(stage).arithmetic());
-            if let Some(warning) = &decided.warning {
-                self.runtime.warn(warning.clone());
-            }
-            decided
-        };
+    /// The dtypes of the stages, which are the same for all requests.
+    pub(super) fn dtypes(&self) -> Dtypes {
+        let of = |stage| self.precisions.of(stage, self.machine.of_stage(stage));
         Dtypes {
             text_encoder: of(StageKind::TextEncoder),
             denoiser: of(StageKind::Denoiser),
             vae: of(StageKind::Vae { force_upcast: self.model.folder.vae().force_upcast }),
         }
     }
-
-    /// Refuses a request that cannot be run before minutes are spent on compiling it: where the
-    /// weights do not fit the graphs, or the pictures do not fit into memory.
-    pub(super) fn check(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
-        self.check_weights(&prepared.stages)?;
-        self.check_room(prepared)
-    }
-
-    pub(super) fn check_weights(&self, stages: &Stages) -> Result<(), PipelineError> {
-        let missing = stages.iter().filter(|stage| !self.home(stage).resident.has(stage));
-        for stage in missing {
-            weights::check(self.model.checkpoint(stage.component), &stage.wanted)?;
-        }
-        Ok(())
-    }
-
-    /// Checks that each stage fits into memory on its own. The weights of other stages can be
-    /// dropped if there is no room for all, and where a device offloads, the stage's own weights
-    /// need not be there as a whole. A request that passes may still be too large, because an
-    /// executable needs more than its largest op.
-    fn check_room(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
-        // Through libtorch, a picture for which the decoder has no room is decoded in tiles, so the
-        // decoder needs no more memory than that of a tile.
-        let tile = self.tile_decoder(&prepared.shape)?;
-        let needs = prepared.stages.iter().filter_map(|stage| {
-            let Home { runtime, resident, .. } = self.home(stage);
-            let offloads = runtime.torch_device().is_some_and(|device| device.id != HOST);
-            let weight_bytes =
-                if offloads || resident.has(stage) { 0 } else { stage.weight_bytes() };
-            let in_tiles =
-                runtime.torch_device().and(tile.as_ref()).filter(|tile| tile.name == stage.name);
-            let activation_bytes = in_tiles.unwrap_or(stage).least_activation_bytes();
-            Some((activation_bytes, weight_bytes, stage.name, runtime.bytes_that_can_be_had()?))
-        });
-        let lacking = |(activations, weights, _, free): &(u64, u64, _, u64)| {
-            activations.saturating_add(*weights).saturating_sub(*free)
-        };
-        let Some(largest) = needs.max_by_key(lacking).filter(|largest| lacking(largest) > 0) else {
-            return Ok(());
-        };
-        let (activation_bytes, weight_bytes, stage, free_bytes) = largest;
-        let (batch_size, size) = (prepared.request.batch_size, prepared.plan.sizes.padded);
-        Err(PipelineError::NoRoom {
-            batch_size,
-            size,
-            stage,
-            activation_bytes,
-            weight_bytes,
-            free_bytes,
-        })
-    }
 }
 
 /// A seed for a request without one, small enough to be typed again.
 fn any_seed() -> u64 {
     u64::from(u32::try_from(RandomState::new().hash_one(std::process::id()) >> 32).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use preheat_runtime::Percent;
+    use preheat_tensor::Dtype;
+
+    use super::*;
+    use crate::pipeline::test_model;
+
+    fn of_size(width: u64, height: u64) -> TextToImage {
+        TextToImage { width: Some(width), height: Some(height), ..TextToImage::new("seven") }
+    }
+
+    #[test]
+    fn sizes_are_rounded_up_and_shape_the_latents_with_the_height_first() {
+        let request = TextToImage { batch_size: 3, ..of_size(100, 40) };
+        let planner = test_model::planner(64);
+        let Sketch { plan, shape, .. } = planner.sketch(&request).unwrap();
+        assert_eq!((plan.sizes.requested, plan.sizes.padded), ([100, 40], [128, 64]));
+        assert_eq!((plan.sizes.crop_origin, plan.sizes.snapped), ([0, 0], None));
+        assert_eq!(shape.latent_sides, [8, 16]);
+        let channels = planner.model.folder.latent_channels();
+        assert_eq!(plan.signature.input_shape, [3, channels, 8, 16]);
+        let exact = test_model::planner(8).sketch(&request).unwrap();
+        assert_eq!(exact.plan.sizes.padded, [104, 40]);
+    }
+
+    #[test]
+    fn the_signature_says_what_runs_and_not_what_the_picture_shows() {
+        let planner = test_model::planner(64);
+        let signature = |request: &TextToImage| planner.sketch(request).unwrap().plan.signature;
+        let request = TextToImage { seed: Some(1), ..of_size(64, 64) };
+        let other = TextToImage { prompt: "eight".to_owned(), seed: Some(2), ..request.clone() };
+        assert_eq!(signature(&request), signature(&other));
+        assert_eq!(signature(&request).dtype, Dtype::Float32, "on the CPU");
+        let unguided = TextToImage { cfg_scale: 1.0, ..request };
+        assert!(!planner.sketch(&unguided).unwrap().shape.guided);
+    }
+
+    #[test]
+    fn a_seed_is_kept_and_a_missing_one_is_drawn_anew() {
+        let planner = test_model::planner(64);
+        let seed = |seed| {
+            let request = TextToImage { seed, ..of_size(64, 64) };
+            planner.sketch(&request).unwrap().plan.seed
+        };
+        assert_eq!(seed(Some(u64::MAX)), u64::MAX);
+        let drawn: std::collections::HashSet<u64> = (0..8).map(|_| seed(None)).collect();
+        assert!(drawn.len() > 1 && drawn.iter().all(|&seed| u32::try_from(seed).is_ok()));
+    }
+
+    #[test]
+    fn what_this_model_cannot_do_is_refused_by_name() {
+        let planner = test_model::planner(64);
+        let refused =
+            |request: TextToImage| planner.sketch(&request).err().map(|error| error.to_string());
+        let clip_skip = refused(TextToImage { clip_skip: 99, ..of_size(64, 64) }).unwrap();
+        assert!(clip_skip.contains("clip_skip is 99: this model's text encoder can skip"));
+        assert!(refused(of_size(0, 64)).unwrap().contains("width is 0"));
+        let scheduler = Some("no such".to_owned());
+        assert!(refused(TextToImage { scheduler, ..of_size(64, 64) }).is_some());
+        assert_eq!(refused(of_size(64, 64)), None);
+    }
+
+    #[test]
+    fn at_a_larger_size_only_the_size_is_another() {
+        let planner = test_model::planner(8);
+        let request = TextToImage { seed: Some(1), ..of_size(32, 32) };
+        let own = planner.prepare(&request, |_| None).unwrap();
+        let wasted_percent = Percent::wasted(1, 2);
+        let size = SnappedSize { padded_size: [64, 32], snapped_from: [32, 32], wasted_percent };
+        let larger = planner.at(&own, size, |_| None).unwrap();
+        let sizes = larger.plan.sizes;
+        assert_eq!(
+            (sizes.requested, sizes.padded, sizes.snapped),
+            ([32, 32], [64, 32], Some(size))
+        );
+        assert_eq!((larger.plan.seed, larger.shape.latent_sides), (1, [4, 8]));
+        let as_before: Vec<bool> = larger
+            .stages
+            .iter()
+            .zip(own.stages.iter())
+            .map(|(larger, own)| larger.is_as_in(own))
+            .collect();
+        assert_eq!(as_before, [true, false, false], "a prompt has no size");
+    }
 }

@@ -3,26 +3,25 @@
 //! The VAE decodes each picture alone, in tiles if the device has no room for the whole picture. If
 //! the VAE's numbers did not fit its dtype, the picture is decoded again in float32.
 
+use std::sync::Arc;
+
 use preheat_runtime::device::fallback::Decode;
 use preheat_runtime::progress::EventKind;
-use preheat_runtime::{DeviceTensor, Executable, StageReport, Step};
-use preheat_tensor::Dtype;
-use preheat_tensor::Tensor;
-use preheat_tensor::TensorType;
+use preheat_runtime::{DeviceTensor, Executable, StageReport, Step, Warning, WarningKind};
+use preheat_tensor::{Dtype, Tensor};
 
-use super::Pipeline;
 use super::checked_request::Prepared;
 use super::error::PipelineError;
 use super::image::{Picture, Settings, eight_bits};
-use super::ready::Ready;
 use super::stage::{Stage, Stages};
+use super::tiles::{LatentDecoder, values_of};
 
 /// Pictures, with warnings and reports about decoding them.
 pub(super) struct Decoded {
     pub(super) pictures: Vec<Picture>,
-    pub(super) warnings: Vec<String>,
-    /// How the decoders besides the request's own became ready: the decoder of a tile and the one
-    /// in float32, where they were needed.
+    pub(super) warnings: Vec<Warning>,
+    /// How further decoders became ready: the decoder of a tile and the one in float32, if they
+    /// were needed.
     pub(super) others: Vec<StageReport>,
 }
 
@@ -53,27 +52,34 @@ fn is_finite(values: &[f32]) -> bool {
     values.iter().all(|value| value.is_finite())
 }
 
-impl Pipeline {
-    /// Decodes each picture alone. Latents are `f32[batch, channels, height, width]`.
+/// Decodes the pictures of one request.
+#[derive(Clone, Copy)]
+pub(super) struct Decoding<'a> {
+    pub(super) decoder: LatentDecoder<'a>,
+    pub(super) prepared: &'a Prepared<'a>,
+}
+
+impl Decoding<'_> {
+    /// Decodes each picture alone, with the executable of the request's own decoder. Latents are
+    /// `f32[batch, channels, height, width]`.
     pub(super) fn decode(
         &self,
-        prepared: &Prepared<'_>,
-        ready: &Ready,
+        executable: &Executable,
         latents: &Tensor,
     ) -> Result<Decoded, PipelineError> {
-        let at = prepared.stages.decoder;
-        let (stage, executable) = (&prepared.stages.all[at], &ready.executables[at]);
+        let (prepared, runner) = (self.prepared, self.decoder.runner);
+        let (stage, watch) = (&prepared.stages.all[prepared.stages.decoder], runner.watch);
         let latents = one_by_one(latents)?;
         let (mut pictures, mut faults) = (Vec::with_capacity(latents.len()), Vec::new());
         let total = latents.len() as u64;
         let mut boundary =
-            self.home(stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
+            runner.home(stage).runtime.step_boundary("decode").of(watch.model_id, stage.name);
         let mut tiled = None;
         for (index, one) in (0..).zip(&latents) {
-            self.tell(stage, EventKind::Decoding { done: index, total });
+            watch.tell(stage.name, EventKind::Decoding { done: index, total });
             let values =
-                self.decode_one(prepared, (stage, executable), one, boundary.begin()?, &mut tiled)?;
-            // Where the latents themselves are not finite, no dtype of the VAE gives a picture.
+                self.decode_one((stage, executable), one, boundary.begin()?, &mut tiled)?;
+            // If the latents themselves are not finite, no dtype of the VAE gives a picture.
             if let Some(fault) =
                 Fault::of(&values).filter(|_| one.to_f32().is_none_or(|values| is_finite(&values)))
             {
@@ -81,7 +87,7 @@ impl Pipeline {
             }
             pictures.push(picture(prepared, index, &values));
         }
-        self.tell(stage, EventKind::Decoding { done: total, total });
+        watch.tell(stage.name, EventKind::Decoding { done: total, total });
         let count = pictures.len();
         let mut decoded =
             Decoded { pictures, warnings: Vec::new(), others: tiled.into_iter().collect() };
@@ -89,33 +95,35 @@ impl Pipeline {
             let broken = faults.iter().filter(|(_, fault)| *fault == Fault::NotFinite);
             decoded.warnings.extend(broken.map(|(index, _)| not_finite_in_f32(count, *index)));
         } else if !faults.is_empty() {
-            self.decode_in_f32(prepared, &latents, &faults, &mut decoded)?;
+            self.decode_in_f32(&latents, &faults, &mut decoded)?;
         }
-        decoded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let runtime = &runner.home(stage).runtime;
+        decoded.warnings.iter().for_each(|warning| runtime.tell_warning(warning));
         Ok(decoded)
     }
 
     /// Decodes one picture: whole, or in tiles if the device has no room for that. Once a tile's
-    /// decoder was needed, `tiled` holds its report, and later pictures go straight to tiles.
+    /// decoder was needed, `tiled` holds its report, and later pictures are decoded in tiles at
+    /// once.
     fn decode_one(
         &self,
-        prepared: &Prepared<'_>,
         (stage, executable): (&Stage, &Executable),
         latents: &Tensor,
         step: Step<'_, '_>,
         tiled: &mut Option<StageReport>,
     ) -> Result<Vec<f32>, PipelineError> {
+        let Self { decoder, prepared } = *self;
         let whole =
-            |weights: &[DeviceTensor]| self.decode_latents(stage, executable, latents, weights);
+            |weights: &[Arc<DeviceTensor>]| decoder.decode((stage, executable), latents, weights);
         let whole_first = match tiled {
-            None => Some(self.on_stage_as_it_is(prepared, (stage, executable), whole)),
+            None => Some(decoder.runner.run_as_it_is((stage, executable), whole)),
             Some(_) => None,
         };
         let (image, values) = match whole_first {
             Some(Err(error)) if !error.is_out_of_memory() => return Err(error),
             Some(Ok(decoded)) => decoded,
             no_room => {
-                let in_tiles = self.decode_in_tiles(prepared, stage, latents);
+                let in_tiles = decoder.decode_in_tiles(prepared, stage, latents);
                 return match (in_tiles, no_room) {
                     (Ok(Some((values, report))), _) => {
                         *tiled = Some(report);
@@ -123,11 +131,12 @@ impl Pipeline {
                     }
                     // The picture is no larger than a tile: it is decoded whole, and more is
                     // offloaded.
-                    (Ok(None), _) => values_of(
-                        &self.on_stage(prepared, (stage, executable), Decode::Slices, whole)?.1,
-                    ),
-                    // If the tile's decoder may not be compiled, the error that made it necessary
-                    // is returned.
+                    (Ok(None), _) => {
+                        let slices = Decode::Slices;
+                        values_of(&decoder.runner.run((stage, executable), slices, whole)?.1)
+                    }
+                    // If the tile's decoder may not be compiled, the out-of-memory error that made
+                    // it necessary is returned.
                     (
                         Err(PipelineError::Runtime(preheat_runtime::Error::NotWarm(_))),
                         Some(Err(error)),
@@ -140,63 +149,40 @@ impl Pipeline {
         values_of(&values)
     }
 
-    /// Runs the decoder on latents; returns its picture on the device and on the host.
-    pub(super) fn decode_latents(
-        &self,
-        stage: &Stage,
-        executable: &Executable,
-        latents: &Tensor,
-        weights: &[DeviceTensor],
-    ) -> Result<(DeviceTensor, Tensor), PipelineError> {
-        let latents = self.home(stage).runtime.to_device(latents)?;
-        let images = executable.run(std::iter::once(&latents).chain(weights))?;
-        let image = images.into_iter().next().ok_or(PipelineError::NoPicture)?;
-        let failed = |cause| preheat_runtime::Error::Run {
-            stage: stage.name.to_owned(),
-            doing: "reading a result",
-            cause,
-        };
-        let values = image.to_host().map_err(failed)?;
-        Ok((image, values))
-    }
-
     /// Decodes the pictures listed in `faults` again, in float32. A picture for which this fails
     /// stays as it is, and a warning says why.
     fn decode_in_f32(
         &self,
-        prepared: &Prepared<'_>,
         latents: &[Tensor],
         faults: &[(u64, Fault)],
         decoded: &mut Decoded,
     ) -> Result<(), PipelineError> {
+        let Self { decoder: LatentDecoder { runner, used }, prepared } = *self;
         let dtype = prepared.shape.dtypes.vae.dtype;
-        let stage = Stages::decoder_in_f32(&self.model, &prepared.shape)?;
-        let executable =
-            match self.home(&stage).runtime.request(&prepared.plan.signature, &stage.graph).get() {
-                Ok(executable) => executable,
-                Err(preheat_runtime::Error::Cancelled) => {
-                    return Err(preheat_runtime::Error::Cancelled.into());
-                }
-                Err(error) => {
-                    decoded.warnings.push(cannot_be_repaired(dtype, faults[0].1, &error.into()));
-                    return Ok(());
-                }
-            };
-        self.note_executables(std::slice::from_ref(&executable));
+        let stage = Stages::decoder_in_f32(runner.model, &prepared.shape)?;
+        let runtime = &runner.home(&stage).runtime;
+        let executable = match runtime.request(&prepared.plan.signature, &stage.graph).get() {
+            Ok(executable) => executable,
+            Err(preheat_runtime::Error::Cancelled) => {
+                return Err(preheat_runtime::Error::Cancelled.into());
+            }
+            Err(error) => {
+                decoded.warnings.push(cannot_be_repaired(dtype, faults[0].1, &error.into()));
+                return Ok(());
+            }
+        };
+        used.note([&executable]);
         decoded.others.push(executable.report().clone());
-        let mut boundary =
-            self.home(&stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
+        let mut boundary = runtime.step_boundary("decode").of(runner.watch.model_id, stage.name);
         let mut tiled = None;
         for &(index, fault) in faults {
             let at = usize::try_from(index).unwrap_or(usize::MAX);
             let again = boundary.begin().map_err(PipelineError::from).and_then(|step| {
-                self.decode_one(prepared, (&stage, &executable), &latents[at], step, &mut tiled)
+                self.decode_one((&stage, &executable), &latents[at], step, &mut tiled)
             });
             let values = match again {
                 Ok(values) => values,
-                Err(error @ PipelineError::Runtime(preheat_runtime::Error::Cancelled)) => {
-                    return Err(error);
-                }
+                Err(error) if error.is_cancelled() => return Err(error),
                 Err(error) => {
                     decoded.warnings.push(cannot_be_repaired(dtype, fault, &error));
                     continue;
@@ -216,16 +202,11 @@ impl Pipeline {
     }
 }
 
-pub(super) fn values_of(picture: &Tensor) -> Result<Vec<f32>, PipelineError> {
-    picture.to_f32().ok_or(PipelineError::NoPicture)
-}
-
 /// Splits a batch into the latents of each picture, `f32[1, channels, height, width]`.
 fn one_by_one(latents: &Tensor) -> Result<Vec<Tensor>, PipelineError> {
-    let mut dimensions = latents.kind().dimensions.clone();
-    let Some(first) = dimensions.first_mut() else { return Ok(Vec::new()) };
+    let mut kind = latents.kind().clone();
+    let Some(first) = kind.dims.first_mut() else { return Ok(Vec::new()) };
     let count = usize::try_from(std::mem::replace(first, 1)).unwrap_or(1).max(1);
-    let kind = TensorType { dtype: Dtype::Float32, dimensions };
     let each = latents.bytes().chunks_exact((latents.bytes().len() / count).max(1));
     each.map(|bytes| Ok(Tensor::new(kind.clone(), bytes).map_err(preheat_runtime::Error::from)?))
         .collect()
@@ -252,6 +233,7 @@ fn settings_of(prepared: &Prepared<'_>, index: u64) -> Settings {
         clip_skip: request.clip_skip,
         model_id: signature.model_id.clone(),
         dtype: signature.dtype.to_string(),
+        loras: prepared.adapters.applied.clone(),
     }
 }
 
@@ -263,41 +245,43 @@ fn named(count: usize, index: u64) -> String {
     }
 }
 
-fn repaired(count: usize, index: u64, dtype: Dtype, fault: Fault) -> String {
+fn repaired(count: usize, index: u64, dtype: Dtype, fault: Fault) -> Warning {
     let became = match fault {
         Fault::NotFinite => "held numbers that are not finite",
         Fault::Black => "was all black",
     };
-    format!(
-        "{} {became} as the VAE decoded it in {dtype}, which is too small for this model, and was decoded again in float32; \
-         --vae-precision fp32 does so at once",
+    let text = format!(
+        "{} {became} when the VAE decoded it in {dtype}, which is too small for this model, and \
+         was decoded again in float32",
         named(count, index)
-    )
+    );
+    Warning::new(WarningKind::DecodedAgain, text)
 }
 
-fn not_finite_in_f32(count: usize, index: u64) -> String {
-    format!(
+fn not_finite_in_f32(count: usize, index: u64) -> Warning {
+    Warning::from(format!(
         "{} holds numbers that are not finite, although its latents are finite and the VAE decoded it in float32: are the VAE's \
          weights damaged?",
         named(count, index)
-    )
+    ))
 }
 
-fn cannot_be_repaired(dtype: Dtype, fault: Fault, error: &PipelineError) -> String {
+fn cannot_be_repaired(dtype: Dtype, fault: Fault, error: &PipelineError) -> Warning {
     let became = match fault {
         Fault::NotFinite => {
             "the picture holds numbers that are not finite, which are shown as black: the VAE's numbers do not fit"
         }
         Fault::Black => "the picture is all black: the VAE's numbers may not fit",
     };
-    let why = match error {
+    let (kind, why) = match error {
         PipelineError::Runtime(preheat_runtime::Error::NotWarm(_)) => {
-            "float32 is not warm, and compiling is not allowed; `preheat warmup --vae-precision fp32` warms it"
-                .to_owned()
+            let why = "float32 is not warm, and compiling is not allowed".to_owned();
+            (WarningKind::ColdDecoder, why)
         }
-        error => format!("that failed: {error}"),
+        error => (WarningKind::Other, format!("that failed: {error}")),
     };
-    format!("{became} {dtype}. It should have been decoded again in float32, but {why}")
+    let text = format!("{became} {dtype}. It should have been decoded again in float32, but {why}");
+    Warning::new(kind, text)
 }
 
 #[cfg(test)]
@@ -324,6 +308,6 @@ mod tests {
         let each = one_by_one(&latents).unwrap();
         let values: Vec<_> = each.iter().map(|one| one.to_f32().unwrap()).collect();
         assert_eq!(values, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
-        assert_eq!(each[0].kind().dimensions, [1, 1, 1, 3]);
+        assert_eq!(each[0].kind().dims, [1, 1, 1, 3]);
     }
 }

@@ -1,7 +1,7 @@
 //! How does the denoising loop run without moving latents to the host?
 //!
-//! Each call of the step graph takes buffers that earlier calls left on the device. Which buffer a
-//! call reads where follows from the schedule.
+//! Each call of the step graph takes buffers that earlier calls left on the device. The schedule
+//! decides which buffer each input of a call is.
 
 use preheat_runtime::backend::DeviceFault;
 use preheat_runtime::{DeviceTensor, Executable, Runtime, StepTimes};
@@ -87,13 +87,14 @@ impl Denoise<'_> {
             Base::Saved => saved.take(),
             Base::Current => spare,
         };
-        // All other latents are kept for later, so there is no old memory that this call can reuse.
+        // If there is no spare tensor, all other latents are kept for later calls, so this call
+        // needs new memory.
         let base = base.map_or_else(|| self.upload(&vec![0.0; self.elements()]), Ok)?;
         let Call { timestep, coefficients, .. } = *call;
         let scalars = StepScalars { timestep, guidance: self.guidance, coefficients }.to_array();
-        let count = i64::try_from(scalars.len()).unwrap_or(i64::MAX);
         let scalars = self.runtime.to_device(
-            &Tensor::from_f32(&[count], &scalars).map_err(preheat_runtime::Error::from)?,
+            &Tensor::from_f32(&[scalars.len() as u64], &scalars)
+                .map_err(preheat_runtime::Error::from)?,
         )?;
         let fresh = [&latents, &base, &h1, &h2, &h3, noise, &scalars];
         let mut results = self
@@ -101,9 +102,7 @@ impl Denoise<'_> {
             .run(fresh.into_iter().chain(self.constants.iter().copied()))?
             .into_iter();
         let (Some(new), Some(output)) = (results.next(), results.next()) else {
-            return Err(
-                self.failed("reading its results", DeviceFault::TooFewResults { wanted: 2 })
-            );
+            return Err(self.failed("reading its results", DeviceFault::too_few_results(2)));
         };
         // The memory of `base` and `h3` now holds the results.
         let mut history = if call.remembers { [output, h1, h2] } else { [h1, h2, output] };
@@ -121,8 +120,9 @@ impl Denoise<'_> {
         (0..self.dims[0]).map(|index| Generator::new(self.seed.wrapping_add(index))).collect()
     }
 
-    /// Draws noise for the whole batch. Each picture has its own generator, as where diffusers is
-    /// given a list of generators, so that a picture does not depend on what else is in its batch.
+    /// Draws noise for the whole batch. Each picture has its own generator, so that it does not
+    /// depend on the other pictures of its batch. diffusers does the same if it is given a list of
+    /// generators.
     fn draw(&self, generators: &mut [Generator]) -> Vec<f32> {
         let each = self.elements() / generators.len().max(1);
         generators.iter_mut().flat_map(|generator| generator.normal(each)).collect()
@@ -133,8 +133,7 @@ impl Denoise<'_> {
     }
 
     fn upload(&self, values: &[f32]) -> Result<DeviceTensor, PipelineError> {
-        let dims = self.dims.map(|side| i64::try_from(side).unwrap_or(i64::MAX));
-        let tensor = Tensor::from_f32(&dims, values).map_err(preheat_runtime::Error::from)?;
+        let tensor = Tensor::from_f32(&self.dims, values).map_err(preheat_runtime::Error::from)?;
         Ok(self.runtime.to_device(&tensor)?)
     }
 

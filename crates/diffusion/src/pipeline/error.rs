@@ -1,28 +1,37 @@
-//! Why could a pipeline not do what it was asked for?
+//! Why did a request to a pipeline fail?
 
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use preheat_cache::RequestOutcome;
 use preheat_ir::graph::GraphError;
-use preheat_runtime::device::fallback::OutOfMemory;
+use preheat_runtime::device::fallback::StageOutOfMemory;
 use preheat_runtime::human;
 
 use super::schedulers::SchedulerError;
 use super::tokenizer::TokenizerError;
+use crate::lora::LoraError;
 use crate::models::ModelError;
+use crate::single_file::SingleFileError;
 use crate::weights::WeightsError;
 
-/// Why a pipeline could not do what it was asked.
+/// Why a request to a pipeline failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
     /// The folder is not a model that can be run.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The file is not a model that can be run.
+    #[error(transparent)]
+    SingleFile(#[from] SingleFileError),
     /// The model's weights cannot be used.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A LoRA of the request cannot be used.
+    #[error(transparent)]
+    Lora(#[from] LoraError),
     /// The model's tokenizer cannot be used.
     #[error(transparent)]
     Tokenizer(#[from] Arc<TokenizerError>),
@@ -35,7 +44,8 @@ pub enum PipelineError {
     /// The runtime returned an error.
     #[error(transparent)]
     Runtime(#[from] preheat_runtime::Error),
-    /// A field of the request has a value that no model accepts.
+    /// A field of the request has a value that no model accepts, or that this model does not
+    /// accept.
     #[error("{field} is {value}: {why}")]
     Request {
         /// The field's name.
@@ -44,6 +54,13 @@ pub enum PipelineError {
         value: String,
         /// Which values are accepted.
         why: String,
+    },
+    /// The batch was to be chosen from the memory of a device, but there is no estimate of the
+    /// memory that pictures take on this device.
+    #[error("batch is auto: it needs a device of libtorch, and {device} is not one")]
+    NoBatchEstimate {
+        /// The device.
+        device: String,
     },
     /// A request file cannot be read.
     #[error("the request file {} cannot be read", path.display())]
@@ -54,12 +71,13 @@ pub enum PipelineError {
         #[source]
         cause: std::io::Error,
     },
-    /// A request file has a field of another name or type.
+    /// A request file is not a JSON object, or has a field with an unknown name or a value of the
+    /// wrong type.
     #[error("the request file {}{}", path.display(), quoted(.line))]
     RequestFile {
         /// The file.
         path: PathBuf,
-        /// The wrong line, as it is written in the file; empty where no single line is wrong.
+        /// The wrong line, as it is written in the file. It is empty if no single line is wrong.
         line: String,
         /// The parser's error: which field, and where.
         #[source]
@@ -79,8 +97,8 @@ pub enum PipelineError {
         stage: &'static str,
         /// The bytes that the inputs and the output of that stage's largest op take.
         activation_bytes: u64,
-        /// Bytes of the weights of that stage; 0 where they are already on the device, or need not
-        /// be there.
+        /// Bytes of the weights of that stage; 0 if they are already on the device, or need not be
+        /// there.
         weight_bytes: u64,
         /// Free bytes of the device or the system, including what could be dropped.
         free_bytes: u64,
@@ -89,11 +107,12 @@ pub enum PipelineError {
     #[error("{cause}")]
     OutOfMemory {
         /// The stage, the estimate and what was tried.
-        cause: OutOfMemory,
+        cause: StageOutOfMemory,
         /// The device's last error.
         source: Box<PipelineError>,
     },
-    /// A graph has an input that the pipeline does not know: the two come from different releases.
+    /// A graph has an input that the pipeline does not know, because another release made the
+    /// graph.
     #[error("stage `{stage}` takes an input `{name}`, which the pipeline does not give")]
     NoSuchInput {
         /// The stage.
@@ -103,12 +122,13 @@ pub enum PipelineError {
     },
     /// The tokenizer and the text encoder belong to different models.
     #[error(
-        "the tokenizer gives token {id}, and the text encoder knows {vocabulary} (`vocab_size`): are they of one model?"
+        "the tokenizer gives token {id}, and the text encoder has {vocabulary} tokens \
+         (`vocab_size`): do they belong to one model?"
     )]
     NoSuchToken {
         /// The token's id.
         id: i32,
-        /// How many tokens the text encoder knows.
+        /// How many tokens the text encoder has embeddings for.
         vocabulary: u64,
     },
     /// The decoder returned something other than a picture.
@@ -142,11 +162,17 @@ impl PipelineError {
         }
     }
 
+    /// Whether someone asked the request to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Runtime(preheat_runtime::Error::Cancelled))
+    }
+
     /// Whether the request caused the error, so that another request may succeed.
     pub(crate) fn is_of_the_request(&self) -> bool {
         matches!(
             self,
             Self::Request { .. }
+                | Self::Lora(_)
                 | Self::Scheduler(SchedulerError::UnknownName { .. })
                 | Self::Runtime(preheat_runtime::Error::Shape(_))
                 | Self::Graph(_)
@@ -177,4 +203,14 @@ fn quoted(line: &str) -> String {
 fn list(stages: &[String]) -> String {
     let names: Vec<_> = stages.iter().map(|stage| format!("stage `{stage}`")).collect();
     format!("{} {}", names.join(", "), if stages.len() == 1 { "was" } else { "were" })
+}
+
+impl PipelineError {
+    /// The outcome of a request that ended with this error.
+    pub fn outcome(&self) -> RequestOutcome {
+        match self {
+            Self::Runtime(error) => error.outcome(),
+            _ => RequestOutcome::Failed,
+        }
+    }
 }

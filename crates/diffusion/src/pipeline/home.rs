@@ -1,39 +1,72 @@
 //! On which device does a stage run, and how do its weights get there?
 //!
-//! A home is a runtime with the weights that it has loaded. Stages on the same device share one.
-//! `resident.rs` holds the weights themselves.
+//! A home is a runtime with the weights that it has loaded. Stages on the same device share a home.
+//! `resident.rs` holds the weights themselves, and `learned.rs` remembers the stages for which a
+//! device was too small. Homes are handles: each request gets homes with its own control, and all
+//! of them share the same weights.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
-use preheat_runtime::Runtime;
-use preheat_runtime::device::fallback::{Decode, OutOfMemory, Strategy};
-use preheat_runtime::device::offload::{Decision, Mode, Offload};
-use preheat_runtime::device::placement::{self, HOST, Plan};
-use preheat_runtime::device::{StageKind, TorchDevice};
+use preheat_runtime::device::offload::{Decision, Offload};
+use preheat_runtime::device::placement::{self, PlacementPlan};
+use preheat_runtime::device::{StageKind, TorchDevice, TorchId};
+use preheat_runtime::{Runtime, Warning, WarningKind};
 
-use super::Pipeline;
-use super::checked_request::Prepared;
-use super::error::PipelineError;
+use super::learned::Learned;
 use super::resident::Resident;
 use super::stage::{Stage, Stages};
 
 /// A device that stages run on, with its weights.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Home {
     pub(super) runtime: Runtime,
-    pub(super) resident: Arc<Resident>,
-    /// The stages that ran out of memory, and the mode in which each has been offloaded since then,
-    /// whatever the estimate says.
-    learned: Mutex<BTreeMap<&'static str, Mode>>,
+    holds: Arc<Holds>,
+}
+
+/// The weights that were loaded for a device. They are dropped with the last handle of the home, or
+/// earlier if the device needs the room or the pipeline is unloaded.
+#[derive(Debug)]
+struct Holds {
+    runtime: Runtime,
+    resident: Arc<Resident>,
+    learned: Learned,
 }
 
 /// The homes of all stages; usually all stages share one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Homes {
-    denoiser: Arc<Home>,
-    text_encoder: Arc<Home>,
-    vae: Arc<Home>,
+    denoiser: Home,
+    text_encoder: Home,
+    vae: Home,
+    placing: Placing,
+}
+
+/// The settings that decide where weights are kept for devices of libtorch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Placing {
+    pub(super) offload: Offload,
+    /// The bytes of each device's free memory that are not used; `None` for the default.
+    pub(super) reserve_bytes: Option<u64>,
+}
+
+impl Placing {
+    /// Where the weights of these stages are kept and where they are read. `devices` has the device
+    /// of each stage.
+    pub(super) fn place(self, stages: &Stages, devices: &[TorchDevice]) -> PlacementPlan {
+        let stages = stages.iter().zip(devices).map(|(stage, device)| placement::Stage {
+            name: stage.name,
+            kind: stage.kind,
+            function: &stage.function,
+            device,
+            dtype: stage.dtype.clone(),
+        });
+        PlacementPlan::of(&stages.collect::<Vec<_>>(), self.offload, self.reserve_bytes)
+    }
+}
+
+/// The plan's decision about a device.
+pub(super) fn decision(plan: Option<&PlacementPlan>, device: TorchId) -> Option<&Decision> {
+    plan?.devices.iter().find(|decision| decision.device.id == device)
 }
 
 impl Home {
@@ -41,21 +74,28 @@ impl Home {
         let resident = Arc::new(Resident::default());
         let holder: Weak<Resident> = Arc::downgrade(&resident);
         runtime.add_holder(holder);
-        Self { runtime: runtime.clone(), resident, learned: Mutex::default() }
+        let holds = Holds { runtime: runtime.clone(), resident, learned: Learned::default() };
+        Self { runtime: runtime.clone(), holds: Arc::new(holds) }
     }
 
-    fn learned(&self) -> MutexGuard<'_, BTreeMap<&'static str, Mode>> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The weights that were loaded for this device.
+    pub(super) fn resident(&self) -> &Resident {
+        &self.holds.resident
     }
 
-    /// The strongest mode of offloading that any stage needed because it ran out of memory.
-    pub(super) fn most_learned(&self) -> Mode {
-        self.learned().values().copied().max().unwrap_or(Mode::None)
+    /// The stages that ran out of memory.
+    pub(super) fn learned(&self) -> &Learned {
+        &self.holds.learned
     }
 
-    /// Forgets what running out of memory has taught, so that the estimate decides again.
-    pub(super) fn forget_learned(&self) {
-        self.learned().clear();
+    /// Whether this and `other` are handles of the same home.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.holds, &other.holds)
+    }
+
+    /// The same home with another handle of its runtime.
+    fn through(&self, handle: impl Fn(&Runtime) -> Runtime) -> Self {
+        Self { runtime: handle(&self.runtime), holds: Arc::clone(&self.holds) }
     }
 
     /// The device as it is now. Its free bytes include the weights that could be dropped because no
@@ -64,10 +104,15 @@ impl Home {
         let free_bytes = self.runtime.bytes_that_can_be_had();
         self.runtime.torch_device().map(|device| TorchDevice { free_bytes, ..device.clone() })
     }
+
+    /// The plan's decision about this device.
+    pub(super) fn decision<'p>(&self, plan: Option<&'p PlacementPlan>) -> Option<&'p Decision> {
+        decision(plan, self.runtime.torch_device()?.id)
+    }
 }
 
 /// Returns the memory to the device, so that others can use it: libtorch would keep it for itself.
-impl Drop for Home {
+impl Drop for Holds {
     fn drop(&mut self) {
         self.resident.forget();
         self.runtime.give_memory_back();
@@ -75,25 +120,32 @@ impl Drop for Home {
 }
 
 impl Homes {
-    pub(super) fn of(runtime: &Runtime) -> Self {
-        let denoiser = Arc::new(Home::new(runtime));
-        let mut all = vec![Arc::clone(&denoiser)];
+    pub(super) fn of(runtime: &Runtime, placing: Placing) -> Self {
+        let denoiser = Home::new(runtime);
+        let mut all = vec![denoiser.clone()];
         // Stages on the same device share a home, and with it its weights.
         let mut of_stage = |stage| {
             let its = runtime.for_stage(stage);
             if let Some(home) = all.iter().find(|home| home.runtime.is(its)) {
-                return Arc::clone(home);
+                return home.clone();
             }
-            let home = Arc::new(Home::new(its));
-            all.push(Arc::clone(&home));
+            let home = Home::new(its);
+            all.push(home.clone());
             home
         };
         let text_encoder = of_stage(StageKind::TextEncoder);
         let vae = of_stage(StageKind::Vae { force_upcast: false });
-        Self { denoiser, text_encoder, vae }
+        Self { denoiser, text_encoder, vae, placing }
     }
 
-    pub(super) fn of_stage(&self, stage: StageKind) -> &Home {
+    /// The same homes, each with another handle of its runtime.
+    pub(super) fn through(&self, handle: impl Fn(&Runtime) -> Runtime) -> Self {
+        let [denoiser, text_encoder, vae] =
+            [&self.denoiser, &self.text_encoder, &self.vae].map(|home| home.through(&handle));
+        Self { denoiser, text_encoder, vae, placing: self.placing }
+    }
+
+    pub(super) fn of_kind(&self, stage: StageKind) -> &Home {
         match stage {
             StageKind::TextEncoder => &self.text_encoder,
             StageKind::Denoiser => &self.denoiser,
@@ -101,104 +153,67 @@ impl Homes {
         }
     }
 
+    pub(super) fn of_stage(&self, stage: &Stage) -> &Home {
+        self.of_kind(stage.kind)
+    }
+
     /// Each home once.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Home> {
-        let text_encoder =
-            Some(&self.text_encoder).filter(|home| !Arc::ptr_eq(home, &self.denoiser));
-        let known = |home: &Arc<Home>| {
-            Arc::ptr_eq(home, &self.denoiser) || Arc::ptr_eq(home, &self.text_encoder)
-        };
+        let text_encoder = Some(&self.text_encoder).filter(|home| !home.is(&self.denoiser));
+        let known = |home: &Home| home.is(&self.denoiser) || home.is(&self.text_encoder);
         let vae = Some(&self.vae).filter(|home| !known(home));
-        [Some(&self.denoiser), text_encoder, vae].into_iter().flatten().map(Arc::as_ref)
+        [Some(&self.denoiser), text_encoder, vae].into_iter().flatten()
+    }
+
+    /// Where the weights of these stages are kept and where they are read. `None` if a device is
+    /// one of XLA's: these read all weights from their own memory.
+    pub(super) fn place(&self, stages: &Stages) -> Option<PlacementPlan> {
+        let devices: Option<Vec<TorchDevice>> =
+            stages.iter().map(|stage| self.of_stage(stage).torch_device()).collect();
+        if let Some(devices) = devices {
+            return Some(self.placing.place(stages, &devices));
+        }
+        if self.placing.offload != Offload::Auto {
+            let runtime = &self.denoiser.runtime;
+            let text = format!(
+                "offload {} has an effect on libtorch's devices only; on {}, weights are dropped \
+                 automatically where memory is short",
+                self.placing.offload,
+                runtime.device().selected
+            );
+            runtime.warn(Warning::new(WarningKind::OffloadIgnored, text));
+        }
+        None
     }
 }
 
-impl Pipeline {
-    pub(super) fn home(&self, stage: &Stage) -> &Home {
-        self.homes.of_stage(stage.kind)
-    }
+#[cfg(test)]
+mod tests {
+    use preheat_runtime::device::offload::Mode;
 
-    /// Where the weights of these stages rest and where they are read; `None` on devices of XLA,
-    /// where all weights are resident.
-    pub(super) fn placement(&self, stages: &Stages) -> Option<Plan> {
-        let devices: Option<Vec<TorchDevice>> =
-            stages.iter().map(|stage| self.home(stage).torch_device()).collect();
-        let Some(devices) = devices else {
-            if self.settings.offload != Offload::Auto {
-                let device = &self.runtime.device().selected;
-                self.runtime.warn(format!(
-                    "--offload {} has an effect on libtorch's devices only; on {device}, weights are dropped automatically where memory is short",
-                    self.settings.offload
-                ));
-            }
-            return None;
+    use super::*;
+    use crate::pipeline::request::TextToImage;
+    use crate::pipeline::test_model;
+
+    #[test]
+    fn weights_rest_where_the_free_memory_and_the_settings_say() {
+        let request = TextToImage::new("seven");
+        let prepared = test_model::planner(64).prepare(&request, |_| None).unwrap();
+        let place = |placing: Placing, free_bytes| {
+            let devices = vec![test_model::card(free_bytes); prepared.stages.all.len()];
+            placing.place(&prepared.stages, &devices)
         };
-        let stages = stages.iter().zip(&devices).map(|(stage, device)| placement::Stage {
-            name: stage.name,
-            kind: stage.kind,
-            function: &stage.function,
-            device,
-            dtype: stage.dtype.clone(),
-        });
-        Some(Plan::of(
-            &stages.collect::<Vec<_>>(),
-            self.settings.offload,
-            self.settings.reserve_bytes,
-        ))
-    }
-
-    /// How the weights of a stage come to its device: as decided for the request, or with more
-    /// offloading if the stage has run out of memory since.
-    pub(super) fn mode(&self, prepared: &Prepared<'_>, stage: &Stage) -> Mode {
-        let planned = self.decision(prepared, stage).map_or(Mode::None, |decision| decision.mode);
-        planned.max(self.home(stage).learned().get(stage.name).copied().unwrap_or(Mode::None))
-    }
-
-    /// What was decided about the device of a stage.
-    fn decision<'p>(&self, prepared: &'p Prepared<'_>, stage: &Stage) -> Option<&'p Decision> {
-        let own = self.home(stage).runtime.torch_device()?.id;
-        prepared.placement.as_ref()?.devices.iter().find(|decision| decision.device.id == own)
-    }
-
-    /// What is tried next for a stage that ran out of memory in `mode` after everything that is not
-    /// in use was dropped. `None` where nothing is left to try.
-    pub(super) fn offload_more(
-        &self,
-        stage: &Stage,
-        decode: Decode,
-        mode: Mode,
-    ) -> Option<Strategy> {
-        let home = self.home(stage);
-        let on_cpu = home.runtime.torch_device().is_none_or(|device| device.id == HOST);
-        // Pictures are decoded one by one in any case, and the decoder itself handles tiles, so
-        // neither is tried here. The weights of other stages have been dropped by now, so moving
-        // this stage's weights in and out as a whole would gain nothing.
-        let tried = Strategy { decode: Decode::Tiles, offload: mode.max(Mode::Model) };
-        let next = tried.after_out_of_memory(stage.kind, 1, on_cpu)?;
-        let device = &home.runtime.device().selected;
-        home.runtime.warn(format!(
-            "stage `{}` ran out of memory on {device}: trying again with offload {}",
-            stage.name, next.offload
-        ));
-        home.learned().insert(stage.name, next.offload);
-        home.runtime.give_memory_back();
-        Some(Strategy { decode, ..next })
-    }
-
-    /// The error for a stage that ran out of memory and has nothing left to try.
-    pub(super) fn out_of_memory(
-        &self,
-        prepared: &Prepared<'_>,
-        stage: &Stage,
-        error: PipelineError,
-        tried: Vec<Strategy>,
-    ) -> PipelineError {
-        let decision = self.decision(prepared, stage).filter(|decision| decision.device.id != HOST);
-        let Some(decision) = decision else { return error };
-        let (stage, decision) = (stage.name.to_owned(), Box::new(decision.clone()));
-        PipelineError::OutOfMemory {
-            cause: OutOfMemory { stage, decision, tried },
-            source: Box::new(error),
-        }
+        let offload = |mode| Placing { offload: Offload::Always(mode), reserve_bytes: None };
+        let auto = |reserve_bytes| Placing { offload: Offload::Auto, reserve_bytes };
+        assert_eq!(place(auto(Some(0)), 1 << 40).mode(), Mode::None);
+        assert_eq!(place(auto(Some(0)), 0).mode(), Mode::Sequential);
+        assert_eq!(place(auto(Some(1 << 40)), 1 << 40).mode(), Mode::Sequential, "all reserved");
+        assert_eq!(place(offload(Mode::Model), 1 << 40).mode(), Mode::Model);
+        let plan = place(auto(Some(0)), 1 << 40);
+        let names: Vec<_> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(names, ["text_encoder", "denoiser", "vae_decoder"]);
+        assert!(decision(Some(&plan), TorchId::Cuda(0)).is_some());
+        assert!(decision(Some(&plan), TorchId::Cuda(1)).is_none(), "another device");
+        assert!(decision(None, TorchId::Cuda(0)).is_none());
     }
 }

@@ -9,22 +9,25 @@ use preheat_io::result_file::write_whole;
 use serde::Serialize;
 
 use super::error::PipelineError;
+use crate::lora::AppliedLora;
 
-/// A picture and the settings that it was made from.
-#[derive(Debug, Clone, PartialEq)]
+/// A picture and the settings that it was made from. The serialised form has no pixels.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Picture {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
     /// Red, green and blue of each pixel, row by row from the top.
+    #[serde(skip)]
     pub rgb: Vec<u8>,
     /// The settings that it was made from.
     pub settings: Settings,
 }
 
-/// All settings that are needed to make a picture again.
+/// The settings that a picture was made from. With the same pipeline, they make it again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Settings {
     /// What the picture should show.
     pub prompt: String,
@@ -48,6 +51,9 @@ pub struct Settings {
     pub model_id: String,
     /// The dtype of the denoiser.
     pub dtype: String,
+    /// The LoRAs that changed the model's weights, in the order in which they were applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<AppliedLora>,
 }
 
 impl Picture {
@@ -78,7 +84,7 @@ impl Picture {
     /// tools read, and `preheat`, with the settings as JSON.
     ///
     /// # Errors
-    /// Where the picture is larger than the PNG format allows.
+    /// If the picture is larger than the PNG format allows.
     pub fn to_png(&self) -> Result<Vec<u8>, PipelineError> {
         let mut bytes = Vec::new();
         self.encode(&mut bytes).map_err(PipelineError::Encode)?;
@@ -88,7 +94,7 @@ impl Picture {
     /// Writes the picture as a PNG file, which appears complete or not at all.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the picture cannot be encoded, or the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), PipelineError> {
         write_whole(path, &self.to_png()?)
             .map_err(|cause| PipelineError::Save { path: path.to_owned(), cause })
@@ -124,11 +130,23 @@ impl Settings {
         } else {
             String::new()
         };
+        let loras: Vec<String> = self.loras.iter().map(short).collect();
+        let loras = if loras.is_empty() {
+            String::new()
+        } else {
+            format!(", LoRAs: \"{}\"", loras.join(", "))
+        };
         format!(
             "{text}\nSteps: {steps}, Sampler: {scheduler}, CFG scale: {cfg_scale}, Seed: {seed}, \
-             Size: {width}x{height}, Model: {model_id}{skip}"
+             Size: {width}x{height}, Model: {model_id}{skip}{loras}"
         )
     }
+}
+
+/// A LoRA in the list of settings: the file's name without its ending, and the weight.
+fn short(lora: &AppliedLora) -> String {
+    let name = lora.path.file_stem().unwrap_or(lora.path.as_os_str());
+    format!("{}:{}", name.to_string_lossy().replace(['"', '\n'], ""), lora.weight)
 }
 
 /// Converts a value as diffusers does: scaled to 255, and rounded to the nearest integer, with ties
@@ -156,6 +174,7 @@ mod tests {
             clip_skip: 0,
             model_id: "demo".to_owned(),
             dtype: "float32".to_owned(),
+            loras: Vec::new(),
         }
     }
 

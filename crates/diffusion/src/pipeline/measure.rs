@@ -1,44 +1,43 @@
 //! How is a request made ready for a measurement?
 //!
-//! Every stage is obtained and run once, as in a warmup; unlike a warmup, this does not fail where
-//! the cache could not keep an executable.
+//! Every stage is obtained and run once, as in a warmup. Unlike a warmup, this does not fail if the
+//! cache could not keep an executable.
 
 use std::time::Instant;
 
 use preheat_runtime::StageReport;
+use preheat_tensor::Dtype;
+use serde::{Serialize, Serializer};
 
-use super::error::PipelineError;
-use super::ready::Asking;
-use super::{Pipeline, TextToImage};
+use super::checked_request::Prepared;
+use super::ready::Ready;
 
-/// A request whose every stage was run once.
-#[derive(Debug)]
+/// The report on a request after each of its stages was run once.
+#[derive(Debug, Serialize)]
 pub struct GotReady {
     /// When executables and weights were ready, before anything was run.
+    #[serde(skip)]
     pub ready: Instant,
     /// How each stage became ready.
     pub stages: Vec<StageReport>,
-    /// The dtype that each stage computes in, by its name.
-    pub dtypes: Vec<(&'static str, preheat_tensor::Dtype)>,
+    /// The dtype that each stage computes in, by the stage's name.
+    #[serde(serialize_with = "as_map")]
+    pub dtypes: Vec<(&'static str, Dtype)>,
 }
 
-impl Pipeline {
-    /// Makes every stage of the request ready and runs each once on zeros, as [`Self::warmup`]
-    /// does, so that the next run of the request measures the device and not its start. It is no
-    /// error if the cache does not keep the executables.
-    ///
-    /// # Errors
-    /// Where a stage cannot be compiled or run.
-    pub fn get_ready(&self, request: &TextToImage) -> Result<GotReady, PipelineError> {
-        let prepared = self.prepare(request)?;
-        let (_, ready) = self.ready(&prepared, Asking { warming: true, ..Asking::default() })?;
-        for (stage, executable) in prepared.stages.iter().zip(&ready.executables) {
-            self.run_on_zeros(&prepared, stage, executable)?;
-        }
-        Ok(GotReady {
+fn as_map<S: Serializer>(
+    dtypes: &[(&'static str, Dtype)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(dtypes.iter().map(|(stage, dtype)| (stage, dtype)))
+}
+
+impl GotReady {
+    pub(super) fn of(prepared: &Prepared<'_>, ready: &Ready) -> Self {
+        Self {
             ready: ready.executables_since.max(ready.weights_since),
             stages: ready.reports(),
             dtypes: prepared.stages.iter().map(|stage| (stage.name, stage.dtype.dtype)).collect(),
-        })
+        }
     }
 }

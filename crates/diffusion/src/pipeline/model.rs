@@ -1,16 +1,21 @@
-//! What is read of a model folder once, for all requests?
+//! Which parts of a model are read once, for all requests?
 //!
-//! Everything but the values of the weights, which `resident.rs` loads when a stage needs them.
+//! All of its files, which `source.rs` finds, are read once, except the values of the weights:
+//! `resident.rs` loads these when a stage needs them.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use preheat_cache::Digest;
 
+use super::builder::PipelineBuilder;
 use super::error::PipelineError;
+use super::request::Lora;
 use super::schedulers::SchedulerConfig;
+use super::source::{Source, TokenizerFiles};
 use super::tokenizer::{Tokenizer, TokenizerError};
+use crate::lora::{Adapters, LoraError, ModuleNames, Shelf};
 use crate::models::{Component, Family, ModelError, ModelFolder, TextOutputs};
 use crate::weights::Checkpoint;
 
@@ -22,18 +27,21 @@ pub(super) struct Model {
     pub(super) tokenizers: Tokenizers,
     pub(super) scheduler: SchedulerConfig,
     checkpoints: HashMap<Component, Checkpoint>,
-    /// Digests of the architectures. Computing one goes through the names and shapes of a thousand
-    /// weights, and every request asks for several.
+    /// What a user should know about the model's files.
+    pub(super) remarks: Vec<String>,
+    /// Digests of the architectures. Computing a digest reads the names and shapes of about a
+    /// thousand weights, and every request needs several digests.
     architectures: Mutex<Vec<(ArchitectureOf, Digest)>>,
+    loras: Shelf,
 }
 
-/// The part that an architecture's digest is for: a component, and for a text encoder the outputs
-/// that are wanted.
+/// The part of a model that an architecture's digest describes: a component, and for a text encoder
+/// also the outputs that are wanted.
 type ArchitectureOf = (Component, Option<TextOutputs>);
 
 /// The tokenizers of a model, one for each text encoder. Reading a vocabulary takes longer than
-/// reading everything else together, so a thread of its own does that, and the first caller that
-/// needs the tokenizers waits for it.
+/// reading all other files together, so a separate thread reads the vocabularies. The first caller
+/// that needs the tokenizers waits for that thread.
 #[derive(Debug, Clone)]
 pub(super) struct Tokenizers(Arc<Opened>);
 
@@ -42,10 +50,12 @@ type Opened =
 type OpenedNow = Result<Vec<Tokenizer>, Arc<TokenizerError>>;
 
 impl Tokenizers {
-    fn open(folders: Vec<PathBuf>) -> Self {
-        let open = move || {
-            folders.iter().map(|folder| Tokenizer::open(folder).map_err(Arc::new)).collect()
+    fn open(all: Vec<TokenizerFiles>) -> Self {
+        let open_one = |files: &TokenizerFiles| match files {
+            TokenizerFiles::Folder(folder) => Tokenizer::open(folder),
+            TokenizerFiles::Carried(path, config) => Tokenizer::carried(path, config),
         };
+        let open = move || all.iter().map(|files| open_one(files).map_err(Arc::new)).collect();
         // If no thread can be started, the first caller that needs the tokenizers reads them.
         let Ok(reading) = std::thread::Builder::new().spawn(open.clone()) else {
             return Self(Arc::new(LazyLock::new(Box::new(open))));
@@ -62,25 +72,20 @@ impl Tokenizers {
 }
 
 impl Model {
-    /// Reads the folder. `variant` selects weights such as `fp16` where the folder has several.
-    pub(super) fn open(path: &Path, variant: Option<&str>) -> Result<Self, PipelineError> {
-        let folder = ModelFolder::open(path)?;
-        let components = folder.family().components();
-        let tokenizers = [Component::Tokenizer, Component::Tokenizer2];
-        let tokenizers = tokenizers.into_iter().filter(|wanted| components.contains(wanted));
-        let tokenizers =
-            Tokenizers::open(tokenizers.map(|component| folder.component(component)).collect());
-        let checkpoints = open_checkpoints(&folder, variant)?;
-        let config = SchedulerConfig::read(
-            &folder.component(Component::Scheduler).join("scheduler_config.json"),
-        )?
-        .of_class(folder.scheduler_class(), &folder.index());
-        let scheduler = if folder.family() == Family::StableDiffusion {
-            config.for_stable_diffusion()
-        } else {
-            config
-        };
-        Ok(Self { folder, tokenizers, scheduler, checkpoints, architectures: Mutex::default() })
+    /// Reads a folder or a single file.
+    pub(super) fn open(path: &Path, settings: &PipelineBuilder) -> Result<Self, PipelineError> {
+        let Source { folder, tokenizers, scheduler, checkpoints, remarks } =
+            Source::open(path, settings)?;
+        let tokenizers = Tokenizers::open(tokenizers);
+        Ok(Self {
+            folder,
+            tokenizers,
+            scheduler,
+            checkpoints,
+            remarks,
+            architectures: Mutex::default(),
+            loras: Shelf::default(),
+        })
     }
 
     /// The tokenizers, one for each text encoder. It is an error if a text encoder does not
@@ -102,13 +107,13 @@ impl Model {
         Ok(tokenizers)
     }
 
-    /// The weights of a component, which must be one that has weights.
+    /// The weights of `component`, which must be one of the components that have weights.
     pub(super) fn checkpoint(&self, component: Component) -> &Checkpoint {
         &self.checkpoints[&component]
     }
 
-    /// The architecture's digest for a component, and for a text encoder with these outputs;
-    /// computed once.
+    /// The architecture's digest of a component; of a text encoder, the digest with these outputs.
+    /// It is computed once.
     pub(super) fn architecture(
         &self,
         component: Component,
@@ -124,33 +129,24 @@ impl Model {
         digest
     }
 
+    /// What these LoRA files change in the model. Files that earlier requests named stay open.
+    ///
+    /// # Errors
+    /// If a file cannot be opened, or does not fit the model.
+    pub(super) fn adapters(&self, loras: &[Lora]) -> Result<Adapters, LoraError> {
+        let wanted = loras.iter().map(|lora| (lora.path.as_path(), lora.weight));
+        self.loras.adapters(wanted, self.folder.family(), || {
+            let changeable =
+                [Component::Unet, Component::TextEncoder, Component::TextEncoder2].into_iter();
+            let weights = changeable.filter_map(|component| {
+                let checkpoint = self.checkpoints.get(&component)?;
+                Some(checkpoint.names_and_shapes().map(move |(name, dims)| (component, name, dims)))
+            });
+            ModuleNames::new(self.folder.unet(), weights.flatten())
+        })
+    }
+
     pub(super) fn is_xl(&self) -> bool {
         self.folder.family() == Family::StableDiffusionXl
     }
-}
-
-/// Opens the weights of each component that has weights. As in diffusers, the variant is used for
-/// those components that have it, and at least one of them must have it.
-fn open_checkpoints(
-    folder: &ModelFolder,
-    variant: Option<&str>,
-) -> Result<HashMap<Component, Checkpoint>, PipelineError> {
-    let stem = |component: Component| match component {
-        Component::TextEncoder | Component::TextEncoder2 => Some("model"),
-        Component::Unet | Component::Vae => Some("diffusion_pytorch_model"),
-        Component::Tokenizer | Component::Tokenizer2 | Component::Scheduler => None,
-    };
-    let components = folder.family().components();
-    let weighty = components
-        .iter()
-        .filter_map(|&component| Some((component, folder.component(component), stem(component)?)));
-    let weighty: Vec<_> = weighty.collect();
-    let is_there =
-        |variant| weighty.iter().any(|(_, folder, _)| Checkpoint::has_variant(folder, variant));
-    let is_nowhere = variant.is_some_and(|variant| !is_there(variant));
-    let open = |(component, folder, stem): &(Component, PathBuf, &str)| {
-        let own = variant.filter(|variant| is_nowhere || Checkpoint::has_variant(folder, variant));
-        Ok((*component, Checkpoint::open(folder, stem, own)?))
-    };
-    weighty.iter().map(open).collect()
 }

@@ -1,9 +1,9 @@
 //! Which noise does torch's generator on the CPU draw for a seed?
 //!
 //! The noise that torch's `randn` draws for a seed is part of what people mean by "the same
-//! picture". This module therefore reproduces it exactly: the Mersenne Twister, the two ways in
-//! which torch makes normal numbers (Box and Muller's method, in blocks of sixteen or in pairs),
-//! and the way in which it keeps the second number of a pair.
+//! picture". This module therefore reproduces it exactly. Uniform numbers come from the Mersenne
+//! Twister. Box and Muller's method makes normal numbers of them, in blocks of sixteen or in pairs,
+//! and the second number of a pair is kept as torch keeps it.
 
 use std::f32::consts::TAU;
 
@@ -21,11 +21,11 @@ pub struct Generator {
 const BLOCK: usize = 16;
 
 impl Generator {
-    /// A generator as `torch.manual_seed` leaves it, which uses only the lower half of the seed.
+    /// A generator as `torch.manual_seed` leaves it, which uses only the lower 32 bits of the seed.
     pub fn new(seed: u64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "torch seeds its twister with the lower half"
+            reason = "torch seeds its twister with the lower 32 bits"
         )]
         let seed = seed as u32;
         Self { twister: Mt::new(seed), spare: None }
@@ -41,7 +41,7 @@ impl Generator {
         numbers
     }
 
-    /// As [`normal`](Self::normal), but writes into existing memory.
+    /// Draws as [`normal`](Self::normal) does, and writes the numbers into existing memory.
     pub fn fill_normal(&mut self, numbers: &mut [f32]) {
         if numbers.len() < BLOCK {
             numbers.fill_with(|| self.one_of_pair());
@@ -67,8 +67,8 @@ impl Generator {
         bits / range
     }
 
-    /// The lower 53 bits of two outputs of the twister, the higher one first, as a fraction: in [0,
-    /// 1).
+    /// The lower 53 bits of two outputs of the twister, of which the first is the upper half, as a
+    /// fraction: in [0, 1).
     fn uniform_f64(&mut self) -> f64 {
         const BITS: u32 = 53;
         let (high, low) = (u64::from(self.twister.next_u32()), u64::from(self.twister.next_u32()));
@@ -91,8 +91,8 @@ impl Generator {
     }
 }
 
-/// Makes uniform numbers in [0, 1) normal: the first half of a block gives the radii, the second
-/// half the angles.
+/// Turns uniform numbers in [0, 1) into normal ones: the first half of a block gives the radii, the
+/// second half the angles.
 fn transform(block: &mut [f32; BLOCK]) {
     let (first, second) = block.split_at_mut(BLOCK / 2);
     for (first, second) in first.iter_mut().zip(second) {

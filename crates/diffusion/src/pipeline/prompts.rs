@@ -1,7 +1,7 @@
 //! Has this prompt been encoded before?
 //!
-//! Each prompt is encoded once, and the result stays on the device in the form in which the
-//! denoiser reads it.
+//! The results for the prompts that were used last stay on the device, in the form in which the
+//! denoiser reads them. While its result is there, a prompt is not encoded again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,8 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use preheat_cache::GraphKey;
 use preheat_runtime::{DeviceTensor, Executable};
 
-/// How many prompts are remembered; the one that has not been used for the longest time is dropped
-/// first.
+use super::stage::Stage;
+use crate::lora::AdaptersId;
+
+/// How many encoded prompts are kept; the one that has not been used for the longest time is
+/// dropped first.
 const LIMIT: usize = 32;
 
 /// The outputs of the text encoders for one prompt. They stay on the device.
@@ -18,17 +21,19 @@ const LIMIT: usize = 32;
 pub(super) struct Encoded {
     /// The hidden states of each text encoder, `[1, tokens, features]`.
     pub(super) hidden: Vec<DeviceTensor>,
-    /// The pooled output of the last text encoder, `[1, features]`, where the denoiser reads it.
+    /// The pooled output of the last text encoder, `[1, features]`, if the denoiser reads it.
     pub(super) pooled: Option<DeviceTensor>,
 }
 
 /// What an encoded prompt depends on besides the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PromptKey {
-    /// The prompt; `None` for the zeros that stand in where there is no prompt.
+    /// The prompt; `None` for the zeros that take its place if there is no prompt.
     pub(super) text: Option<String>,
-    /// The text encoders' executables, which another dtype or clip skip changes.
+    /// The text encoders' executables, which differ for another dtype or clip skip.
     pub(super) encoders: Vec<GraphKey>,
+    /// The LoRAs that change the weights of each text encoder.
+    pub(super) adapters: Vec<AdaptersId>,
 }
 
 impl Encoded {
@@ -41,10 +46,12 @@ impl Encoded {
 }
 
 impl PromptKey {
-    pub(super) fn new(text: Option<&str>, encoders: &[Executable]) -> Self {
+    /// `encoders` are the executables of `stages`, in the same order.
+    pub(super) fn new(text: Option<&str>, encoders: &[Executable], stages: &[Stage]) -> Self {
         Self {
             text: text.map(str::to_owned),
             encoders: encoders.iter().map(Executable::graph_key).collect(),
+            adapters: stages.iter().map(|stage| stage.adapters.id().clone()).collect(),
         }
     }
 }
@@ -56,7 +63,7 @@ pub(super) struct Prompts {
 }
 
 impl Prompts {
-    /// Returns the encoded prompt if it is remembered, and otherwise calls `encode`.
+    /// Returns the encoded prompt if it is kept here, and otherwise calls `encode`.
     pub(super) fn get_or_encode<E>(
         &self,
         key: PromptKey,
@@ -74,7 +81,7 @@ impl Prompts {
         Ok(encoded)
     }
 
-    /// Drops all of them.
+    /// Drops all encoded prompts.
     pub(super) fn forget(&self) {
         self.latest_last.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -94,7 +101,7 @@ mod tests {
     use super::*;
 
     fn key(text: usize) -> PromptKey {
-        PromptKey { text: Some(text.to_string()), encoders: Vec::new() }
+        PromptKey { text: Some(text.to_string()), encoders: Vec::new(), adapters: Vec::new() }
     }
 
     #[test]
@@ -115,9 +122,9 @@ mod tests {
         assert_eq!(encoded.get(), LIMIT);
         ask(LIMIT).unwrap();
         ask(0).unwrap();
-        assert_eq!(encoded.get(), LIMIT + 1, "asked for again and again, it stays");
+        assert_eq!(encoded.get(), LIMIT + 1, "a prompt that is used again and again is kept");
         ask(1).unwrap();
-        assert_eq!(encoded.get(), LIMIT + 2, "asked for longest ago, it went");
+        assert_eq!(encoded.get(), LIMIT + 2, "the prompt that was unused for longest is dropped");
     }
 
     #[test]

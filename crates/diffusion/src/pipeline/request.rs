@@ -2,6 +2,7 @@
 //!
 //! The request has the same fields on the command line, in a JSON file and in the library.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use preheat_cache::LARGEST_SIDE_PX;
@@ -10,30 +11,30 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
 
-/// A request for pictures. Every field has a default; that of the prompt is the empty text. In
+/// A request for pictures. Every field has a default; the default prompt is the empty text. In
 /// JSON, unknown fields are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TextToImage {
-    /// The model's folder. It is used where a request comes from a file; a pipeline that is already
-    /// open has its model and ignores it.
+    /// The model's folder. It is used if the request comes from a file. A pipeline that is already
+    /// open has its model and ignores this field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
     /// What the pictures should show.
     pub prompt: String,
     /// What the pictures should not show. `None`, which is `null` in JSON, is not the same as the
-    /// empty prompt: most models of Stable Diffusion XL take zeros where there is no negative
-    /// prompt (`force_zeros_for_empty_prompt`).
+    /// empty prompt: most models of Stable Diffusion XL take zeros if there is no negative prompt
+    /// (`force_zeros_for_empty_prompt`).
     pub negative_prompt: Option<String>,
-    /// Pixels; `None` for the size that the model was trained at.
+    /// The width in pixels; `None` for the model's default.
     pub width: Option<u64>,
-    /// Pixels; `None` for the size that the model was trained at.
+    /// The height in pixels; `None` for the model's default.
     pub height: Option<u64>,
     /// Denoising steps.
     #[serde(alias = "num_inference_steps")]
     pub steps: u64,
-    /// The scale of classifier-free guidance; a scale of 1 runs the unguided graph, which takes
-    /// half the time.
+    /// The scale of classifier-free guidance; a scale of 1 or less runs the unguided graph, which
+    /// takes half the time.
     #[serde(alias = "guidance_scale")]
     pub cfg_scale: f64,
     /// The scheduler's name; `None` for the model's own.
@@ -47,6 +48,10 @@ pub struct TextToImage {
     /// How many of the last layers of the text encoder are left out, counted as in diffusers: 0 for
     /// none.
     pub clip_skip: u64,
+    /// The LoRA files that change the model's weights for this request, in the order in which they
+    /// are applied. In JSON, each may also be a text such as `"style.safetensors:0.8"`.
+    #[serde(alias = "lora", skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<Lora>,
     /// A warmup before the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpu_warmup: Option<WarmupBlock>,
@@ -66,8 +71,68 @@ impl Default for TextToImage {
             seed: None,
             batch_size: 1,
             clip_skip: 0,
+            loras: Vec::new(),
             tpu_warmup: None,
         }
+    }
+}
+
+/// A LoRA file, and how strongly it is applied.
+///
+/// As a text it is `FILE` or `FILE:WEIGHT`. If a number follows the last colon, and a name precedes
+/// it, the number is the weight. Otherwise the whole text is the file's name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lora {
+    /// The file, in the safetensors format.
+    pub path: PathBuf,
+    /// How strongly it is applied: 1 as it was trained, 0 not at all, and a negative weight in the
+    /// opposite direction. With 0, a DoRA still sets the norms of the rows.
+    pub weight: f64,
+}
+
+impl Lora {
+    /// A LoRA that is applied as it was trained.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), weight: 1.0 }
+    }
+}
+
+impl From<&OsStr> for Lora {
+    fn from(text: &OsStr) -> Self {
+        // A name that is not UTF-8 is kept as it is, and has no weight.
+        let weighted = text.to_str().and_then(|text| text.rsplit_once(':'));
+        match weighted.and_then(|(path, weight)| Some((path, weight.trim().parse().ok()?))) {
+            Some((path, weight)) if !path.is_empty() => Self { path: path.into(), weight },
+            _ => Self::new(text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Lora {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Fields {
+            path: PathBuf,
+            #[serde(default = "whole")]
+            weight: f64,
+        }
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "a LoRA is \"FILE\", \"FILE:WEIGHT\" or {\"path\": FILE, \"weight\": X}"
+        )]
+        enum Forms {
+            Text(String),
+            Object(Fields),
+        }
+        fn whole() -> f64 {
+            1.0
+        }
+        Ok(match Forms::deserialize(deserializer)? {
+            Forms::Text(text) => Self::from(OsStr::new(&text)),
+            Forms::Object(Fields { path, weight }) => Self { path, weight },
+        })
     }
 }
 
@@ -75,13 +140,13 @@ impl Default for TextToImage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmupBlock {
-    /// Whether to warm at all.
+    /// Whether the warmup is done.
     pub enabled: bool,
-    /// Pixels `[width, height]`; `None` for the request's own. As JSON: `[768, 512]`, `"768x512"`,
-    /// or `512` for a square.
+    /// The size in pixels, `[width, height]`; `None` for the request's own. As JSON: `[768, 512]`,
+    /// `"768x512"`, or `512` for a square.
     #[serde(deserialize_with = "resolution")]
     pub target_resolution: Option<[u64; 2]>,
-    /// How many pictures at once; `None` for the request's own number.
+    /// How many pictures are made at once; `None` for the request's own number.
     pub batch_size: Option<u64>,
 }
 
@@ -92,27 +157,35 @@ impl Default for WarmupBlock {
 }
 
 impl TextToImage {
-    /// The number of steps where a request does not say.
+    /// The number of steps if a request gives none.
     pub const DEFAULT_STEPS: u64 = 20;
-    /// The guidance scale where a request does not say: that of diffusers'
-    /// `StableDiffusionPipeline`.
+    /// The guidance scale if a request gives none: that of diffusers' `StableDiffusionPipeline`.
     pub const DEFAULT_CFG_SCALE: f64 = 7.5;
     /// The smallest side of a picture: one latent.
     const SMALLEST_SIDE_PX: u64 = 8;
     /// The largest batch.
     const MOST_PICTURES: u64 = 1 << 16;
-    /// The largest request file. A request takes a kilobyte plus the length of its prompts.
+    /// The size of the largest request file that is read. A request takes a kilobyte plus the
+    /// length of its prompts.
     const MOST_FILE_BYTES: u64 = 16 << 20;
 
-    /// A request with everything at its default.
+    /// A request for this prompt, with everything else at its default.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self { prompt: prompt.into(), ..Self::default() }
+    }
+
+    /// The same request with one more LoRA file, which is applied after those that it has.
+    #[must_use]
+    pub fn with_lora(mut self, path: impl Into<PathBuf>, weight: f64) -> Self {
+        self.loras.push(Lora { path: path.into(), weight });
+        self
     }
 
     /// Reads a request file.
     ///
     /// # Errors
-    /// Where the file cannot be read, or a field has another name or type.
+    /// If the file cannot be read, is not a JSON object, or has a field with an unknown name or a
+    /// value of the wrong type.
     pub fn read(path: &Path) -> Result<Self, PipelineError> {
         let text = input::text(path, Self::MOST_FILE_BYTES)
             .map_err(|cause| PipelineError::ReadRequest { path: path.to_owned(), cause })?;
@@ -129,7 +202,8 @@ impl TextToImage {
         })
     }
 
-    /// The request that the `tpu_warmup` block wants to have warmed, if there is an enabled one.
+    /// The request that the `tpu_warmup` block asks to warm, if there is such a block and it is
+    /// enabled.
     pub fn to_warm(&self) -> Option<Self> {
         let block = self.tpu_warmup.as_ref().filter(|block| block.enabled)?;
         let (width, height) = match block.target_resolution {
@@ -172,6 +246,11 @@ impl TextToImage {
         if self.steps == 0 {
             return Err(PipelineError::request("steps", 0, "at least 1 step is wanted".to_owned()));
         }
+        #[expect(clippy::cast_possible_truncation, reason = "weights are changed in f32")]
+        if let Some(lora) = self.loras.iter().find(|lora| !(lora.weight as f32).is_finite()) {
+            let why = format!("the weight of {} must be a finite number", lora.path.display());
+            return Err(PipelineError::request("lora", lora.weight, why));
+        }
         #[expect(clippy::cast_possible_truncation, reason = "the graph takes an f32")]
         if !(self.cfg_scale as f32).is_finite() {
             return Err(PipelineError::request(
@@ -184,7 +263,7 @@ impl TextToImage {
     }
 }
 
-/// A resolution in any of the forms that people write.
+/// Reads a resolution in any of the forms that JSON may have.
 fn resolution<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<[u64; 2]>, D::Error> {
@@ -206,14 +285,18 @@ fn resolution<'de, D: serde::Deserializer<'de>>(
     })
 }
 
+/// The text is not a resolution.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no resolution: 768x512 is one, width first, and 512 is a square")]
+pub struct ParseResolutionError(String);
+
 /// Reads `768x512`, or `512` for a square: width and height in pixels.
 ///
 /// # Errors
-/// A message that says what is wrong.
-pub fn parse_resolution(text: &str) -> Result<[u64; 2], String> {
-    let wrong =
-        || format!("{text:?} is no resolution: 768x512 is one, width first, and 512 is a square");
-    let side = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
+/// If the text is neither.
+pub fn parse_resolution(text: &str) -> Result<[u64; 2], ParseResolutionError> {
+    let side =
+        |side: &str| side.trim().parse::<u64>().map_err(|_| ParseResolutionError(text.to_owned()));
     match text.split_once(['x', 'X']) {
         Some((width, height)) => Ok([side(width)?, side(height)?]),
         None => side(text).map(|side| [side, side]),
@@ -254,6 +337,32 @@ mod tests {
         let negative = |json: &str| parse(json).unwrap().negative_prompt;
         assert_eq!(negative(r#"{"negative_prompt": null}"#), None);
         assert_eq!(negative(r#"{"negative_prompt": ""}"#).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_lora_has_a_weight_behind_its_last_colon_or_in_a_field() {
+        let lora = |path: &str, weight| Lora { path: path.into(), weight };
+        let parsed = parse(
+            r#"{"loras": ["a.safetensors", "b:c:0.5", "x:y", {"path": "d:2", "weight": -1},
+                {"path": "e"}]}"#,
+        );
+        let all = [
+            lora("a.safetensors", 1.0),
+            lora("b:c", 0.5),
+            lora("x:y", 1.0),
+            lora("d:2", -1.0),
+            lora("e", 1.0),
+        ];
+        assert_eq!(parsed.unwrap().loras, all);
+        assert_eq!(parse(r#"{"lora": ["a:1e-1"]}"#).unwrap().loras, [lora("a", 0.1)]);
+        assert_eq!(Lora::from(OsStr::new(":0.5")), lora(":0.5", 1.0), "a file needs a name");
+        let error = parse(r#"{"loras": [7]}"#).unwrap_err();
+        assert!(error.contains("a LoRA is \"FILE\", \"FILE:WEIGHT\" or"), "{error}");
+        let json = serde_json::to_string(&TextToImage::new("p")).unwrap();
+        assert!(!json.contains("lora"), "{json}");
+        let request = TextToImage { loras: vec![lora("a", 0.25)], ..TextToImage::new("p") };
+        let json = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<TextToImage>(&json).unwrap(), request);
     }
 
     #[test]
@@ -312,6 +421,10 @@ mod tests {
         assert_eq!(
             refused(|r| r.cfg_scale = f64::NAN),
             "cfg_scale is NaN: a finite number is wanted"
+        );
+        assert_eq!(
+            refused(|r| r.loras = vec![Lora { path: "a".into(), weight: f64::INFINITY }]),
+            "lora is inf: the weight of a must be a finite number"
         );
         assert_eq!(TextToImage::new("p").check([512, 768]).unwrap(), [512, 768]);
     }

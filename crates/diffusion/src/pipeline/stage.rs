@@ -10,18 +10,20 @@ use preheat_cache::{
     CfgProjection, Digest, Keep, ModelProjection, Program, ProgramFormat, Projection,
 };
 use preheat_ir::graph::{GraphError, Verified, attention_in_float32, autocast};
-use preheat_ir::lower::{self, Target};
+use preheat_ir::lower::{self, LoweringTarget};
+use preheat_runtime::device::fallback::tiles;
 use preheat_runtime::device::{StageDtype, StageKind};
-use preheat_runtime::{Graph, Runtime};
+use preheat_runtime::{Graph, Runtime, Warning};
 use preheat_tensor::Dtype;
 
 use super::error::PipelineError;
 use super::model::{Model, Tokenizers};
+use crate::lora::{Adapters, ComponentAdapters};
 use crate::models::{
     Component, DenoiserSpec, TextConfig, TextOutputs, UnetConfig, VaeConfig, aliases, builder_id,
     denoiser, text_encoder, vae_decoder,
 };
-use crate::weights::Wanted;
+use crate::weights::WantedWeight;
 
 /// One stage, ready to be requested from the runtime.
 #[derive(Debug)]
@@ -32,12 +34,14 @@ pub(super) struct Stage {
     pub(super) kind: StageKind,
     /// The dtype that it computes in.
     pub(super) dtype: StageDtype,
-    /// The graph that the runtime is asked for. Its StableHLO is written only if no earlier request
-    /// led to an executable.
+    /// The graph whose executable is requested from the runtime. Its program is built only if the
+    /// look-up at level 1 finds no executable.
     pub(super) graph: Graph,
     pub(super) function: Arc<Verified>,
     /// The weights in the order in which the graph takes them, after its inputs.
-    pub(super) wanted: Arc<[Wanted]>,
+    pub(super) wanted: Arc<[WantedWeight]>,
+    /// The LoRAs that change the weights. The graph does not depend on them.
+    pub(super) adapters: Arc<ComponentAdapters>,
 }
 
 /// The dtypes of the stages.
@@ -48,11 +52,19 @@ pub(super) struct Dtypes {
     pub(super) vae: StageDtype,
 }
 
+impl Dtypes {
+    /// Warnings about these dtypes for the user.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = &Warning> {
+        let all = [&self.text_encoder, &self.denoiser, &self.vae];
+        all.into_iter().filter_map(|dtype| dtype.warning.as_ref())
+    }
+}
+
 /// The form in which a graph is handed to the runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// StableHLO, for PJRT plugins.
-    StableHlo(Target),
+    StableHlo(LoweringTarget),
     /// The graph itself, for libtorch.
     Graph,
 }
@@ -77,7 +89,7 @@ pub(super) struct Shape {
     pub(super) latent_sides: [u64; 2],
     pub(super) clip_skip: u64,
     pub(super) dtypes: Dtypes,
-    /// Whether zeros stand in for the negative prompt, so that no text encoder runs on it.
+    /// Whether zeros replace the encoded negative prompt, so that no text encoder runs on it.
     pub(super) negative_is_zeros: bool,
     pub(super) form: Form,
 }
@@ -93,7 +105,7 @@ pub(super) struct Outline<'a> {
     function: Function<'a>,
 }
 
-/// The model's part and the settings that a stage's graph is built from.
+/// The model's component and the settings from which a stage's graph is built.
 enum Function<'a> {
     TextEncoder(&'a TextConfig, TextOutputs),
     Denoiser(&'a UnetConfig, DenoiserSpec),
@@ -134,7 +146,7 @@ impl Stage {
                 .map(|weight| (0..weight.kind.dims.len()).collect())
                 .collect(),
         };
-        let wanted = function.weights().iter().zip(orders).map(|(weight, order)| Wanted {
+        let wanted = function.weights().iter().zip(orders).map(|(weight, order)| WantedWeight {
             name: weight.name.clone(),
             aliases: aliases(&weight.name),
             dims: weight.kind.dims.clone(),
@@ -145,8 +157,8 @@ impl Stage {
         let lowered = Arc::clone(&function);
         let tokenizers = tokenizers.clone();
         let build = move || {
-            // Nothing is compiled for a model whose tokenizers cannot be read, since it could take
-            // no prompt.
+            // Nothing is compiled for a model whose tokenizers cannot be read, because no prompt
+            // could be encoded for it.
             tokenizers.get()?;
             Ok(match form {
                 Form::StableHlo(target) => Program::new(
@@ -158,7 +170,8 @@ impl Stage {
         };
         let graph = Graph::built_by(builder_id(), build).stage(name).projection(projection);
         let dtype = dtype.clone();
-        Ok(Self { name, component, kind, dtype, graph, function, wanted })
+        let adapters = Arc::default();
+        Ok(Self { name, component, kind, dtype, graph, function, wanted, adapters })
     }
 
     /// Whether this stage has the same graph as `other`, which is the same stage of the same model
@@ -168,17 +181,22 @@ impl Stage {
         own == other && own.input_shape == Keep::Dropped
     }
 
-    /// Bytes of the weights, in the dtype in which they rest on the device.
+    /// Bytes of the weights, in the dtype that they have on the device.
     pub(super) fn weight_bytes(&self) -> u64 {
-        let of_one = |weight: &Wanted| product(&weight.dims).saturating_mul(bytes_of(weight.dtype));
-        self.wanted.iter().map(of_one).fold(0, u64::saturating_add)
+        self.wanted.iter().map(bytes_of_weight).fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of the weights at these positions.
+    pub(super) fn bytes_of(&self, positions: &[usize]) -> u64 {
+        let weights = positions.iter().filter_map(|&at| self.wanted.get(at));
+        weights.map(bytes_of_weight).fold(0, u64::saturating_add)
     }
 
     /// The bytes that the inputs and the output of the largest op take. The executable needs at
     /// least that, and usually more.
     pub(super) fn least_activation_bytes(&self) -> u64 {
         let function = &self.function;
-        let bytes = |kind: &preheat_ir::graph::Type| {
+        let bytes = |kind: &preheat_tensor::TensorType| {
             product(&kind.dims).saturating_mul(bytes_of(kind.dtype))
         };
         let of_node = |node: &preheat_ir::graph::Node| {
@@ -196,10 +214,10 @@ pub(super) struct Stages {
     pub(super) all: Vec<Stage>,
     /// The positions of the text encoders for the prompt.
     pub(super) encoders: Range<usize>,
-    /// The positions of those for the negative prompt; the same as `encoders` where both prompts
-    /// use the same graphs.
+    /// The positions of the text encoders for the negative prompt. They are the same as `encoders`
+    /// if both prompts use the same graphs.
     pub(super) negative_encoders: Range<usize>,
-    /// Whether zeros stand in for the negative prompt.
+    /// Whether zeros replace the encoded negative prompt.
     pub(super) negative_is_zeros: bool,
     pub(super) denoiser: usize,
     pub(super) decoder: usize,
@@ -223,8 +241,8 @@ impl Stages {
         Ok(Self { all, encoders, negative_encoders, negative_is_zeros, denoiser, decoder })
     }
 
-    /// The same stages without their graphs: first the text encoders, then the denoiser, then the
-    /// decoder.
+    /// The stages of a request before their graphs are built: first the text encoders, then the
+    /// denoiser, then the decoder.
     pub(super) fn outlines<'a>(model: &'a Model, shape: &'a Shape) -> Vec<Outline<'a>> {
         let encoders = |clip_skip, names: [(&'static str, Component); 2]| {
             let outputs = model.folder.text_outputs(clip_skip).into_iter().enumerate();
@@ -243,6 +261,14 @@ impl Stages {
         self.all.iter()
     }
 
+    /// These stages, with weights that the LoRAs change.
+    pub(super) fn with(mut self, adapters: &Adapters) -> Self {
+        for stage in &mut self.all {
+            stage.adapters = adapters.of(stage.component);
+        }
+        self
+    }
+
     /// The decoder in float32, whatever dtype `shape` has for it.
     pub(super) fn decoder_in_f32(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
         let mut shape = shape.clone();
@@ -255,14 +281,23 @@ impl Stages {
         Stage::new(decoder(model, &shape), &model.tokenizers)
     }
 
-    /// The decoder for a part of the latents, whose sides are `latent_sides` and not those of
-    /// `shape`.
-    pub(super) fn decoder_of(
+    /// The decoder for a part of the latents: `latent_sides` replaces the sides in `shape`.
+    fn decoder_of(
         model: &Model,
         shape: &Shape,
         latent_sides: [u64; 2],
     ) -> Result<Stage, PipelineError> {
         Stage::new(decoder(model, &Shape { latent_sides, ..shape.clone() }), &model.tokenizers)
+    }
+
+    /// The decoder for one tile of a picture; `None` if the picture is no larger than a tile.
+    pub(super) fn tile_decoder(
+        model: &Model,
+        shape: &Shape,
+    ) -> Result<Option<Stage>, PipelineError> {
+        let tiles = tiles(shape.latent_sides);
+        let first = tiles.first().filter(|_| tiles.len() > 1);
+        first.map(|tile| Self::decoder_of(model, shape, tile.sides)).transpose()
     }
 }
 
@@ -328,8 +363,8 @@ fn decoder<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
     Outline { name: VAE_DECODER, component, kind, dtype, form: shape.form, projection, function }
 }
 
-/// The projection of a stage for which only the model matters in the signature. The dtype in the
-/// signature is the denoiser's, so the stage's own dtype is added.
+/// The projection of a stage whose graph depends on the model, and on no other part of the
+/// signature. The dtype in the signature is the denoiser's, so the stage's own dtype is added.
 fn of_no_picture(architecture: Digest, dtype: &StageDtype) -> Projection {
     Projection {
         model_id: ModelProjection::Architecture(architecture),
@@ -343,9 +378,13 @@ fn of_no_picture(architecture: Digest, dtype: &StageDtype) -> Projection {
     }
 }
 
-/// Names attention that computes in another dtype than the rest of the stage.
+/// The text in `extra` if attention computes in another dtype than the rest of the stage.
 fn attention(dtype: &StageDtype) -> &'static str {
     if dtype.attention_in_float32 { ", attention in float32" } else { "" }
+}
+
+fn bytes_of_weight(weight: &WantedWeight) -> u64 {
+    product(&weight.dims).saturating_mul(bytes_of(weight.dtype))
 }
 
 fn product(dims: &[u64]) -> u64 {

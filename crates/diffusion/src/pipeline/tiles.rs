@@ -1,31 +1,53 @@
-//! How is a picture decoded that is too large for the device?
+//! How is a picture decoded if it is too large for the device?
 //!
-//! It is decoded in overlapping tiles. Each tile is decoded alone, by one graph, and neighbours are
-//! blended where they overlap: a pixel is the mean of all tiles that contain it, weighted by its
-//! distance from each tile's edge. The VAE's norms and its attention see only one tile at a time,
-//! so the result is not exactly the picture that the whole latents would give.
+//! The picture is decoded in overlapping tiles. The same graph decodes each tile alone, and
+//! neighbouring tiles are blended where they overlap. A pixel is the mean of all tiles that contain
+//! it, weighted by its distance from each tile's edge. The VAE's norms and its attention see only
+//! one tile at a time, so the result is not exactly the picture that the whole latents would give.
 
-use preheat_runtime::StageReport;
+use std::sync::Arc;
+
 use preheat_runtime::device::fallback::{Decode, Tile, tiles};
+use preheat_runtime::{DeviceTensor, Executable, StageReport};
 use preheat_tensor::Tensor;
 
-use super::Pipeline;
 use super::checked_request::Prepared;
-use super::decode::values_of;
 use super::error::PipelineError;
-use super::stage::{Shape, Stage, Stages};
+use super::obtain::Used;
+use super::on_stage::StageRunner;
+use super::stage::{Stage, Stages};
 use crate::models::LATENT_PX;
 
-impl Pipeline {
-    /// The decoder for one tile of a picture; `None` if the picture is no larger than a tile.
-    pub(super) fn tile_decoder(&self, shape: &Shape) -> Result<Option<Stage>, PipelineError> {
-        let tiles = tiles(shape.latent_sides);
-        let first = tiles.first().filter(|_| tiles.len() > 1);
-        first.map(|tile| Stages::decoder_of(&self.model, shape, tile.sides)).transpose()
+/// Runs a decoder on latents, whole or in tiles.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LatentDecoder<'a> {
+    pub(super) runner: StageRunner<'a>,
+    pub(super) used: &'a Used,
+}
+
+impl LatentDecoder<'_> {
+    /// Runs the decoder once; returns its picture on the device and on the host.
+    pub(super) fn decode(
+        &self,
+        (stage, executable): (&Stage, &Executable),
+        latents: &Tensor,
+        weights: &[Arc<DeviceTensor>],
+    ) -> Result<(DeviceTensor, Tensor), PipelineError> {
+        let latents = self.runner.home(stage).runtime.to_device(latents)?;
+        let images =
+            executable.run(std::iter::once(&latents).chain(weights.iter().map(AsRef::as_ref)))?;
+        let image = images.into_iter().next().ok_or(PipelineError::NoPicture)?;
+        let failed = |cause| preheat_runtime::Error::Run {
+            stage: stage.name.to_owned(),
+            doing: "reading a result",
+            cause,
+        };
+        let values = image.to_host().map_err(failed)?;
+        Ok((image, values))
     }
 
-    /// Decodes `latents` in tiles, where `whole` is the decoder of the whole picture; `None` if
-    /// they are no larger than a tile.
+    /// Decodes `latents` in tiles; `whole` is the decoder of the whole picture. Returns `None` if
+    /// the latents are no larger than a tile.
     pub(super) fn decode_in_tiles(
         &self,
         prepared: &Prepared<'_>,
@@ -34,28 +56,32 @@ impl Pipeline {
     ) -> Result<Option<(Vec<f32>, StageReport)>, PipelineError> {
         let mut shape = prepared.shape.clone();
         shape.dtypes.vae = whole.dtype.clone();
-        let Some(stage) = self.tile_decoder(&shape)? else { return Ok(None) };
+        let Some(stage) = Stages::tile_decoder(self.runner.model, &shape)? else { return Ok(None) };
         let sides = shape.latent_sides;
         let tiles = tiles(sides);
-        let runtime = &self.home(&stage).runtime;
+        let runtime = &self.runner.home(&stage).runtime;
         runtime.warn(format!(
             "{} has no room to decode the picture whole: it is decoded in {} overlapping tiles",
             runtime.device().selected,
             tiles.len()
         ));
         let executable = runtime.request(&prepared.plan.signature, &stage.graph).get()?;
-        self.note_executables(std::slice::from_ref(&executable));
+        self.used.note([&executable]);
         let planes = Planes::of(latents, sides)?;
         let mut picture = Blend::new(sides);
         for tile in tiles {
             let part = planes.cut(tile)?;
-            let decode = |weights: &[_]| self.decode_latents(&stage, &executable, &part, weights);
-            let (_, values) =
-                self.on_stage(prepared, (&stage, &executable), Decode::Tiles, decode)?;
+            let decode = |weights: &[_]| self.decode((&stage, &executable), &part, weights);
+            let (_, values) = self.runner.run((&stage, &executable), Decode::Tiles, decode)?;
             picture.add(tile, &values_of(&values)?);
         }
         Ok(Some((picture.finish(), executable.report().clone())))
     }
+}
+
+/// The numbers of a picture or of latents.
+pub(super) fn values_of(tensor: &Tensor) -> Result<Vec<f32>, PipelineError> {
+    tensor.to_f32().ok_or(PipelineError::NoPicture)
 }
 
 /// Latents on the host, one plane for each channel.
@@ -74,11 +100,11 @@ impl Planes {
         let ([height, width], [top, left], [rows, columns]) =
             (self.sides, tile.origin.map(at), tile.sides.map(at));
         let planes = self.values.chunks_exact((height * width).max(1));
-        let channels = i64::try_from(planes.len()).unwrap_or(i64::MAX);
+        let channels = planes.len() as u64;
         let row = |plane: &[f32], y: usize| plane[y * width + left..][..columns].to_vec();
         let values: Vec<f32> =
             planes.flat_map(|plane| (top..top + rows).flat_map(move |y| row(plane, y))).collect();
-        let [rows, columns] = tile.sides.map(|side| i64::try_from(side).unwrap_or(i64::MAX));
+        let [rows, columns] = tile.sides;
         Ok(Tensor::from_f32(&[1, channels, rows, columns], &values)
             .map_err(preheat_runtime::Error::from)?)
     }
@@ -197,7 +223,7 @@ mod tests {
             .unwrap()
             .cut(Tile { origin: [1, 2], sides: [2, 2] })
             .unwrap();
-        assert_eq!(part.kind().dimensions, [1, 2, 2, 2]);
+        assert_eq!(part.kind().dims, [1, 2, 2, 2]);
         assert_eq!(part.to_f32().unwrap(), [6.0, 7.0, 10.0, 11.0, 18.0, 19.0, 22.0, 23.0]);
     }
 

@@ -6,18 +6,69 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use preheat_io::input;
 use serde::Deserialize;
 
-use super::{Entry, File, WeightsError};
+use super::error::WeightsError;
+use super::header::TensorInfo;
 
-/// The variant that is used where there are no files without a variant and none is asked for.
+/// The variant that is used if there are no files without a variant and the caller names no
+/// variant.
 const FALLBACK: &str = "fp16";
 /// The largest index that is read. An index takes a few hundred bytes for each tensor.
 const MOST_INDEX_BYTES: u64 = 64 << 20;
 /// The endings of torch's pickle files.
 const PICKLES: &[&str] = &["bin", "ckpt", "pt", "pth"];
+
+/// A file of tensors, mapped into memory.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) handle: std::fs::File,
+    pub(super) map: memmap2::Mmap,
+}
+
+/// A tensor and the position of its file.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) file: usize,
+    pub(super) tensor: TensorInfo,
+    /// How it differs from the tensor that the file holds.
+    pub(super) view: View,
+}
+
+/// How a tensor differs from the tensor in the file whose bytes it uses. By default, they do not
+/// differ.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// The name in the file, if it is another one.
+    pub(super) name: Option<String>,
+    /// Whether the file has the two dimensions of the tensor in the other order.
+    pub(super) transposed: bool,
+    /// The number by which the values are multiplied.
+    pub(super) scale: Option<f32>,
+}
+
+impl View {
+    /// Translates `dims`, the dimensions of the tensor, and `order`, their order in a result.
+    /// Returns the dimensions of the tensor in the file, and their order in the same result.
+    pub(super) fn of_file(&self, dims: &[u64], order: &[usize]) -> (Vec<u64>, Vec<usize>) {
+        if !self.transposed {
+            return (dims.to_vec(), order.to_vec());
+        }
+        let order = order.iter().map(|axis| dims.len() - 1 - axis);
+        (dims.iter().rev().copied().collect(), order.collect())
+    }
+}
+
+impl Entry {
+    /// The name that the file has for the tensor.
+    pub(super) fn name_in_file(&self) -> &str {
+        self.view.name.as_deref().unwrap_or(&self.tensor.name)
+    }
+}
 
 /// The files of a component.
 #[derive(Debug)]
@@ -36,11 +87,12 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Keeps those tensors that are in the shard that the index names for them.
+    /// Keeps the tensors for which the index names the shard that they are in. It is an error if a
+    /// tensor of the index is not in its shard.
     pub(super) fn choose(
         &self,
         tensors: Vec<Entry>,
-        files: &[File],
+        files: &[Arc<File>],
     ) -> Result<Vec<Entry>, WeightsError> {
         let mut missing: BTreeMap<&str, usize> =
             self.weights.iter().map(|(name, &at)| (name.as_str(), at)).collect();
@@ -65,8 +117,8 @@ impl Index {
 /// The stem of the file names of diffusers' own models.
 const DIFFUSERS: &str = "diffusion_pytorch_model";
 
-/// The names of the single file and of the index for one variant, in the order in which the library
-/// that uses this stem looks for them.
+/// The names of the single file and of the index for one variant, in the order in which diffusers
+/// or transformers, whichever uses this stem, looks for them.
 fn names(stem: &str, variant: Option<&str>) -> Vec<String> {
     let (single, mut indices) = match variant {
         None => (format!("{stem}.safetensors"), vec![format!("{stem}.safetensors.index.json")]),
@@ -128,7 +180,7 @@ pub(super) fn find(
     Err(nothing(folder, variant, tried))
 }
 
-/// The error where there are no files; the most helpful explanation is chosen.
+/// The error for a folder without files that can be used; the most helpful explanation is chosen.
 fn nothing(folder: &Path, variant: Option<&str>, tried: Vec<String>) -> WeightsError {
     let folder = folder.to_owned();
     let there = match file_names(&folder) {

@@ -1,10 +1,12 @@
 //! What does a safetensors file say about its tensors, and is that consistent with the file?
 //!
-//! The header is eight bytes of length, then JSON; the values follow it. Nothing in it is used
-//! before it has been checked against the file: the bytes of every tensor lie inside the file and
-//! are as many as its dtype and shape take, and together they cover all values exactly once, as the
-//! format demands.
+//! A file begins with eight bytes that are the header's length. The header, which is JSON, and the
+//! values follow. Nothing in the header is used before it has been checked against the file: the
+//! bytes of each tensor lie inside the file, and their number fits the tensor's shape and dtype, if
+//! preheat knows the dtype. Together, the tensors cover all values exactly once, as the format
+//! demands.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -14,14 +16,14 @@ use preheat_tensor::Dtype;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::WeightsError;
+use super::error::WeightsError;
 
 /// The longest header that is parsed, as in the format's own library.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// One tensor, as the file describes it.
 #[derive(Debug)]
-pub(super) struct TensorInfo {
+pub(crate) struct TensorInfo {
     pub name: String,
     pub dtype: Option<Dtype>,
     pub dtype_name: String,
@@ -147,6 +149,21 @@ pub(super) fn read(path: &Path, file: &[u8]) -> Result<Vec<TensorInfo>, WeightsE
         return Err(WeightsError::BadTensor { path, name, why: "is there twice".to_owned() });
     }
     Ok(tensors)
+}
+
+/// The texts that the header of a file has beside its tensors. `file` are the file's bytes, whose
+/// header [`read`] has accepted.
+pub(super) fn metadata(file: &[u8]) -> BTreeMap<String, String> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        #[serde(rename = "__metadata__", default)]
+        texts: BTreeMap<String, String>,
+    }
+    let header = file.first_chunk::<8>().map_or(0, |prefix| u64::from_le_bytes(*prefix));
+    let end = usize::try_from(header.saturating_add(8)).unwrap_or(usize::MAX);
+    let json = file.get(8..end).unwrap_or_default();
+    // Metadata in another form is ignored: it is no reason to refuse the tensors.
+    serde_json::from_slice::<Metadata>(json).map(|header| header.texts).unwrap_or_default()
 }
 
 #[derive(Deserialize)]

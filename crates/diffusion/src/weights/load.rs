@@ -1,7 +1,7 @@
 //! How are the wanted weights brought into memory on several threads?
 //!
-//! Large tensors are shared among the threads; each smaller one is loaded by a single thread.
-//! `layout.rs` converts the tensors.
+//! A large tensor whose order of dimensions does not change is shared among the threads; each other
+//! tensor is loaded by a single thread. `layout.rs` converts the tensors.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use preheat_tensor::Dtype;
 use preheat_tensor::Tensor;
 use preheat_tensor::TensorType;
 
-use super::layout::{self, Job, Stretch};
+use super::layout::{self, Conversion, Job, Stretch};
 use super::{Checkpoint, WeightsError};
 
 /// The smallest tensor, in bytes, that may be shared among the threads.
@@ -21,26 +21,27 @@ const SHARED_BYTES: usize = 16 << 20;
 
 /// How a graph reads one weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedWeight {
     /// The tensor's name in the checkpoint.
     pub name: String,
     /// Older names of the tensor, which are tried in this order.
     pub aliases: Vec<String>,
-    /// The tensor's shape in the checkpoint. There it may have more or fewer dimensions of size 1
-    /// at the end: a layer that is linear in one release is a 1x1 convolution in another.
+    /// The tensor's shape in the checkpoint. The stored tensor may have more or fewer dimensions of
+    /// size 1 at the end: a layer that is linear in one release is a 1x1 convolution in another.
     pub dims: Vec<u64>,
     /// The dtype that the graph reads: float32, bfloat16 or float16.
     pub dtype: Dtype,
-    /// Dimension `i` of the tensor that is handed over is dimension `order[i]` of `dims`: `[0, 1,
-    /// ...]` leaves the order as it is stored, and `[2, 3, 1, 0]` makes `[height, width, in, out]`
-    /// of a convolution's `[out, in, height, width]`.
+    /// Dimension `i` of the loaded tensor is dimension `order[i]` of `dims`: `[0, 1, ...]` leaves
+    /// the order as it is stored, and `[2, 3, 1, 0]` makes `[height, width, in, out]` of a
+    /// convolution's `[out, in, height, width]`.
     pub order: Vec<usize>,
 }
 
 /// Why [`load`] stopped before all tensors were loaded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError<E> {
-    /// The checkpoint does not have the wanted tensors.
+    /// A wanted tensor is missing, does not fit, cannot be read, or does not fit into memory.
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// Someone asked to stop.
@@ -52,17 +53,17 @@ pub enum LoadError<E> {
 }
 
 /// Brings `wanted` into memory on up to `threads` threads, large tensors first. Calls `ready` with
-/// the position and the tensor as soon as each is loaded, on the thread that loaded it.
+/// the position and the tensor as soon as each is loaded, on one of these threads.
 ///
-/// Everything that can be checked without reading a value is checked before the first call of
-/// `ready`: that all tensors exist, with the right shape and a dtype that can be converted.
+/// Before the first call of `ready`, everything is checked that needs no values: all tensors exist,
+/// and each has the right shape and a dtype that can be converted.
 ///
 /// # Errors
 /// The first error, which may come from `ready`, or [`LoadError::Cancelled`]. `ready` may have been
 /// called for some tensors before that.
 pub fn load<E: Send>(
     checkpoint: &Checkpoint,
-    wanted: &[Wanted],
+    wanted: &[WantedWeight],
     threads: usize,
     cancel: &Cancel,
     ready: impl Fn(usize, Tensor) -> Result<(), E> + Sync,
@@ -121,7 +122,7 @@ pub fn load<E: Send>(
 ///
 /// # Errors
 /// The first tensor that is missing or does not fit.
-pub fn check(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<(), WeightsError> {
+pub fn check(checkpoint: &Checkpoint, wanted: &[WantedWeight]) -> Result<(), WeightsError> {
     plan(checkpoint, wanted).map(drop)
 }
 
@@ -157,7 +158,7 @@ fn bring(
 /// Checks all wanted tensors against the checkpoint, and returns a job for each.
 fn plan<'a>(
     checkpoint: &'a Checkpoint,
-    wanted: &[Wanted],
+    wanted: &[WantedWeight],
 ) -> Result<Vec<(usize, Job<'a>)>, WeightsError> {
     let mut jobs = Vec::with_capacity(wanted.len());
     let mut missing: Option<(String, usize)> = None;
@@ -168,7 +169,7 @@ fn plan<'a>(
             continue;
         };
         let stored = checkpoint.stored(entry);
-        let name = || entry.tensor.name.clone();
+        let name = || entry.name_in_file().to_owned();
         let path = || checkpoint.files[entry.file].path.clone();
         if without_ones(stored.dims) != without_ones(&want.dims) {
             let (found, wanted) = (stored.dims.to_vec(), want.dims.clone());
@@ -190,22 +191,24 @@ fn plan<'a>(
                 wanted: want.dtype,
             });
         };
-        let dimensions =
-            want.order.iter().map(|&at| i64::try_from(want.dims[at]).unwrap_or(i64::MAX)).collect();
-        let kind = TensorType { dtype: target.dtype(), dimensions };
+        let dims: Vec<u64> = want.order.iter().map(|&at| want.dims[at]).collect();
+        let kind = TensorType::new(target.dtype(), dims);
+        let conversion = Conversion { source, target, scale: entry.view.scale };
+        let (in_file, order) = entry.view.of_file(&want.dims, &want.order);
         let file = &checkpoint.files[entry.file];
         let stretch = Stretch {
             path: &file.path,
-            file: &file.handle,
+            file: Some(&file.handle),
             at: entry.tensor.range.start as u64,
             bytes: stored.bytes,
         };
-        jobs.push((index, Job::new(source, target, &want.dims, &want.order, kind, stretch)));
+        jobs.push((index, Job::new(conversion, &in_file, &order, kind, stretch)));
     }
     match missing {
         None => Ok(jobs),
         Some((name, count)) => Err(WeightsError::Missing {
-            folder: checkpoint.folder.clone(),
+            folder: checkpoint.place.clone(),
+            also: checkpoint.names.as_ref().and_then(|names| names.in_file(&name)),
             name,
             others: count - 1,
         }),

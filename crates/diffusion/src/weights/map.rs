@@ -1,6 +1,6 @@
 //! How is a file mapped into memory?
 //!
-//! This module has the only unsafe code of the crate's handling of weights.
+//! This module has the only unsafe code of the crate.
 
 #![expect(
     unsafe_code,
@@ -13,7 +13,7 @@ use std::path::Path;
 use memmap2::Mmap;
 use preheat_io::input;
 
-use super::WeightsError;
+use super::error::WeightsError;
 
 /// Opens a file and maps it for reading.
 pub(super) fn map(path: &Path) -> Result<(File, Mmap), WeightsError> {
@@ -24,8 +24,10 @@ pub(super) fn map(path: &Path) -> Result<(File, Mmap), WeightsError> {
     }
     // Another program may still change the file in place: the head of `mod.rs` describes that. Such
     // a change reaches plain numbers only, since no length, index or pointer is read from the
-    // mapping after `header.rs` has copied and checked it. SAFETY: the mapping is read-only, and
-    // the file is open for reading only (`input::open` above), so nothing here writes to it.
+    // mapping after `header.rs` has copied and checked it.
+    //
+    // SAFETY: the mapping is read-only, and the file is open for reading only (`input::open`
+    // above), so nothing here writes to it.
     let map = unsafe { Mmap::map(&file) }.map_err(io)?;
     Ok((file, map))
 }

@@ -54,8 +54,8 @@ fn folder_of(name: &str, bytes: &[u8]) -> TempDir {
     folder
 }
 
-fn wanted(name: &str, dims: &[u64], dtype: Dtype, order: &[usize]) -> Wanted {
-    Wanted {
+fn wanted(name: &str, dims: &[u64], dtype: Dtype, order: &[usize]) -> WantedWeight {
+    WantedWeight {
         name: name.to_owned(),
         aliases: Vec::new(),
         dims: dims.to_vec(),
@@ -64,13 +64,13 @@ fn wanted(name: &str, dims: &[u64], dtype: Dtype, order: &[usize]) -> Wanted {
     }
 }
 
-fn plain(name: &str, dims: &[u64]) -> Wanted {
+fn plain(name: &str, dims: &[u64]) -> WantedWeight {
     wanted(name, dims, Dtype::Float32, &(0..dims.len()).collect::<Vec<_>>())
 }
 
 fn load_all(
     folder: &Path,
-    wanted: &[Wanted],
+    wanted: &[WantedWeight],
     threads: usize,
 ) -> Result<Vec<Tensor>, LoadError<()>> {
     let checkpoint = Checkpoint::open(folder, STEM, None)?;
@@ -82,7 +82,7 @@ fn load_all(
     Ok(done.into_inner().unwrap().into_iter().map(Option::unwrap).collect())
 }
 
-fn load_error(folder: &Path, wanted: &[Wanted]) -> String {
+fn load_error(folder: &Path, wanted: &[WantedWeight]) -> String {
     load_all(folder, wanted, 2).unwrap_err().to_string()
 }
 
@@ -146,7 +146,7 @@ fn a_single_file_gives_its_tensors() {
     // Copied bit for bit, including NaN.
     let tensors = load_all(folder.path(), &[plain("b", &[2, 3])], 1).unwrap();
     assert_eq!(tensors[0].bytes(), stored.bytes);
-    assert_eq!(tensors[0].kind().to_string(), "2x3xf32");
+    assert_eq!(tensors[0].kind().to_string(), "float32[2, 3]");
     assert_eq!(tensors[0].bytes().as_ptr().addr() % 64, 0);
 }
 
@@ -192,9 +192,8 @@ fn every_order_of_dimensions_is_as_the_slow_way_has_it() {
                     .unwrap()[0];
                 let expected = reordered(&values, dims, order);
                 assert_eq!(as_f32(tensor, dtype), expected, "{dims:?} {order:?} {dtype}");
-                let sizes: Vec<i64> =
-                    order.iter().map(|&axis| i64::try_from(dims[axis]).unwrap()).collect();
-                assert_eq!(tensor.kind().dimensions, sizes);
+                let sizes: Vec<u64> = order.iter().map(|&axis| dims[axis]).collect();
+                assert_eq!(tensor.kind().dims, sizes);
             }
         }
     }
@@ -307,8 +306,8 @@ fn older_names_and_ones_at_the_end_are_taken() {
     renamed.aliases = vec!["nothing".to_owned(), "query.weight".to_owned()];
     let linear = wanted("conv", &[2, 3], Dtype::Float32, &[1, 0]);
     let tensors = load_all(folder.path(), &[renamed, linear], 2).unwrap();
-    assert_eq!(tensors[0].kind().to_string(), "1x1x3x2xf32");
-    assert_eq!(tensors[1].kind().to_string(), "3x2xf32");
+    assert_eq!(tensors[0].kind().to_string(), "float32[1, 1, 3, 2]");
+    assert_eq!(tensors[1].kind().to_string(), "float32[3, 2]");
     assert_eq!(tensors[0].to_f32(), tensors[1].to_f32());
     assert_eq!(tensors[0].to_f32().unwrap(), reordered(&values, &[2, 3], &[1, 0]));
 }
@@ -337,12 +336,8 @@ fn what_does_not_fit_the_model_is_named() {
             &["`a`", "no order"],
         );
     }
-    let odd = Shard::default()
-        .with("f8", "F8_E4M3", &[4], &[0; 4])
-        .with("new", "F6_E2M3", &[4], &[0; 3])
-        .folder();
+    let odd = Shard::default().with("new", "F6_E2M3", &[4], &[0; 3]).folder();
     assert_eq!(Checkpoint::open(odd.path(), STEM, None).unwrap().get("new").unwrap().dtype, None);
-    says(&load_error(odd.path(), &[plain("f8", &[4])]), &["`f8`", "F8_E4M3"]);
     says(&load_error(odd.path(), &[plain("new", &[4])]), &["`new`", "F6_E2M3"]);
 }
 
@@ -351,7 +346,7 @@ fn loading_stops_when_asked_and_at_the_caller_s_error() {
     let folder = (0..20)
         .fold(Shard::default(), |shard, i| shard.f32(&format!("{i}"), &[1], &[0.0]))
         .folder();
-    let all: Vec<Wanted> = (0..20).map(|i| plain(&format!("{i}"), &[1])).collect();
+    let all: Vec<WantedWeight> = (0..20).map(|i| plain(&format!("{i}"), &[1])).collect();
     let checkpoint = Checkpoint::open(folder.path(), STEM, None).unwrap();
     for threads in [1, 2] {
         let cancel = Cancel::default();
@@ -532,10 +527,10 @@ fn damaged_and_hostile_files_are_refused() {
     );
     says(&error(&[&good[..], b"x"].concat()), &["tensors end at"]);
     // A file of another kind.
-    says(&error(b"PK\x03\x04 a zip file of some length"), &["no intact safetensors"]);
+    says(&error(b"PK\x03\x04 a zip file of some length"), &["not an intact safetensors"]);
     says(
         &error(b"<!DOCTYPE html><html>not found</html>"),
-        &["no intact safetensors", "downloaded"],
+        &["not an intact safetensors", "downloaded"],
     );
     says(
         &error(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"),
@@ -544,7 +539,7 @@ fn damaged_and_hostile_files_are_refused() {
     for length in [u64::MAX, u64::MAX - 7, 1 << 63, 1 << 40, 100_000_001] {
         says(
             &error(&[&length.to_le_bytes()[..], b"{}"].concat()),
-            &["no intact safetensors", &length.to_string()],
+            &["not an intact safetensors", &length.to_string()],
         );
     }
     says(&error(&[&99_u64.to_le_bytes()[..], b"{}"].concat()), &["cut short", "107"]);
@@ -615,4 +610,146 @@ fn damaged_and_hostile_files_are_refused() {
         let folder = folder_of("model.safetensors", &file_of(header.as_bytes(), &[]));
         assert_eq!(Checkpoint::open(folder.path(), STEM, None).unwrap().bytes(), 0);
     }
+}
+
+/// The value that torch gives to each byte of a kind of float8.
+fn float8(kind: &str) -> Vec<f32> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/float8.json");
+    let tables: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let bits = tables[kind].as_array().unwrap().iter();
+    bits.map(|bits| f32::from_bits(u32::try_from(bits.as_u64().unwrap()).unwrap())).collect()
+}
+
+const FLOAT8: [(&str, &str); 2] = [("F8_E4M3", "float8_e4m3fn"), ("F8_E5M2", "float8_e5m2")];
+
+fn all_bytes() -> Vec<u8> {
+    (0..=255).collect()
+}
+
+fn f32_bits(tensor: &Tensor) -> Vec<u32> {
+    tensor.bytes().as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()
+}
+
+/// The bits of a value, which are the same for each NaN.
+fn bits(value: f32) -> u32 {
+    if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }
+}
+
+#[test]
+fn each_byte_of_float8_has_the_value_that_torch_gives_it() {
+    for (dtype, kind) in FLOAT8 {
+        let expected = float8(kind);
+        assert_eq!(expected.len(), 256);
+        let folder = Shard::default().with("w", dtype, &[16, 16], &all_bytes()).folder();
+        let loaded = load_all(folder.path(), &[plain("w", &[16, 16])], 2).unwrap();
+        let have: Vec<u32> =
+            f32_bits(&loaded[0]).into_iter().map(|have| bits(f32::from_bits(have))).collect();
+        let want: Vec<u32> = expected.iter().copied().map(bits).collect();
+        assert_eq!(have, want, "{kind}");
+        // Through another order and to the other dtypes.
+        let turned = [
+            wanted("w", &[16, 16], Dtype::BFloat16, &[1, 0]),
+            wanted("w", &[16, 16], Dtype::Float16, &[0, 1]),
+        ];
+        let loaded = load_all(folder.path(), &turned, 2).unwrap();
+        let halves = |tensor: &Tensor| -> Vec<u16> {
+            tensor.bytes().as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes)).collect()
+        };
+        let turned = reordered(&expected, &[16, 16], &[1, 0]);
+        for (have, want) in halves(&loaded[0]).into_iter().zip(turned) {
+            let have = bf16::from_bits(have);
+            assert!(have == bf16::from_f32(want) || have.is_nan() && want.is_nan(), "{kind}");
+        }
+        for (have, want) in halves(&loaded[1]).into_iter().zip(expected) {
+            let have = f16::from_bits(have);
+            assert!(have == f16::from_f32(want) || have.is_nan() && want.is_nan(), "{kind}");
+        }
+    }
+}
+
+/// A file with the weights of a whole model.
+fn one_file(shard: &Shard) -> (TempDir, OneFile) {
+    let folder = shard.folder();
+    let file = OneFile::open(&folder.path().join("model.safetensors")).unwrap();
+    (folder, file)
+}
+
+fn load_one(checkpoint: &Checkpoint, wanted: WantedWeight) -> Tensor {
+    let done = Mutex::new(None);
+    load(checkpoint, &[wanted], 1, &Cancel::default(), |_, tensor| {
+        *done.lock().unwrap() = Some(tensor);
+        Ok::<(), ()>(())
+    })
+    .unwrap();
+    done.into_inner().unwrap().unwrap()
+}
+
+/// ComfyUI multiplies a weight of float8 by its scale.
+#[test]
+fn a_scale_multiplies_each_value_before_it_is_rounded() {
+    for (dtype, kind) in FLOAT8 {
+        for scale_name in ["a.scale_weight", "a.weight_scale"] {
+            let scale = 0.012_345_679_f32;
+            let shard = Shard::default()
+                .with("x.a.weight", dtype, &[256], &all_bytes())
+                .f32(&format!("x.{scale_name}"), &[], &[scale])
+                .f32("x.a.scale_input", &[], &[1.0])
+                .with("x.scaled_fp8", dtype, &[0], &[]);
+            let (_folder, file) = one_file(&shard);
+            let checkpoint = file.checkpoint(Names::of_diffusers("x.")).unwrap();
+            let names: Vec<_> = checkpoint.names_and_shapes().map(|(name, _)| name).collect();
+            assert_eq!(names, ["a.weight"]);
+            let loaded = load_one(&checkpoint, plain("a.weight", &[256]));
+            let expected: Vec<u32> =
+                float8(kind).into_iter().map(|value| bits(value * scale)).collect();
+            let have: Vec<u32> =
+                f32_bits(&loaded).into_iter().map(|have| bits(f32::from_bits(have))).collect();
+            assert_eq!(have, expected, "{kind}");
+        }
+    }
+    let shard = Shard::default().with("a.weight", "F8_E4M3", &[2, 2], &[0; 4]).f32(
+        "a.scale_weight",
+        &[2],
+        &[1.0, 2.0],
+    );
+    let (_folder, file) = one_file(&shard);
+    let error = file.checkpoint(Names::of_diffusers("")).unwrap_err().to_string();
+    says(&error, &["`a.scale_weight`", "F32 [2]", "one number only"]);
+}
+
+#[test]
+fn query_key_and_value_are_parts_of_one_tensor_and_a_projection_is_turned() {
+    let (fused, matrix) = (numbers(6 * 2), numbers(2 * 3));
+    let layer = "transformer.resblocks.0.attn.in_proj_";
+    let shard = Shard::default()
+        .f32(&format!("t.{layer}weight"), &[6, 2], &fused)
+        .f32(&format!("t.{layer}bias"), &[6], &fused[..6])
+        .f32("t.text_projection", &[2, 3], &matrix);
+    let (_folder, file) = one_file(&shard);
+    let checkpoint = file.checkpoint(Names::of_open_clip("t.", 1, true)).unwrap();
+    for (at, part) in ["q", "k", "v"].into_iter().enumerate() {
+        let name = format!("text_model.encoder.layers.0.self_attn.{part}_proj");
+        let loaded = load_one(&checkpoint, plain(&format!("{name}.weight"), &[2, 2]));
+        let want: Vec<u32> = fused[at * 4..][..4].iter().map(|value| value.to_bits()).collect();
+        assert_eq!(f32_bits(&loaded), want, "{part}");
+        let loaded = load_one(&checkpoint, plain(&format!("{name}.bias"), &[2]));
+        let want: Vec<u32> = fused[at * 2..][..2].iter().map(|value| value.to_bits()).collect();
+        assert_eq!(f32_bits(&loaded), want, "{part}");
+    }
+    let turned = reordered(&matrix, &[2, 3], &[1, 0]);
+    let to_bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    let name = "text_projection.weight";
+    let loaded = load_one(&checkpoint, plain(name, &[3, 2]));
+    assert_eq!(f32_bits(&loaded), to_bits(&turned));
+    let loaded = load_one(&checkpoint, wanted(name, &[3, 2], Dtype::Float32, &[1, 0]));
+    assert_eq!(f32_bits(&loaded), to_bits(&matrix), "turned twice");
+    // A missing weight has both its names in the message.
+    let missing = plain("text_model.final_layer_norm.weight", &[2]);
+    let error = check(&checkpoint, &[missing]).unwrap_err().to_string();
+    says(&error, &["`text_model.final_layer_norm.weight`, which is `t.ln_final.weight`"]);
+
+    let odd = Shard::default().f32(&format!("{layer}weight"), &[5, 2], &fused[..10]);
+    let (_folder, file) = one_file(&odd);
+    let error = file.checkpoint(Names::of_open_clip("", 1, false)).unwrap_err().to_string();
+    says(&error, &["in_proj_weight", "[5, 2]", "three equal parts"]);
 }

@@ -1,23 +1,23 @@
-//! Which dtype does each op compute in, when a model runs in a smaller dtype than float32? Rewrites
-//! a function accordingly.
+//! Which dtype does each op compute in, when a model runs in a smaller dtype than float32? This
+//! module rewrites a function accordingly.
 
 use std::collections::HashMap;
 
 use preheat_tensor::Dtype;
 
 use super::infer::infer;
-use super::{BinaryOp, Function, GraphError, Node, Op, Type, UnaryOp, Value, Verified};
+use super::{BinaryOp, Function, GraphError, Node, Op, TensorType, UnaryOp, Value, Verified};
 
-/// `function` with its convolutions, matrix products and attention in `dtype`, and the rest as
-/// docs/precision.md says.
+/// Rewrites `function` so that its convolutions, matrix products and attention compute in `dtype`,
+/// and the other ops as docs/precision.md says.
 ///
-/// Inputs and outputs keep their types. A weight that only ops in `dtype` read is declared in
-/// `dtype`. A value that the function converts itself ([`super::Builder::convert`],
-/// [`super::Builder::pin`]) stays in the dtype of that conversion. With float32 the function stays
-/// as it is.
+/// Inputs and outputs keep their types. A float32 weight is declared in `dtype`, unless a norm,
+/// `exp`, `sin`, `cos` or a conversion of the function reads it. A conversion that the function
+/// contains ([`super::FunctionBuilder::convert`], [`super::FunctionBuilder::pin`]) is kept, with
+/// its dtype. With float32, the function is not changed.
 ///
 /// # Errors
-/// Where `dtype` is not a float dtype of 16 or 32 bits.
+/// If `dtype` is not a float dtype of 16 or 32 bits.
 pub fn autocast(function: &Verified, dtype: Dtype) -> Result<Verified, GraphError> {
     match dtype {
         Dtype::Float32 => Ok(function.clone()),
@@ -29,7 +29,8 @@ pub fn autocast(function: &Verified, dtype: Dtype) -> Result<Verified, GraphErro
     }
 }
 
-/// `function` with its attention computed in float32, whatever the dtype of its operands.
+/// `function` with [`upcast`](super::Attention::upcast) set in each attention, so that products of
+/// queries and keys are computed in float32 even if their dtype is smaller.
 pub fn attention_in_float32(function: &Verified) -> Verified {
     let mut function = function.0.clone();
     for node in &mut function.nodes {
@@ -48,13 +49,14 @@ enum Rule {
     Low,
     /// All operands in f32.
     Float32,
-    /// In the dtype of the operand that it works on; a scale or shift stays f32.
+    /// In the dtype of its first operand; a scale or shift stays f32.
     Follow,
-    /// In the smaller dtype where every operand that is not a scalar has it, else in f32.
+    /// In the smaller dtype if every operand that is not a scalar has it, else in f32
+    /// ([`Cast::widest`] has the details).
     Widest,
-    /// In the smaller dtype where at least one operand has it.
+    /// In the smaller dtype if at least one operand has it.
     Narrowest,
-    /// It has no float operands, or declares its dtype itself.
+    /// The op has no float operands, or declares its dtype itself.
     AsIs,
 }
 
@@ -65,7 +67,7 @@ fn rule(op: &Op) -> Rule {
             Rule::Low
         }
         Op::Unary(UnaryOp::Exp | UnaryOp::Sin | UnaryOp::Cos, _) => Rule::Float32,
-        // Each by its name: a new one has to be decided on.
+        // No wildcard is used here, so that the code does not compile until a new op has a rule.
         Op::Unary(UnaryOp::Sigmoid | UnaryOp::Silu | UnaryOp::Gelu | UnaryOp::QuickGelu, _)
         | Op::GroupNorm { .. }
         | Op::LayerNorm(_)
@@ -107,10 +109,10 @@ struct Cast<'f> {
     from: &'f Verified,
     to: Function,
     low: Dtype,
-    /// The new value for each old one. `None` for a fill: each use makes it, in the dtype that the
-    /// use needs.
+    /// The new value for each old one. `None` for a fill, which is made anew in each dtype that an
+    /// op needs (`fills`).
     now: Vec<Option<Value>>,
-    /// For each value, its conversion to each other dtype that an op needed.
+    /// For each new value, its conversions to the other dtypes that ops needed.
     casts: HashMap<(Value, Dtype), Value>,
     /// For each old fill, the fill in each dtype that an op needed.
     fills: HashMap<(Value, Dtype), Value>,
@@ -152,7 +154,7 @@ impl<'f> Cast<'f> {
         self.to.verify()
     }
 
-    /// The op, in the dtype that its rule gives.
+    /// Adds the op of `node` to the new function, in the dtype that the op's rule gives.
     fn rewritten(&mut self, node: &Node) -> Result<Value, GraphError> {
         let mut op = node.op.clone();
         if let Op::Convert(x, dtype) = op
@@ -200,8 +202,9 @@ impl<'f> Cast<'f> {
         failed.map_or_else(|| self.push(op, &kind), Err)
     }
 
-    /// f32 where an operand that is not a scalar is f32. Scalars decide only where all operands are
-    /// scalars, and fills never decide.
+    /// The dtype that `Rule::Widest` gives: f32 if an operand that is not a scalar is f32. Scalars
+    /// count only if there are no larger operands. Fills do not count; without any other operand
+    /// the dtype is f32.
     fn widest(&self, operands: &[Value]) -> Dtype {
         let given = operands.iter().filter(|operand| !self.is_fill(**operand));
         let is_scalar = |value: Value| self.from.type_of(value).dims.is_empty();
@@ -233,7 +236,8 @@ impl<'f> Cast<'f> {
             if let Some(fill) = self.fills.get(&(old, dtype)) {
                 return Ok(*fill);
             }
-            let fill = self.push(node.op.clone(), &Type::new(dtype, node.kind.dims.clone()))?;
+            let fill =
+                self.push(node.op.clone(), &TensorType::new(dtype, node.kind.dims.clone()))?;
             self.fills.insert((old, dtype), fill);
             return Ok(fill);
         };
@@ -248,18 +252,18 @@ impl<'f> Cast<'f> {
         Ok(cast)
     }
 
-    fn push(&mut self, op: Op, claimed: &Type) -> Result<Value, GraphError> {
+    fn push(&mut self, op: Op, claimed: &TensorType) -> Result<Value, GraphError> {
         let index = self.to.nodes.len();
         let kind = infer(&op, claimed, |value| self.to.type_of(value))
             .map_err(|why| GraphError::of_op(&self.to.name, index, &op, why))?;
         self.to.nodes.push(Node { op, kind });
-        // There are at most three casts for each old value, and old values are numbered in 32 bits.
+        // The index always fits: a function of four billion nodes would not fit in memory.
         Ok(Value(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 }
 
-/// For each weight, whether something that needs f32 reads it: a norm, `exp` and the like, or a
-/// conversion in the function itself.
+/// For each weight, whether an op that needs it in f32 reads it: a norm, `exp`, `sin`, `cos`, or a
+/// conversion that the function contains.
 fn read_wide(function: &Verified) -> Vec<bool> {
     let mut wide = vec![false; function.weights().len()];
     for node in function.nodes() {

@@ -1,28 +1,30 @@
-//! How is a graph written? Op by op, with methods of [`Builder`].
+//! How is a graph built? Op by op, with the methods of [`FunctionBuilder`].
 
 use preheat_tensor::Dtype;
 
 use super::infer::infer;
 use super::op::{Attention, BinaryOp, Norm, Op, UnaryOp};
-use super::{Function, GraphError, InputDecl, Node, OutputDecl, Type, Value, Verified, WeightDecl};
+use super::{
+    Function, GraphError, InputDecl, Node, OutputDecl, TensorType, Value, Verified, WeightDecl,
+};
 
-/// Makes a [`Function`]. Each method adds one op, and fails at once where its operands do not fit.
-/// Shapes and formulas are documented at [`Op`].
+/// Makes a [`Function`]. A method that adds an op fails at once if the operands do not fit, or if
+/// the result would have more than 2^63 - 1 bytes. Shapes and formulas are documented at [`Op`].
 #[derive(Debug)]
-pub struct Builder {
+pub struct FunctionBuilder {
     function: Function,
 }
 
-impl Builder {
-    /// An empty function. Messages use the name.
+impl FunctionBuilder {
+    /// An empty function. Error messages contain its name.
     pub fn new(name: impl Into<String>) -> Self {
         let (name, nodes, inputs, weights, outputs) =
             (name.into(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { function: Function { name, nodes, inputs, weights, outputs } }
     }
 
-    /// Declares an input, which is given anew for each execution.
-    pub fn input(&mut self, name: impl Into<String>, kind: Type) -> Value {
+    /// Declares an input: a tensor that the caller passes at each execution.
+    pub fn input(&mut self, name: impl Into<String>, kind: TensorType) -> Value {
         let index = position(self.function.inputs.len());
         self.function.inputs.push(InputDecl { name: name.into(), kind: kind.clone() });
         self.push(Op::Input(index), kind)
@@ -32,7 +34,7 @@ impl Builder {
     /// in a smaller dtype.
     pub fn weight(&mut self, name: impl Into<String>, dims: impl Into<Vec<u64>>) -> Value {
         let (index, kind) =
-            (position(self.function.weights.len()), Type::new(Dtype::Float32, dims));
+            (position(self.function.weights.len()), TensorType::new(Dtype::Float32, dims));
         self.function.weights.push(WeightDecl { name: name.into(), kind: kind.clone() });
         self.push(Op::Weight(index), kind)
     }
@@ -40,24 +42,24 @@ impl Builder {
     /// A constant of f32 numbers, row-major.
     ///
     /// # Errors
-    /// Where the count of `values` is not that of `dims`.
+    /// If `dims` has more or fewer elements than `values`.
     pub fn literal(
         &mut self,
         dims: impl Into<Vec<u64>>,
         values: impl Into<Vec<f32>>,
     ) -> Result<Value, GraphError> {
-        self.add_op(Op::Literal(values.into().into()), &Type::new(Dtype::Float32, dims))
+        self.add_op(Op::Literal(values.into().into()), &TensorType::new(Dtype::Float32, dims))
     }
 
     /// An f32 scalar.
     pub fn scalar(&mut self, value: f32) -> Value {
-        self.push(Op::Fill(value), Type::new(Dtype::Float32, []))
+        self.push(Op::Fill(value), TensorType::new(Dtype::Float32, []))
     }
 
     /// An op on each element.
     ///
     /// # Errors
-    /// Where `x` is not of a float dtype.
+    /// If `x` is not of a float dtype.
     pub fn unary(&mut self, op: UnaryOp, x: Value) -> Result<Value, GraphError> {
         self.shaped(Op::Unary(op, x))
     }
@@ -65,7 +67,7 @@ impl Builder {
     /// An op on each pair of elements.
     ///
     /// # Errors
-    /// Where the dtypes differ or the shapes do not fit each other.
+    /// If the operands do not have one float dtype, or their shapes do not fit each other.
     pub fn binary(&mut self, op: BinaryOp, x: Value, y: Value) -> Result<Value, GraphError> {
         self.shaped(Op::Binary(op, x, y))
     }
@@ -73,7 +75,7 @@ impl Builder {
     /// `x + y`.
     ///
     /// # Errors
-    /// As [`Self::binary`].
+    /// The errors of [`Self::binary`].
     pub fn add(&mut self, x: Value, y: Value) -> Result<Value, GraphError> {
         self.binary(BinaryOp::Add, x, y)
     }
@@ -81,7 +83,7 @@ impl Builder {
     /// `x * y`.
     ///
     /// # Errors
-    /// As [`Self::binary`].
+    /// The errors of [`Self::binary`].
     pub fn mul(&mut self, x: Value, y: Value) -> Result<Value, GraphError> {
         self.binary(BinaryOp::Mul, x, y)
     }
@@ -89,14 +91,14 @@ impl Builder {
     /// `x * factor`.
     ///
     /// # Errors
-    /// Where `x` is not f32.
+    /// If `x` is not f32.
     pub fn scale(&mut self, x: Value, factor: f32) -> Result<Value, GraphError> {
         let factor = self.scalar(factor);
         self.mul(x, factor)
     }
 
-    /// The same numbers in another dtype; `x` itself where it already has that dtype.
-    /// [`super::autocast`] leaves the result in that dtype.
+    /// The same numbers in another dtype. [`super::autocast`] keeps the conversion. If `x` already
+    /// has that dtype, no op is added and the result is `x`, whose dtype autocast can change.
     pub fn convert(&mut self, x: Value, dtype: Dtype) -> Value {
         if self.type_of(x).dtype == dtype {
             return x;
@@ -104,18 +106,17 @@ impl Builder {
         self.pin(x, dtype)
     }
 
-    /// `x` converted to `dtype` explicitly, even where it already has that dtype.
-    /// [`super::autocast`] keeps the conversion, so ops that use the result compute in `dtype`,
-    /// whatever autocast did to `x`.
+    /// `x` converted to `dtype` explicitly, even if it already has that dtype. [`super::autocast`]
+    /// keeps the conversion, so the result has that dtype, whatever autocast did to `x`.
     pub fn pin(&mut self, x: Value, dtype: Dtype) -> Value {
-        let kind = Type::new(dtype, self.function.type_of(x).dims.clone());
+        let kind = TensorType::new(dtype, self.function.type_of(x).dims.clone());
         self.push(Op::Convert(x, dtype), kind)
     }
 
     /// A convolution.
     ///
     /// # Errors
-    /// Where channels or sizes do not fit.
+    /// If dtypes, ranks, channels or sizes do not fit each other, or `stride` is 0.
     pub fn conv2d(
         &mut self,
         x: Value,
@@ -130,7 +131,7 @@ impl Builder {
     /// A linear layer.
     ///
     /// # Errors
-    /// Where the features do not fit.
+    /// If dtypes, ranks or features do not fit each other.
     pub fn linear(
         &mut self,
         x: Value,
@@ -143,7 +144,9 @@ impl Builder {
     /// A group norm.
     ///
     /// # Errors
-    /// Where the number of channels is not a multiple of `groups`.
+    /// If `x` does not have four dimensions and a float dtype, the number of channels is not a
+    /// multiple of `groups`, scale or shift is not f32 `[channels]`, or `eps` is negative or not
+    /// finite.
     pub fn group_norm(&mut self, norm: Norm, groups: u64) -> Result<Value, GraphError> {
         self.shaped(Op::GroupNorm { norm, groups })
     }
@@ -151,7 +154,8 @@ impl Builder {
     /// A layer norm.
     ///
     /// # Errors
-    /// Where the size of scale or shift is not that of the last dimension.
+    /// If `x` is a scalar or not of a float dtype, scale or shift is not f32 with the size of the
+    /// last dimension, or `eps` is negative or not finite.
     pub fn layer_norm(&mut self, norm: Norm) -> Result<Value, GraphError> {
         self.shaped(Op::LayerNorm(norm))
     }
@@ -159,7 +163,8 @@ impl Builder {
     /// Attention.
     ///
     /// # Errors
-    /// Where the operands' shapes do not fit.
+    /// If the operands' dtypes or shapes do not fit each other, or the features are not a multiple
+    /// of the heads.
     pub fn attention(&mut self, attention: Attention) -> Result<Value, GraphError> {
         self.shaped(Op::Attention(attention))
     }
@@ -167,7 +172,7 @@ impl Builder {
     /// Enlarges a picture by repeating pixels.
     ///
     /// # Errors
-    /// Where `size` is smaller than `x`.
+    /// If `x` does not have four dimensions and a float dtype, or `size` is smaller than `x`.
     pub fn upsample(&mut self, x: Value, size: [u64; 2]) -> Result<Value, GraphError> {
         self.shaped(Op::Upsample { x, size })
     }
@@ -175,7 +180,7 @@ impl Builder {
     /// Joins arrays along an axis.
     ///
     /// # Errors
-    /// Where the other axes differ.
+    /// If there are no parts or no such axis, or if dtypes, ranks or the other axes differ.
     pub fn concat(
         &mut self,
         parts: impl Into<Vec<Value>>,
@@ -187,7 +192,7 @@ impl Builder {
     /// The cells `start..end` of an axis.
     ///
     /// # Errors
-    /// Where the axis does not have these cells.
+    /// If there is no such axis, or if `start..end` is empty or not inside the axis.
     pub fn slice(
         &mut self,
         x: Value,
@@ -201,16 +206,16 @@ impl Builder {
     /// The same elements in another shape.
     ///
     /// # Errors
-    /// Where `dims` has more or fewer elements than `x`.
+    /// If `dims` has more or fewer elements than `x`.
     pub fn reshape(&mut self, x: Value, dims: impl Into<Vec<u64>>) -> Result<Value, GraphError> {
-        let kind = Type::new(self.function.type_of(x).dtype, dims);
+        let kind = TensorType::new(self.function.type_of(x).dtype, dims);
         self.add_op(Op::Reshape(x), &kind)
     }
 
     /// The same elements with the dimensions in another order.
     ///
     /// # Errors
-    /// Where `order` does not name each dimension once.
+    /// If `order` does not name each dimension once.
     pub fn permute(&mut self, x: Value, order: impl Into<Vec<usize>>) -> Result<Value, GraphError> {
         self.shaped(Op::Permute(x, order.into()))
     }
@@ -218,24 +223,24 @@ impl Builder {
     /// Repeats dimensions of size 1.
     ///
     /// # Errors
-    /// Where a dimension of another size than 1 would have to change.
+    /// If the ranks differ, or a dimension of another size than 1 would have to change.
     pub fn broadcast(&mut self, x: Value, dims: impl Into<Vec<u64>>) -> Result<Value, GraphError> {
-        let kind = Type::new(self.function.type_of(x).dtype, dims);
+        let kind = TensorType::new(self.function.type_of(x).dtype, dims);
         self.add_op(Op::Broadcast(x), &kind)
     }
 
     /// Rows of a table, chosen by their positions.
     ///
     /// # Errors
-    /// Where the table is not a matrix or the ids are not int32.
+    /// If the table is not a matrix of a float dtype, or the ids are not int32.
     pub fn embedding(&mut self, table: Value, ids: Value) -> Result<Value, GraphError> {
         self.shaped(Op::Embedding { table, ids })
     }
 
-    /// For each element of a batch, one of its rows, chosen by its position.
+    /// Takes one row from each element of a batch; `rows` has the positions of these rows.
     ///
     /// # Errors
-    /// Where `x` does not have three dimensions, or `rows` is not one int32 for each element of the
+    /// If `x` does not have three dimensions, or `rows` is not one int32 for each element of the
     /// batch.
     pub fn select_row(&mut self, x: Value, rows: Value) -> Result<Value, GraphError> {
         self.shaped(Op::SelectRow { x, rows })
@@ -253,7 +258,7 @@ impl Builder {
     }
 
     /// The type of a value that this builder made.
-    pub fn type_of(&self, value: Value) -> &Type {
+    pub fn type_of(&self, value: Value) -> &TensorType {
         self.function.type_of(value)
     }
 
@@ -270,18 +275,19 @@ impl Builder {
         self.function.verify()
     }
 
-    /// Verifies the function and returns it with its convolutions, matrix products and attention in
-    /// `dtype`, and the rest as docs/precision.md says. Inputs and outputs keep their types. A
-    /// weight is declared in `dtype` where nothing reads it in f32.
+    /// Verifies the function and rewrites it so that its convolutions, matrix products and
+    /// attention compute in `dtype`, and the other ops as docs/precision.md says. Inputs and
+    /// outputs keep their types. A float32 weight is declared in `dtype`, unless a norm, `exp`,
+    /// `sin`, `cos` or a conversion of the function reads it.
     ///
     /// ```
-    /// use preheat_ir::graph::{Builder, Type, UnaryOp};
-    /// use preheat_ir::lower::{Target, stablehlo};
-    /// use preheat_tensor::Dtype;
+    /// use preheat_ir::graph::{FunctionBuilder, UnaryOp};
+    /// use preheat_ir::lower::{LoweringTarget, stablehlo};
+    /// use preheat_tensor::{Dtype, TensorType};
     ///
     /// # fn main() -> Result<(), preheat_ir::graph::GraphError> {
-    /// let mut b = Builder::new("layer");
-    /// let x = b.input("x", Type::new(Dtype::Float32, [8, 64]));
+    /// let mut b = FunctionBuilder::new("layer");
+    /// let x = b.input("x", TensorType::new(Dtype::Float32, [8, 64]));
     /// let weight = b.weight("proj.weight", [32, 64]);
     /// let y = b.linear(x, weight, None)?;
     /// let y = b.unary(UnaryOp::Silu, y)?;
@@ -291,25 +297,25 @@ impl Builder {
     /// assert_eq!(layer.type_of(layer.outputs()[0].value).to_string(), "float32[8, 32]");
     ///
     /// // What XLA compiles:
-    /// let text = stablehlo(&layer, Target::Accelerator).text;
+    /// let text = stablehlo(&layer, LoweringTarget::Accelerator).text;
     /// assert!(text.contains("bf16"));
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
-    /// As [`Self::finish`], and where `dtype` is not float32, bfloat16 or float16.
+    /// The errors of [`Self::finish`], and an error if `dtype` is not float32, bfloat16 or float16.
     pub fn autocast(self, dtype: Dtype) -> Result<Verified, GraphError> {
         super::autocast(&self.finish()?, dtype)
     }
 
     /// Adds an op whose type follows from its operands.
     pub(super) fn shaped(&mut self, op: Op) -> Result<Value, GraphError> {
-        self.add_op(op, &Type::new(Dtype::Float32, []))
+        self.add_op(op, &TensorType::new(Dtype::Float32, []))
     }
 
-    /// Adds an op. `claimed` is its type where that does not follow from the operands.
-    pub(super) fn add_op(&mut self, op: Op, claimed: &Type) -> Result<Value, GraphError> {
+    /// Adds an op. `claimed` is its type if that does not follow from the operands.
+    pub(super) fn add_op(&mut self, op: Op, claimed: &TensorType) -> Result<Value, GraphError> {
         let kind = infer(&op, claimed, |value| self.function.type_of(value));
         match kind {
             Ok(kind) => Ok(self.push(op, kind)),
@@ -320,15 +326,15 @@ impl Builder {
         }
     }
 
-    fn push(&mut self, op: Op, kind: Type) -> Value {
+    fn push(&mut self, op: Op, kind: TensorType) -> Value {
         let value = Value(position(self.function.nodes.len()));
         self.function.nodes.push(Node { op, kind });
         value
     }
 }
 
-/// A position, as handles hold it. It always fits: a function of four billion nodes would have
-/// filled the memory before.
+/// A position as a handle holds it. It always fits, because a function of four billion nodes would
+/// not fit in memory.
 fn position(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

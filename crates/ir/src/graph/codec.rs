@@ -1,5 +1,5 @@
-//! How does a graph reach a back end that is a separate library? As bytes: a verified function
-//! with a header.
+//! How is a graph passed to a back end that is a separate library? As bytes: a header and a
+//! verified function.
 //!
 //! ```text
 //! "PHGRAPH\0"   8 bytes
@@ -8,10 +8,10 @@
 //! function      in postcard's format
 //! ```
 //!
-//! Postcard writes an enum as its variant's position and a struct without field names, so any
-//! change of `Op`, `Dtype` or the types of `mod.rs` changes the format.
-//! `tests/quick/graph_codec.rs` pins a digest of the bytes of every op; whoever changes that digest
-//! must also raise `VERSION`.
+//! Postcard writes an enum as its variant's position and a struct without field names. So a change
+//! of the variants or fields of `Op`, `Dtype` or the types of `mod.rs`, or of their order, changes
+//! the format. `tests/quick/graph_codec.rs` pins a digest of the bytes of every op. If such a
+//! digest has to be changed, `VERSION` must be raised, too.
 
 use super::{Function, GraphError, Verified};
 
@@ -24,7 +24,7 @@ const HEADER_BYTES: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>();
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// They do not begin with the format's name.
+    /// They do not begin with the format's name, or end within the header.
     #[error("these bytes are not a graph: they do not begin as a graph does")]
     NoGraph,
     /// Another release wrote them.
@@ -35,18 +35,18 @@ pub enum CodecError {
         /// The version in which they are written.
         found: u32,
     },
-    /// There are fewer or more of them than the header says.
+    /// There are fewer or more bytes after the header than it says.
     #[error("the graph should have {expected} bytes after its header, and has {found}")]
     Length {
-        /// The number that the header says.
+        /// The number in the header.
         expected: u64,
         /// The number of bytes that are there.
         found: u64,
     },
-    /// They do not parse.
+    /// They do not parse, or more bytes follow the function.
     #[error("the graph's bytes are damaged: {why}")]
     Damaged {
-        /// The reason that postcard gives.
+        /// The reason.
         why: String,
     },
     /// They describe a function that breaks a rule of graphs.
@@ -58,7 +58,7 @@ impl Verified {
     /// This function as bytes, which [`Self::decode`] reads.
     ///
     /// # Errors
-    /// Where postcard fails, which no function can cause.
+    /// If postcard fails, which does not happen for any function.
     pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
         let function = postcard::to_allocvec(&self.0).map_err(damaged)?;
         let mut bytes = Vec::with_capacity(HEADER_BYTES + function.len());
@@ -69,11 +69,11 @@ impl Verified {
         Ok(bytes)
     }
 
-    /// Reads the bytes of [`Self::encode`] and verifies the function again. So whatever the bytes
-    /// are, the result keeps every rule.
+    /// Reads the bytes of [`Self::encode`] and verifies the function again. So the result keeps
+    /// every rule, whatever the bytes are.
     ///
     /// # Errors
-    /// Where the bytes have another format, are damaged, or describe a function that breaks a rule.
+    /// If the bytes have another format, are damaged, or describe a function that breaks a rule.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(CodecError::NoGraph)?;
         let (version, rest) = rest.split_first_chunk().ok_or(CodecError::NoGraph)?;

@@ -1,10 +1,10 @@
-//! What type does each op's result have, and which operands does an op refuse? The builder uses
-//! this file to make a node, and the verifier uses it to check the node.
+//! What type does each op's result have, and which operands does an op refuse? The builder and
+//! autocast use this module to make nodes, and the verifier uses it to check them.
 
 use preheat_tensor::Dtype;
 
 use super::op::{Attention, Norm, Op};
-use super::{Type, Value};
+use super::{TensorType, Value};
 
 /// No value takes more bytes than this, so a product of its dimensions always fits in 64 bits.
 const MOST_BYTES: u64 = i64::MAX.unsigned_abs();
@@ -13,9 +13,9 @@ const MOST_BYTES: u64 = i64::MAX.unsigned_abs();
 /// own type, which decides for ops whose shape does not follow from their operands.
 pub(super) fn infer<'a>(
     op: &Op,
-    claimed: &Type,
-    of: impl Fn(Value) -> &'a Type,
-) -> Result<Type, String> {
+    claimed: &TensorType,
+    of: impl Fn(Value) -> &'a TensorType,
+) -> Result<TensorType, String> {
     let kind = given(op, claimed, of)?;
     if kind.bytes() > MOST_BYTES {
         return Err(format!("{kind} takes more bytes than 63 bits count"));
@@ -23,17 +23,21 @@ pub(super) fn infer<'a>(
     Ok(kind)
 }
 
-fn given<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type) -> Result<Type, String> {
+fn given<'a>(
+    op: &Op,
+    claimed: &TensorType,
+    of: impl Fn(Value) -> &'a TensorType,
+) -> Result<TensorType, String> {
     match op {
         Op::Input(_) | Op::Weight(_) => Ok(claimed.clone()),
         Op::Literal(values) => {
             same("the number of values", values.len() as u64, claimed.elements())?;
-            Ok(Type::new(Dtype::Float32, claimed.dims.clone()))
+            Ok(TensorType::new(Dtype::Float32, claimed.dims.clone()))
         }
         Op::Fill(_) => float(claimed).cloned(),
         Op::Unary(_, x) => float(of(*x)).cloned(),
         Op::Binary(_, x, y) => binary(of(*x), of(*y)),
-        Op::Convert(x, dtype) => Ok(Type::new(*dtype, of(*x).dims.clone())),
+        Op::Convert(x, dtype) => Ok(TensorType::new(*dtype, of(*x).dims.clone())),
         Op::Conv2d { x, weight, bias, stride, padding } => {
             conv2d(of(*x), of(*weight), bias.map(&of), *stride, *padding)
         }
@@ -55,7 +59,7 @@ fn given<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type) -> Result<
                     size[0], size[1]
                 ));
             }
-            Ok(Type::new(x.dtype, [batch, channels, size[0], size[1]]))
+            Ok(TensorType::new(x.dtype, [batch, channels, size[0], size[1]]))
         }
         Op::Concat { parts, axis } => {
             concat(&parts.iter().map(|part| of(*part)).collect::<Vec<_>>(), *axis)
@@ -70,12 +74,12 @@ fn given<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type) -> Result<
             }
             let mut dims = x.dims.clone();
             dims[*axis] = end - start;
-            Ok(Type::new(x.dtype, dims))
+            Ok(TensorType::new(x.dtype, dims))
         }
         Op::Reshape(x) => {
             let x = of(*x);
             same("the number of elements", x.elements(), claimed.elements())?;
-            Ok(Type::new(x.dtype, claimed.dims.clone()))
+            Ok(TensorType::new(x.dtype, claimed.dims.clone()))
         }
         Op::Permute(x, order) => {
             let x = of(*x);
@@ -84,7 +88,7 @@ fn given<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type) -> Result<
             if sorted != (0..x.dims.len()).collect::<Vec<_>>() {
                 return Err(format!("{order:?} is no order of the dimensions of {x}"));
             }
-            Ok(Type::new(x.dtype, order.iter().map(|&from| x.dims[from]).collect::<Vec<_>>()))
+            Ok(TensorType::new(x.dtype, order.iter().map(|&from| x.dims[from]).collect::<Vec<_>>()))
         }
         Op::Broadcast(x) => {
             let x = of(*x);
@@ -93,26 +97,26 @@ fn given<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type) -> Result<
             if !fits {
                 return Err(format!("{x} cannot be repeated to {:?}", claimed.dims));
             }
-            Ok(Type::new(x.dtype, claimed.dims.clone()))
+            Ok(TensorType::new(x.dtype, claimed.dims.clone()))
         }
         Op::Embedding { table, ids } => {
             let (table, ids) = (float(of(*table))?, of(*ids));
             same("the rank of the table", table.dims.len(), 2)?;
             integer(ids)?;
             let dims = ids.dims.iter().copied().chain([table.dims[1]]).collect::<Vec<_>>();
-            Ok(Type::new(table.dtype, dims))
+            Ok(TensorType::new(table.dtype, dims))
         }
         Op::SelectRow { x, rows } => {
             let (x, rows) = (of(*x), of(*rows));
             same("the rank", x.dims.len(), 3)?;
             integer(rows)?;
             same("the shape of the rows", rows.dims.as_slice(), &x.dims[..1])?;
-            Ok(Type::new(x.dtype, [x.dims[0], x.dims[2]]))
+            Ok(TensorType::new(x.dtype, [x.dims[0], x.dims[2]]))
         }
     }
 }
 
-fn binary(x: &Type, y: &Type) -> Result<Type, String> {
+fn binary(x: &TensorType, y: &TensorType) -> Result<TensorType, String> {
     float(x)?;
     same("the dtype of the right side", y.dtype, x.dtype)?;
     if x.dims.is_empty() {
@@ -125,16 +129,19 @@ fn binary(x: &Type, y: &Type) -> Result<Type, String> {
     if x.dims.len() != y.dims.len() || !x.dims.iter().zip(&y.dims).all(fits) {
         return Err(format!("{x} and {y} do not go together"));
     }
-    Ok(Type::new(x.dtype, x.dims.iter().zip(&y.dims).map(|(&a, &b)| a.max(b)).collect::<Vec<_>>()))
+    Ok(TensorType::new(
+        x.dtype,
+        x.dims.iter().zip(&y.dims).map(|(&a, &b)| a.max(b)).collect::<Vec<_>>(),
+    ))
 }
 
 fn conv2d(
-    x: &Type,
-    weight: &Type,
-    bias: Option<&Type>,
+    x: &TensorType,
+    weight: &TensorType,
+    bias: Option<&TensorType>,
     stride: u64,
     padding: u64,
-) -> Result<Type, String> {
+) -> Result<TensorType, String> {
     let ([b, channels, h, w], [out, taken, kh, kw]) = (four(float(x)?)?, four(weight)?);
     same("the dtype of the weights", weight.dtype, x.dtype)?;
     same("the channels that the weights take", taken, channels)?;
@@ -146,10 +153,14 @@ fn conv2d(
             format!("a kernel of {kernel} at stride {stride} does not fit {padded} cells")
         })
     };
-    Ok(Type::new(x.dtype, [b, out, side(h, kh)?, side(w, kw)?]))
+    Ok(TensorType::new(x.dtype, [b, out, side(h, kh)?, side(w, kw)?]))
 }
 
-fn linear(x: &Type, weight: &Type, bias: Option<&Type>) -> Result<Type, String> {
+fn linear(
+    x: &TensorType,
+    weight: &TensorType,
+    bias: Option<&TensorType>,
+) -> Result<TensorType, String> {
     let last = *float(x)?.dims.last().ok_or("a scalar cannot be projected")?;
     same("the rank of the weights", weight.dims.len(), 2)?;
     same("the dtype of the weights", weight.dtype, x.dtype)?;
@@ -158,10 +169,10 @@ fn linear(x: &Type, weight: &Type, bias: Option<&Type>) -> Result<Type, String> 
     let mut dims = x.dims.clone();
     dims.pop();
     dims.push(weight.dims[0]);
-    Ok(Type::new(x.dtype, dims))
+    Ok(TensorType::new(x.dtype, dims))
 }
 
-fn check_bias(bias: Option<&Type>, out: u64, dtype: Dtype) -> Result<(), String> {
+fn check_bias(bias: Option<&TensorType>, out: u64, dtype: Dtype) -> Result<(), String> {
     let Some(bias) = bias else { return Ok(()) };
     same("the dtype of the bias", bias.dtype, dtype)?;
     same("the shape of the bias", bias.dims.as_slice(), &[out][..])
@@ -170,8 +181,8 @@ fn check_bias(bias: Option<&Type>, out: u64, dtype: Dtype) -> Result<(), String>
 fn group_norm<'a>(
     norm: &Norm,
     groups: u64,
-    of: impl Fn(Value) -> &'a Type,
-) -> Result<Type, String> {
+    of: impl Fn(Value) -> &'a TensorType,
+) -> Result<TensorType, String> {
     let x = float(of(norm.x))?;
     let [_, channels, ..] = four(x)?;
     if groups == 0 || !channels.is_multiple_of(groups) {
@@ -182,14 +193,14 @@ fn group_norm<'a>(
 }
 
 /// Checks the scale and shift of a norm. They are f32 whatever the dtype of the input, because
-/// autocast leaves them so.
+/// autocast does not convert them.
 fn scale_and_shift<'a>(
     norm: &Norm,
     size: u64,
-    of: impl Fn(Value) -> &'a Type,
+    of: impl Fn(Value) -> &'a TensorType,
 ) -> Result<(), String> {
     for (what, value) in [("the scale", norm.weight), ("the shift", norm.bias)] {
-        same(what, of(value), &Type::new(Dtype::Float32, [size]))?;
+        same(what, of(value), &TensorType::new(Dtype::Float32, [size]))?;
     }
     if norm.eps.is_finite() && norm.eps >= 0.0 {
         Ok(())
@@ -198,7 +209,10 @@ fn scale_and_shift<'a>(
     }
 }
 
-fn attend<'a>(attention: &Attention, of: impl Fn(Value) -> &'a Type) -> Result<Type, String> {
+fn attend<'a>(
+    attention: &Attention,
+    of: impl Fn(Value) -> &'a TensorType,
+) -> Result<TensorType, String> {
     let (query, key, value) = (float(of(attention.query))?, of(attention.key), of(attention.value));
     for (name, kind) in [("query", query), ("key", key), ("value", value)] {
         same("the rank of an operand", kind.dims.len(), 3)?;
@@ -216,15 +230,17 @@ fn attend<'a>(attention: &Attention, of: impl Fn(Value) -> &'a Type) -> Result<T
     if attention.causal {
         same("the rows of the key under a causal mask", key.dims[1], query.dims[1])?;
     }
-    let scores =
-        Type::new(Dtype::Float32, [query.dims[0], attention.heads, query.dims[1], key.dims[1]]);
+    let scores = TensorType::new(
+        Dtype::Float32,
+        [query.dims[0], attention.heads, query.dims[1], key.dims[1]],
+    );
     if scores.bytes() > MOST_BYTES {
         return Err(format!("its scores, {scores}, take more bytes than 63 bits count"));
     }
-    Ok(Type::new(query.dtype, [query.dims[0], query.dims[1], value.dims[2]]))
+    Ok(TensorType::new(query.dtype, [query.dims[0], query.dims[1], value.dims[2]]))
 }
 
-fn concat(parts: &[&Type], axis: usize) -> Result<Type, String> {
+fn concat(parts: &[&TensorType], axis: usize) -> Result<TensorType, String> {
     let first = *parts.first().ok_or("there is nothing to join")?;
     let mut dims = first.dims.clone();
     if axis >= dims.len() {
@@ -240,24 +256,24 @@ fn concat(parts: &[&Type], axis: usize) -> Result<Type, String> {
         }
         dims[axis] = dims[axis].saturating_add(part.dims[axis]);
     }
-    Ok(Type::new(first.dtype, dims))
+    Ok(TensorType::new(first.dtype, dims))
 }
 
-fn four(kind: &Type) -> Result<[u64; 4], String> {
+fn four(kind: &TensorType) -> Result<[u64; 4], String> {
     kind.dims
         .as_slice()
         .try_into()
-        .map_err(|_| format!("four dimensions are wanted, and {kind} was given"))
+        .map_err(|_| format!("four dimensions are needed, but {kind} was given"))
 }
 
-fn float(kind: &Type) -> Result<&Type, String> {
+fn float(kind: &TensorType) -> Result<&TensorType, String> {
     match kind.dtype {
         Dtype::Float32 | Dtype::BFloat16 | Dtype::Float16 => Ok(kind),
-        _ => Err(format!("float32, bfloat16 or float16 is wanted, and {kind} was given")),
+        _ => Err(format!("float32, bfloat16 or float16 is needed, but {kind} was given")),
     }
 }
 
-fn integer(kind: &Type) -> Result<(), String> {
+fn integer(kind: &TensorType) -> Result<(), String> {
     same("the dtype of the positions", kind.dtype, Dtype::Int32)
 }
 

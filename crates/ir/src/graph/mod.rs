@@ -1,9 +1,9 @@
 //! What does a model compute, before any device or compiler is known? This module is the tensor IR.
 //!
-//! A [`Builder`] makes a [`Function`] op by op and reports an error at the op that causes it.
-//! [`Builder::finish`] passes the function to the verifier, and back ends accept only a function
-//! that was verified ([`Verified`]). [`autocast`] rewrites a function to compute in a smaller
-//! dtype.
+//! A [`FunctionBuilder`] makes a [`Function`] op by op and reports an error at the op that causes
+//! it. [`FunctionBuilder::finish`] passes the function to the verifier, and back ends accept only a
+//! function that was verified ([`Verified`]). [`autocast`] rewrites a function to compute in a
+//! smaller dtype.
 //!
 //! Shapes are those of the checkpoints: pictures and latents are `[batch, channels, height,
 //! width]`, a convolution's weights `[out, in, height, width]`, a linear layer's `[out, in]`. The
@@ -12,12 +12,12 @@
 //! recognise such an operation from its parts.
 //!
 //! ```
-//! use preheat_tensor::Dtype;
-//! use preheat_ir::graph::{Builder, Type};
+//! use preheat_tensor::{Dtype, TensorType};
+//! use preheat_ir::graph::FunctionBuilder;
 //!
 //! # fn main() -> Result<(), preheat_ir::graph::GraphError> {
-//! let mut b = Builder::new("double");
-//! let x = b.input("x", Type::new(Dtype::Float32, [2, 3]));
+//! let mut b = FunctionBuilder::new("double");
+//! let x = b.input("x", TensorType::new(Dtype::Float32, [2, 3]));
 //! let weight = b.weight("proj.weight", [4, 3]);
 //! let y = b.linear(x, weight, None)?;
 //! b.output("y", y);
@@ -36,48 +36,14 @@ mod op;
 mod tests;
 mod verify;
 
-use std::fmt;
 use std::ops::Deref;
 
 pub use autocast::{attention_in_float32, autocast};
-pub use builder::Builder;
+pub use builder::FunctionBuilder;
 pub use codec::CodecError;
 pub use op::{Attention, BinaryOp, Norm, Op, UnaryOp};
-use preheat_tensor::Dtype;
+use preheat_tensor::TensorType;
 use serde::{Deserialize, Serialize};
-
-/// The dtype and shape of a value.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Type {
-    /// The dtype of each element.
-    pub dtype: Dtype,
-    /// The sizes, the outermost dimension first; empty for a scalar.
-    pub dims: Vec<u64>,
-}
-
-impl Type {
-    /// A tensor of `dims`.
-    pub fn new(dtype: Dtype, dims: impl Into<Vec<u64>>) -> Self {
-        Self { dtype, dims: dims.into() }
-    }
-
-    /// How many elements it has; the largest 64-bit number where there are more.
-    pub fn elements(&self) -> u64 {
-        self.dims.iter().copied().fold(1, u64::saturating_mul)
-    }
-
-    /// How many bytes it takes; the largest 64-bit number where there are more.
-    pub fn bytes(&self) -> u64 {
-        let bits = u128::from(self.elements()) * u128::from(self.dtype.bits());
-        u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX)
-    }
-}
-
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:?}", self.dtype, self.dims)
-    }
-}
 
 /// The result of one op of a [`Function`]. It is a handle, and is valid only in the function that
 /// it came from.
@@ -97,7 +63,7 @@ pub struct Node {
     /// The op.
     pub op: Op,
     /// The type of the result.
-    pub kind: Type,
+    pub kind: TensorType,
 }
 
 /// A tensor that is given to a function for each execution.
@@ -106,7 +72,7 @@ pub struct InputDecl {
     /// Its name.
     pub name: String,
     /// Its type.
-    pub kind: Type,
+    pub kind: TensorType,
 }
 
 /// A tensor of the checkpoint. It is the same in every execution.
@@ -115,7 +81,7 @@ pub struct WeightDecl {
     /// Its name in the checkpoint.
     pub name: String,
     /// Its shape in the checkpoint, and the dtype in which the graph reads it.
-    pub kind: Type,
+    pub kind: TensorType,
 }
 
 /// An output of a function.
@@ -168,7 +134,7 @@ impl Function {
     }
 
     /// The type of a value of this function.
-    pub fn type_of(&self, value: Value) -> &Type {
+    pub fn type_of(&self, value: Value) -> &TensorType {
         &self.nodes[value.index()].kind
     }
 
@@ -208,8 +174,8 @@ impl Function {
 pub struct GraphError {
     /// The function's name.
     pub function: String,
-    /// The op that is wrong: its position among the function's nodes, and its name. `None` where
-    /// the function as a whole is wrong, or was asked for with settings that do not fit.
+    /// The op that is wrong: its position among the function's nodes, and its name. `None` if the
+    /// error is about the whole function, or about the settings that it was built with.
     pub op: Option<(usize, &'static str)>,
     /// What is wrong.
     pub why: String,

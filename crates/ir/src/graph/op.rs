@@ -11,9 +11,9 @@ use super::Value;
 /// rules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Op {
-    /// The input of this position.
+    /// The input at this position.
     Input(u32),
-    /// The weight of this position.
+    /// The weight at this position.
     Weight(u32),
     /// A constant of f32 numbers, row-major; the node has its shape.
     Literal(Arc<[f32]>),
@@ -140,8 +140,8 @@ pub struct Attention {
     pub scale: f32,
     /// Whether row `i` of the query attends only to rows up to `i` of the key.
     pub causal: bool,
-    /// Whether autocast leaves the products of queries and keys in f32 (diffusers'
-    /// `upcast_attention`).
+    /// Whether the products of queries and keys are computed in f32, even if autocast gives the
+    /// operands a smaller dtype (diffusers' `upcast_attention`).
     pub upcast: bool,
 }
 
@@ -175,13 +175,14 @@ pub enum BinaryOp {
     Mul,
     /// `x / y`.
     Div,
-    /// The smaller.
+    /// The smaller of `x` and `y`.
     Min,
-    /// The larger.
+    /// The larger of `x` and `y`.
     Max,
 }
 
-/// Hands each operand of an op to `visit`, in order: borrowed as the op is.
+/// Passes a reference to each operand of an op to `visit`, in order. The references are mutable if
+/// `$op` is a mutable reference.
 macro_rules! each_operand {
     ($op:expr, $visit:ident) => {
         match $op {

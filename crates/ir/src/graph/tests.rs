@@ -1,24 +1,24 @@
 //! Do the builder, the verifier and autocast keep and check the rules?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use preheat_tensor::Dtype;
 
 use super::{
-    Attention, BinaryOp, Builder, Function, GraphError, InputDecl, Node, Norm, Op, OutputDecl,
-    Type, UnaryOp, Value, Verified, WeightDecl, autocast,
+    Attention, BinaryOp, Function, FunctionBuilder, GraphError, InputDecl, Node, Norm, Op,
+    OutputDecl, TensorType, UnaryOp, Value, Verified, WeightDecl, autocast,
 };
 
-fn f32s(dims: impl Into<Vec<u64>>) -> Type {
-    Type::new(Dtype::Float32, dims)
+fn f32s(dims: impl Into<Vec<u64>>) -> TensorType {
+    TensorType::new(Dtype::Float32, dims)
 }
 
 /// The error that the builder returns for one op on these inputs.
 fn refusal(
-    inputs: &[Type],
-    op: impl FnOnce(&mut Builder, &[Value]) -> Result<Value, GraphError>,
+    inputs: &[TensorType],
+    op: impl FnOnce(&mut FunctionBuilder, &[Value]) -> Result<Value, GraphError>,
 ) -> String {
-    let mut b = Builder::new("wrong");
+    let mut b = FunctionBuilder::new("wrong");
     let values: Vec<Value> = inputs
         .iter()
         .enumerate()
@@ -37,7 +37,7 @@ fn attention(x: &[Value], heads: u64, causal: bool) -> Attention {
 
 #[test]
 fn the_builder_gives_each_op_its_type() {
-    let mut b = Builder::new("types");
+    let mut b = FunctionBuilder::new("types");
     let x = b.input("x", f32s([2, 6, 9, 7]));
     let kernel = b.weight("kernel", [4, 6, 3, 3]);
     let y = b.conv2d(x, kernel, None, 2, 1).unwrap();
@@ -54,17 +54,17 @@ fn the_builder_gives_each_op_its_type() {
     assert_eq!(b.dims(half), [2, 20, 5]);
     let both = b.concat([half, wide], 2).unwrap();
     assert_eq!(b.dims(both), [2, 20, 15]);
-    let ids = b.input("ids", Type::new(Dtype::Int32, [2, 3]));
+    let ids = b.input("ids", TensorType::new(Dtype::Int32, [2, 3]));
     let found = b.embedding(matrix, ids).unwrap();
     assert_eq!(b.dims(found), [2, 3, 4]);
-    let which = b.input("which", Type::new(Dtype::Int32, [2]));
+    let which = b.input("which", TensorType::new(Dtype::Int32, [2]));
     let one = b.select_row(both, which).unwrap();
     assert_eq!(b.dims(one), [2, 15]);
     let column = b.slice(one, 1, 0, 1).unwrap();
     let sum = b.add(column, one).unwrap();
     assert_eq!(b.dims(sum), [2, 15]);
     let low = b.convert(sum, Dtype::BFloat16);
-    assert_eq!(b.type_of(low), &Type::new(Dtype::BFloat16, [2, 15]));
+    assert_eq!(b.type_of(low), &TensorType::new(Dtype::BFloat16, [2, 15]));
     b.output("low", low);
     let function = b.finish().unwrap();
     assert_eq!(
@@ -75,8 +75,8 @@ fn the_builder_gives_each_op_its_type() {
 
 #[test]
 fn the_builder_says_what_does_not_fit() {
-    let ints = Type::new(Dtype::Int32, [2]);
-    let low = Type::new(Dtype::BFloat16, [2, 3]);
+    let ints = TensorType::new(Dtype::Int32, [2]);
+    let low = TensorType::new(Dtype::BFloat16, [2, 3]);
     let picture = f32s([1, 4, 5, 5]);
     let cases: Vec<(String, &str)> = vec![
         (refusal(&[f32s([2, 3]), f32s([3, 2])], |b, x| b.add(x[0], x[1])), "do not go together"),
@@ -167,7 +167,7 @@ fn the_builder_says_what_does_not_fit() {
 
 /// A valid function, for tests to break: `y = x + w`.
 fn right() -> Function {
-    let mut b = Builder::new("right");
+    let mut b = FunctionBuilder::new("right");
     let (x, w) = (b.input("x", f32s([2])), b.weight("w", [2]));
     let y = b.add(x, w).unwrap();
     b.output_into("y", y, x);
@@ -221,14 +221,70 @@ fn the_verifier_holds_each_rule() {
     }
 }
 
-/// A function with every op, for tests of autocast: the names of its outputs tell which is which.
+/// Declares [`name_of`] and [`EVERY_NAME`]. The match has no wildcard arm, so the code does not
+/// compile until a new op is listed here. The test `every_op_is_in_every_op` then fails until
+/// [`build_every_op`] builds it.
+macro_rules! names_of_ops {
+    ($($op:pat => $name:literal,)*) => {
+        fn name_of(op: &Op) -> &'static str {
+            match op { $($op => $name,)* }
+        }
+        const EVERY_NAME: &[&str] = &[$($name),*];
+    };
+}
+
+names_of_ops! {
+    Op::Input(_) => "input",
+    Op::Weight(_) => "weight",
+    Op::Literal(_) => "literal",
+    Op::Fill(_) => "fill",
+    Op::Unary(UnaryOp::Exp, _) => "exp",
+    Op::Unary(UnaryOp::Sin, _) => "sin",
+    Op::Unary(UnaryOp::Cos, _) => "cos",
+    Op::Unary(UnaryOp::Sigmoid, _) => "sigmoid",
+    Op::Unary(UnaryOp::Silu, _) => "silu",
+    Op::Unary(UnaryOp::Gelu, _) => "gelu",
+    Op::Unary(UnaryOp::QuickGelu, _) => "quick_gelu",
+    Op::Binary(BinaryOp::Add, ..) => "add",
+    Op::Binary(BinaryOp::Sub, ..) => "sub",
+    Op::Binary(BinaryOp::Mul, ..) => "mul",
+    Op::Binary(BinaryOp::Div, ..) => "div",
+    Op::Binary(BinaryOp::Min, ..) => "min",
+    Op::Binary(BinaryOp::Max, ..) => "max",
+    Op::Convert(..) => "convert",
+    Op::Conv2d { .. } => "conv2d",
+    Op::Linear { .. } => "linear",
+    Op::GroupNorm { .. } => "group_norm",
+    Op::LayerNorm(_) => "layer_norm",
+    Op::Attention(_) => "attention",
+    Op::Upsample { .. } => "upsample",
+    Op::Concat { .. } => "concat",
+    Op::Slice { .. } => "slice",
+    Op::Reshape(_) => "reshape",
+    Op::Permute(..) => "permute",
+    Op::Broadcast(_) => "broadcast",
+    Op::Embedding { .. } => "embedding",
+    Op::SelectRow { .. } => "select_row",
+}
+
+#[test]
+fn every_op_is_in_every_op() {
+    let function = every_op();
+    let built: BTreeSet<&str> = function.nodes().iter().map(|node| name_of(&node.op)).collect();
+    assert_eq!(built, EVERY_NAME.iter().copied().collect());
+    for node in function.nodes() {
+        assert_eq!(name_of(&node.op), node.op.name());
+    }
+}
+
+/// A function with every op, for tests of autocast. An output's name says which op or case it is.
 fn every_op() -> Verified {
-    let mut b = Builder::new("every op");
+    let mut b = FunctionBuilder::new("every op");
     build_every_op(&mut b).unwrap();
     b.finish().unwrap()
 }
 
-fn build_every_op(b: &mut Builder) -> Result<(), GraphError> {
+fn build_every_op(b: &mut FunctionBuilder) -> Result<(), GraphError> {
     let latents = b.input("latents", f32s([1, 4, 4, 4]));
     let kernel = b.weight("conv.weight", [4, 4, 3, 3]);
     let bias = b.weight("conv.bias", [4]);
@@ -269,7 +325,7 @@ fn build_every_op(b: &mut Builder) -> Result<(), GraphError> {
     let slice = b.slice(concat, 1, 0, 4)?;
     let one = b.slice(attention, 1, 0, 1)?;
     let broadcast = b.broadcast(one, [1, 5, 4])?;
-    let ids = b.input("ids", Type::new(Dtype::Int32, [1]));
+    let ids = b.input("ids", TensorType::new(Dtype::Int32, [1]));
     let embedding = b.embedding(matrix, ids)?;
     let select_row = b.select_row(attention, ids)?;
     let with_latents = b.add(conv, latents)?;
@@ -332,7 +388,7 @@ fn autocast_gives_each_op_the_dtype_of_the_table() {
         for (name, dtype) in dtypes(&cast) {
             let wide =
                 ["exp", "sin", "cos", "with latents", "with a literal", "island"].contains(&name);
-            // For `convert`, the dtype that counts is that of its operand.
+            // For `convert`, `dtypes` returns the dtype of the operand.
             assert_eq!(dtype, if wide { Dtype::Float32 } else { low }, "{name}");
         }
         let island = cast.outputs().iter().find(|output| output.name == "island").unwrap();
@@ -370,7 +426,7 @@ fn autocast_twice_is_autocast_once() {
 #[test]
 fn a_builder_finishes_a_graph_in_the_dtype_that_is_asked_for() {
     let finished = |dtype| {
-        let mut b = Builder::new("every op");
+        let mut b = FunctionBuilder::new("every op");
         build_every_op(&mut b).unwrap();
         b.autocast(dtype)
     };
@@ -378,9 +434,9 @@ fn a_builder_finishes_a_graph_in_the_dtype_that_is_asked_for() {
         assert_eq!(finished(dtype).unwrap(), autocast(&every_op(), dtype).unwrap());
     }
     assert!(finished(Dtype::Int8).is_err());
-    // What no graph can express is refused earlier.
+    // A function that breaks a rule is refused before it is rewritten.
     assert!(
-        Builder::new("empty")
+        FunctionBuilder::new("empty")
             .autocast(Dtype::BFloat16)
             .unwrap_err()
             .to_string()

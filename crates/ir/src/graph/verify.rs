@@ -13,7 +13,7 @@
 use std::collections::HashSet;
 
 use super::infer::infer;
-use super::{Function, GraphError, Op, Type};
+use super::{Function, GraphError, Op, TensorType};
 
 pub(super) fn verify(function: &Function) -> Result<(), GraphError> {
     let mut seen = (HashSet::new(), HashSet::new());
@@ -29,7 +29,7 @@ pub(super) fn verify(function: &Function) -> Result<(), GraphError> {
         if kind.dims.contains(&0) {
             return Err(fail(format!("{kind} has nothing in it")));
         }
-        let declared: Option<(&Type, bool)> = match node.op {
+        let declared: Option<(&TensorType, bool)> = match node.op {
             Op::Input(at) => {
                 function.inputs.get(at as usize).map(|decl| (&decl.kind, seen.0.insert(at)))
             }

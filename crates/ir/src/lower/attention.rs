@@ -1,30 +1,29 @@
-//! How is attention lowered, so that it suits the target and its memory does not grow with the
-//! square of the picture?
+//! How is attention lowered so that it suits the target, and so that its memory does not grow with
+//! the square of the number of pixels?
 //!
 //! Scores are summed in f32. The softmax is taken in f32 too, after the largest score of each row
-//! has been subtracted. `e^...` is rounded to the operands' dtype for the product with the values.
-//! That product is summed in f32, and only then divided by the row's sum.
+//! has been subtracted. The exponentials are rounded to the operands' dtype for the product with
+//! the values. That product is summed in f32 and then divided by the row's sum.
 //!
-//! Where the scores are large, a loop goes over blocks of query rows, so that memory stays bounded.
-//! On a CPU the loop goes over the heads as well, and uses blocks that fit in the caches: XLA:CPU
-//! runs plain matrix products 3 to 4 times faster than batched ones (batch 2, 8 heads, f32, 2
-//! cores: 4096 rows of 40 features 0.60 s against 1.9 s, 1024 rows of 80 features 0.07 s against
-//! 0.22 s).
+//! If the scores are large, a loop goes over blocks of query rows, so that memory stays bounded. On
+//! a CPU the loop goes over the heads as well, and uses blocks that fit in the caches: XLA:CPU runs
+//! plain matrix products 3 to 4 times faster than batched ones (batch 2, 8 heads, f32, 2 cores:
+//! 4096 rows of 40 features 0.60 s against 1.9 s, 1024 rows of 80 features 0.07 s against 0.22 s).
 
 use preheat_tensor::Dtype;
 
-use super::Target;
+use super::LoweringTarget;
 use super::held::{Held, Lowering};
 use super::text::{Array, Dot, Precision, Text};
 use crate::graph::Attention;
 
-/// Up to this many bytes of scores, a CPU computes all heads at once. At 4 MiB both ways took
-/// equally long; at 20 MiB the loop took half the time.
+/// Up to this many bytes of scores, a CPU computes all heads at once. At 4 MiB this took as long as
+/// the loop over heads; at 20 MiB it took twice as long.
 const PLAIN_BYTES: u64 = 8 << 20;
 /// The most bytes of scores that a CPU's loop holds at a time. All sizes from 2 to 8 MiB took
 /// equally long.
 const CPU_SCORES_BYTES: u64 = 4 << 20;
-/// The same limit for accelerators: a thirtieth of the smallest TPU's memory.
+/// The same limit for accelerators: about a thirtieth of a TPU v5e's memory (16 GB).
 const ACCELERATOR_SCORES_BYTES: u64 = 512 << 20;
 
 impl Lowering<'_> {
@@ -49,9 +48,9 @@ impl Lowering<'_> {
         };
         let all = batch * heads;
         let [at_once, rows_at_once] = match self.target {
-            Target::Cpu if all * rows * row_bytes <= PLAIN_BYTES => [all, rows],
-            Target::Cpu => [1, block_rows(rows, row_bytes, CPU_SCORES_BYTES)],
-            Target::Accelerator => {
+            LoweringTarget::Cpu if all * rows * row_bytes <= PLAIN_BYTES => [all, rows],
+            LoweringTarget::Cpu => [1, block_rows(rows, row_bytes, CPU_SCORES_BYTES)],
+            LoweringTarget::Accelerator => {
                 [all, block_rows(rows, all * row_bytes, ACCELERATOR_SCORES_BYTES)]
             }
         };
@@ -74,8 +73,8 @@ fn by_head(text: &mut Text, x: &Array, heads: u64) -> Array {
     text.reshape(&x, vec![batch * heads, rows, features / heads])
 }
 
-/// How many query rows to compute at a time, so that their scores stay under `limit`. There are as
-/// few blocks as possible, of nearly equal size.
+/// How many query rows to compute at a time, so that their scores take at most `limit` bytes; at
+/// least one. There are as few blocks as possible, of nearly equal size.
 fn block_rows(rows: u64, row_bytes: u64, limit: u64) -> u64 {
     let most = (limit / row_bytes).clamp(1, rows);
     rows.div_ceil(rows.div_ceil(most))
@@ -86,7 +85,7 @@ struct Block {
     scale: f32,
     causal: bool,
     precision: Precision,
-    /// The operands' dtype. The operands of the first product can be in f32 even where this is a
+    /// The operands' dtype. The operands of the first product can be in f32 even if this is a
     /// smaller dtype.
     dtype: Dtype,
 }
@@ -126,7 +125,8 @@ impl Block {
         text.convert(&mixed, self.dtype)
     }
 
-    /// As [`Self::compute`], with `heads` heads (one or all) and `rows` rows at a time.
+    /// Computes the same as [`Self::compute`], for `heads` heads (one or all) and `rows` rows at a
+    /// time.
     ///
     /// The last block of rows begins so early that it is as large as the others. The rows that it
     /// shares with the block before are computed twice.
@@ -179,7 +179,7 @@ fn position(text: &mut Text, index: &Array, [blocks, all_rows, rows]: [u64; 3]) 
 }
 
 /// `scores [..., rows, keys]`, with minus infinity where the key comes after the row. The first row
-/// has the number `first`.
+/// has the number `first`, or 0.
 fn masked(text: &mut Text, scores: &Array, first: Option<&Array>) -> Array {
     let rank = scores.dims.len();
     let mut row = text.iota(rank - 2, &scores.dims);

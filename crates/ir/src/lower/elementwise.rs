@@ -12,7 +12,7 @@ use crate::graph::{BinaryOp, Op, UnaryOp, Value};
 const SQRT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
 impl Lowering<'_> {
-    /// A constant of row-major numbers: one splat where all are equal, otherwise their bytes.
+    /// A constant of row-major numbers: one splat if all are equal, otherwise their bytes.
     pub(super) fn literal(&mut self, values: &[f32], dims: &[u64]) -> Held {
         if let Some(first) = values
             .first()

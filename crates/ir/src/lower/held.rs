@@ -1,9 +1,11 @@
-//! In which order does the program hold each value's dimensions? This file walks over the function
-//! and keeps track of the orders.
+//! In which order does the program hold each value's dimensions? This module walks over the
+//! function and keeps track of the orders.
 
-use super::Target;
+use super::LoweringTarget;
 use super::text::{Array, Kind, Name, Text};
-use crate::graph::{Node, Op, Type, Value, Verified};
+use preheat_tensor::TensorType;
+
+use crate::graph::{Node, Op, Value, Verified};
 
 /// Channels last: the order in which values of pictures are held.
 pub(super) const CHANNELS_LAST: [usize; 4] = [0, 2, 3, 1];
@@ -42,7 +44,7 @@ pub(super) fn arranged<T: Copy>(items: &[T], order: &[usize]) -> Vec<T> {
 /// A function that is being lowered.
 pub(super) struct Lowering<'f> {
     pub(super) function: &'f Verified,
-    pub(super) target: Target,
+    pub(super) target: LoweringTarget,
     pub(super) text: Text,
     /// Each value, in each order that an op has needed so far. The first is the order in which the
     /// value was made. A fill is made where it is used.
@@ -53,7 +55,7 @@ pub(super) struct Lowering<'f> {
 impl<'f> Lowering<'f> {
     pub(super) fn new(
         function: &'f Verified,
-        target: Target,
+        target: LoweringTarget,
         weight_orders: &'f [Vec<usize>],
     ) -> Self {
         let nodes = function.nodes().len();
@@ -123,7 +125,7 @@ impl<'f> Lowering<'f> {
     }
 
     /// The type of a parameter, and the order in which the program takes its dimensions.
-    fn argument(&self, index: usize) -> (&'f Type, Vec<usize>) {
+    fn argument(&self, index: usize) -> (&'f TensorType, Vec<usize>) {
         let inputs = self.function.inputs();
         match inputs.get(index) {
             Some(decl) => (&decl.kind, (0..decl.kind.dims.len()).collect()),
@@ -203,8 +205,9 @@ impl<'f> Lowering<'f> {
         self.in_order(value, &(0..rank).collect::<Vec<_>>())
     }
 
-    /// The order that suits values of `rank` best: that of the largest value. Among equally large
-    /// values, one that is not row-major wins. Scalars, and values of other ranks, do not count.
+    /// The order for an op on `values` whose result has `rank` dimensions: the order of the largest
+    /// value. Among equally large values, one that is not row-major wins. Fills, and values of
+    /// other ranks such as scalars, do not count.
     pub(super) fn common_order(&mut self, values: &[Value], rank: usize) -> Vec<usize> {
         let mut best: Option<((u64, bool), Vec<usize>)> = None;
         for &value in values {
@@ -221,7 +224,8 @@ impl<'f> Lowering<'f> {
         best.map_or_else(|| (0..rank).collect(), |(_, order)| order)
     }
 
-    /// Whether `value` is the same number in every element, so that any order holds it.
+    /// Whether `value` is a fill: the same number in every element, so that its order does not
+    /// matter.
     pub(super) fn is_fill(&self, value: Value) -> bool {
         matches!(self.function.nodes()[value.index()].op, Op::Fill(_))
     }

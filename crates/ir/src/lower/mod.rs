@@ -1,18 +1,18 @@
-//! How is a verified graph told to XLA? As StableHLO text.
+//! In which form does XLA get a verified graph? As StableHLO text.
 //!
 //! The graph has its pictures in the checkpoints' order, NCHW, but XLA computes convolutions faster
-//! where channels come last (1.4 times on XLA:CPU). So each value is *held* with its dimensions in
+//! if channels come last (1.4 times on XLA:CPU). So each value is *held* with its dimensions in
 //! some order (`held.rs`): the result of a convolution is held channels-last, a permutation only
-//! changes the recorded order, and an op on single elements keeps the order of its operands.
-//! Nothing is transposed between the first convolution and the last. The function's inputs and
+//! changes the recorded order, and an op on single elements keeps the order of its operands. No
+//! picture is transposed between the first convolution and the last. The function's inputs and
 //! outputs are row-major, as they are declared.
 //!
 //! Weights are parameters, so the code that places them on the device can change the order of their
 //! dimensions on the way: [`Lowered::weight_orders`] gives that order (kernels height, width, in,
 //! out; matrices in, out).
 //!
-//! In each build of a release, the same function gives the same text, because the cache's keys are
-//! computed from the text.
+//! The cache's keys are computed from the text. So the same function must give the same text in
+//! every build of a release.
 
 mod attention;
 mod elementwise;
@@ -27,6 +27,7 @@ use crate::graph::{Op, Value, Verified};
 
 /// A function as StableHLO.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lowered {
     /// A module with one function, `main`. Its parameters are the function's inputs in order, then
     /// its weights in order; its results are the function's outputs in order.
@@ -36,17 +37,17 @@ pub struct Lowered {
     pub weight_orders: Vec<Vec<usize>>,
 }
 
-/// What kind of machine the program is for. This decides only the form of attention.
+/// What kind of machine the program is for. This decides only in which parts attention is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// A machine with few cores and caches: one head at a time.
+pub enum LoweringTarget {
+    /// A CPU: a large attention is computed one head at a time, in blocks that fit in the caches.
     Cpu,
-    /// A machine with wide units and its own memory: all heads at a time.
+    /// A TPU or a card: attention is computed for all heads at a time.
     Accelerator,
 }
 
 /// Writes `function` as StableHLO for `target`.
-pub fn stablehlo(function: &Verified, target: Target) -> Lowered {
+pub fn stablehlo(function: &Verified, target: LoweringTarget) -> Lowered {
     let weight_orders = weight_orders(function);
     let text = Lowering::new(function, target, &weight_orders).run();
     Lowered { text, weight_orders }
@@ -57,8 +58,8 @@ pub fn stablehlo(function: &Verified, target: Target) -> Lowered {
 /// alone, without its text.
 ///
 /// Kernels of convolutions are height, width, in, out. Matrices of linear layers are in, out:
-/// XLA:CPU multiplies 1.0 to 5 times faster by those than by matrices as they are stored (2048
-/// rows: 1.05; 154 rows: 1.6; 2 rows: 4.6).
+/// XLA:CPU multiplies by matrices in this order 1.0 to 5 times faster than by matrices in the
+/// stored order (2048 rows: 1.05; 154 rows: 1.6; 2 rows: 4.6).
 pub fn weight_orders(function: &Verified) -> Vec<Vec<usize>> {
     let rank = |decl: &crate::graph::WeightDecl| decl.kind.dims.len();
     let mut orders: Vec<Vec<usize>> =

@@ -1,5 +1,5 @@
-//! How are group norm and layer norm lowered? First the mean, then the variance of the differences
-//! from it, in f32 whatever the dtype of the input.
+//! How are group norm and layer norm lowered? The mean is computed first, then the mean square of
+//! the differences from it. Both are computed in f32, whatever the dtype of the input.
 
 use preheat_tensor::Dtype;
 

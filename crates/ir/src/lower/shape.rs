@@ -1,4 +1,4 @@
-//! How are the ops lowered that move elements and compute nothing?
+//! How are the ops that only move or repeat elements lowered?
 
 use super::held::{Held, Lowering, arranged, position};
 use super::text::{Array, Kind};
@@ -154,8 +154,8 @@ impl std::fmt::Display for Joined<'_> {
     }
 }
 
-/// For each of `size` cells of the result, the cell of `from` cells that it shows. Computed in f32,
-/// as torch does (`nearest_neighbor_compute_source_index`).
+/// Which of `from` cells is repeated at the cell `to` of the `size` cells of the result. This is
+/// computed in f32, as torch does (`nearest_neighbor_compute_source_index`).
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -174,7 +174,7 @@ fn nearest(to: u64, from: u64, size: u64) -> u64 {
 }
 
 /// The order of the dimensions `to` after a reshape of an array that holds the dimensions `from` in
-/// `order`; `None` where elements would have to move.
+/// `order`; `None` if elements would have to move.
 ///
 /// Both shapes are divided into the shortest runs of dimensions with equal products. A run can be
 /// reshaped without moving elements if the array holds its dimensions next to each other and in
@@ -200,7 +200,6 @@ fn reshaped_order(from: &[u64], to: &[u64], order: &[usize]) -> Option<Vec<usize
         }
         runs.push(start..j);
     }
-    // Only dimensions of size 1 remain.
     let large: Vec<usize> = order.iter().copied().filter(|&axis| from[axis] != 1).collect();
     let mut result = Vec::with_capacity(to.len());
     let mut last: Option<usize> = None;
@@ -217,6 +216,7 @@ fn reshaped_order(from: &[u64], to: &[u64], order: &[usize]) -> Option<Vec<usize
         result.extend(runs[run].clone());
         last = Some(run);
     }
+    // The runs that are not in the result yet have only dimensions of size 1.
     let missing: Vec<usize> = (0..to.len()).filter(|axis| !result.contains(axis)).collect();
     result.extend(missing);
     Some(result)

@@ -1,8 +1,9 @@
 //! How are statements of StableHLO written? They are appended to one string.
 //!
-//! There is a method for each operation that lowering uses. It takes arrays, computes the type of
-//! the result, and writes one line. Where the result would be the operand itself, it writes
-//! nothing.
+//! Each operation that several ops need has a method, which takes arrays, computes the type of the
+//! result, and writes the statement. If a reshape, transpose, slice or the like would change
+//! nothing, its method writes nothing. The files of the other operations write them with
+//! `Text::statement`.
 
 use std::fmt::{self, Display, Write};
 
@@ -70,7 +71,7 @@ impl<T: Display> Display for List<'_, T> {
     }
 }
 
-/// The text that was written so far.
+/// The text written so far.
 #[derive(Debug, Default)]
 pub(super) struct Text {
     out: String,
@@ -91,8 +92,8 @@ impl Text {
 
     /// Writes text that is not a statement.
     pub(super) fn raw(&mut self, written: fmt::Arguments<'_>) {
-        // Writing to a string fails only where a `Display` implementation fails, and those used
-        // here do not.
+        // Writing to a string fails only if a `Display` implementation fails, and those used here
+        // do not.
         let _ = self.out.write_fmt(written);
     }
 
@@ -111,7 +112,7 @@ impl Text {
         self.results - 1
     }
 
-    /// Opens a region, or closes one where `by` is negative.
+    /// Opens a region, or closes one if `by` is negative.
     pub(super) fn indent(&mut self, by: isize) {
         self.depth = self.depth.saturating_add_signed(by);
     }
@@ -165,7 +166,7 @@ impl Text {
         Array { name: Name::Result(index), dtype: x.dtype, dims }
     }
 
-    /// Dimension `i` of the result is dimension `order[i]` of `x`. Where only dimensions of size 1
+    /// Dimension `i` of the result is dimension `order[i]` of `x`. If only dimensions of size 1
     /// change their positions, no element moves, and a reshape is written.
     pub(super) fn transpose(&mut self, x: &Array, order: &[usize]) -> Array {
         if order.iter().enumerate().all(|(to, &from)| to == from) {
@@ -186,8 +187,8 @@ impl Text {
         Array { name: Name::Result(index), dtype: x.dtype, dims }
     }
 
-    /// Dimension `i` of `x` becomes dimension `at[i]` of an array of `dims`; it is repeated where
-    /// it has size 1.
+    /// Dimension `i` of `x` becomes dimension `at[i]` of an array of `dims`; it is repeated if it
+    /// has size 1.
     pub(super) fn broadcast(&mut self, x: &Array, at: &[usize], dims: &[u64]) -> Array {
         if x.dims == dims {
             return x.clone();
@@ -286,8 +287,8 @@ impl Text {
         Array { name: Name::Result(index), dtype: x.dtype, dims }
     }
 
-    /// A part of `x` of `size` that begins at `at`. XLA moves the beginning so that the part lies
-    /// inside `x`.
+    /// The part of `x` that has the shape `size` and begins at `at`. XLA moves the beginning so
+    /// that the part lies inside `x`.
     pub(super) fn dynamic_slice(&mut self, x: &Array, at: &[&Array], size: &[u64]) -> Array {
         let (names, kinds) = starts(at);
         let (from, to, size_list) = (x.kind(), Kind(x.dtype, size), List(size));
@@ -309,8 +310,8 @@ impl Text {
         self.statement(x.dtype, x.dims.clone(), written)
     }
 
-    /// A loop that runs `body` `times` times. `body` receives its previous results, `carried` the
-    /// first time. The first of them is an int32 counter that starts at 0 and that `body`
+    /// A loop that runs `body` `times` times. `body` receives its previous results, or `carried`
+    /// the first time. The first array is an int32 counter, which starts at 0 and which `body`
     /// increments.
     pub(super) fn repeat(
         &mut self,
@@ -432,8 +433,8 @@ impl Precision {
     }
 }
 
-/// A number as a constant of a dtype: a decimal that is read back as the same f32, or its bits
-/// where there is no such decimal.
+/// A number as a constant of a dtype: a decimal that is read back as the same f32, or the number's
+/// bits if it is not finite.
 struct Number(f32, Dtype);
 
 impl Display for Number {
@@ -453,7 +454,7 @@ impl Display for Number {
                 (_, _, true) => "0xFF800000",
             });
         }
-        // The grammar requires a point in a float; Rust leaves it out before an exponent.
+        // The grammar requires a decimal point in a float; Rust omits it before an exponent.
         let plain = value == 0.0 || (1e-4..1e9).contains(&value.abs());
         if plain {
             return write!(f, "{value:?}");

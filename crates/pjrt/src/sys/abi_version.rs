@@ -5,11 +5,11 @@
 //! are compared with the sizes that libtpu itself expects (`tests/tpu/pjrt_tpu.rs`).
 //!
 //! An extension's args have no `extension_start`. Later versions added functions at the table's
-//! end: read a function only where the extension's own `struct_size` says that it is there, as with
+//! end: read a function only if the extension's own `struct_size` says that it is there, as with
 //! [`Api`](super::Api).
 
 use super::{
-    Args, Client, Executable, ExtensionBase, ExtensionType, FieldLayout, Function, PhantomData,
+    ApiFunction, Args, Client, Executable, ExtensionBase, ExtensionType, FieldLayout, PhantomData,
     PhantomPinned, StructLayout, c_char, end_of_last, offset_of,
 };
 
@@ -30,7 +30,7 @@ pub type SerializedProtoDeleter = Option<unsafe extern "C" fn(*mut SerializedPro
 ///
 /// # Safety
 ///
-/// The extension holds an `Option<Function<Self>>` at `OFFSET`.
+/// The extension holds an `Option<ApiFunction<Self>>` at `OFFSET`.
 pub unsafe trait Call: Args {
     /// The function's name in C.
     const FUNCTION: &'static str;
@@ -73,7 +73,7 @@ macro_rules! extension {
         #[repr(C)]
         pub struct Extension {
             pub base: ExtensionBase,
-            $(pub $field: Option<Function<$args>>,)*
+            $(pub $field: Option<ApiFunction<$args>>,)*
         }
 
         /// The args of every function, in the order of the extension.

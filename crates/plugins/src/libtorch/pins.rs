@@ -1,9 +1,9 @@
 //! Which wheels is a libtorch made of? Name, version, digest and size, per platform.
 //!
-//! To move to another version: take the requirements that the new torch wheel's METADATA has,
-//! download each with `pip download --no-deps`, and enter its name, size and sha256 here.
+//! To move to another version: read the requirements in the METADATA of the new torch wheel,
+//! download each of them with `pip download --no-deps`, and enter its name, size and sha256 here.
 
-use super::VERSION;
+use super::set::VERSION;
 use crate::Wheel;
 
 /// The files that are taken from a wheel.
@@ -177,7 +177,8 @@ const NVTX: Wheel<'_> = nvidia(
     "manylinux1_x86_64",
 );
 
-/// The libraries of CUDA that `libtorch_cpu.so` needs, even without a card.
+/// The libraries for the CPU, with the CUDA libraries that `libtorch_cpu.so` needs even without a
+/// card.
 pub(super) const CPU_LINUX_X86_64: &[Taken] = &[
     Taken {
         wheel: TORCH_LINUX_X86_64,
@@ -193,7 +194,7 @@ pub(super) const CPU_LINUX_X86_64: &[Taken] = &[
     Taken { wheel: CUPTI, members: &["nvidia/cu13/lib/libcupti.so.13"] },
 ];
 
-/// The requirements of the torch wheel, except those that only Python uses.
+/// The torch wheel and its requirements, except those that only Python uses.
 pub(super) const CUDA_LINUX_X86_64: &[Taken] = &[
     Taken { wheel: TORCH_LINUX_X86_64, members: &["torch/include/", "torch/lib/"] },
     Taken { wheel: CUDA_RUNTIME, members: &["nvidia/cu13/lib/"] },
@@ -213,6 +214,6 @@ pub(super) const CUDA_LINUX_X86_64: &[Taken] = &[
     Taken { wheel: NVTX, members: &["nvidia/cu13/lib/"] },
 ];
 
-/// A single build is for the CPU and for Apple's GPU.
+/// One build serves both the CPU and Apple's GPU.
 pub(super) const MACOS_AARCH64: &[Taken] =
     &[Taken { wheel: TORCH_MACOS_AARCH64, members: &["torch/include/", "torch/lib/"] }];

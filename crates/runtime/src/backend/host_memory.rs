@@ -1,6 +1,6 @@
 //! How much of the host's memory can programs still have?
 //!
-//! The system tells how much is available; a container's limit may leave less of it.
+//! The system reports how much is available. A container's limit may leave less than that.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub(crate) struct HostMemory {
     pub(crate) total_bytes: u64,
 }
 
-/// The host's memory as it is now; `None` where the system does not tell.
+/// The host's memory as it is now; `None` if the system does not report it.
 pub(crate) fn host_memory() -> Option<HostMemory> {
     read_with(&|path| std::fs::read_to_string(path).ok())
 }
@@ -73,7 +73,7 @@ const V2: Files = Files {
     cached: ["active_file", "inactive_file"],
 };
 
-/// The memory under one group's limit; `None` where the group has none. Version 1 writes "no limit"
+/// The memory under one group's limit; `None` if the group has none. Version 1 writes "no limit"
 /// as a number that is larger than any machine's memory.
 fn limit(read: &dyn Fn(&str) -> Option<String>, files: &Files, folder: &str) -> Option<HostMemory> {
     let number = |name: &str| read(&format!("{folder}/{name}"))?.trim().parse::<u64>().ok();
@@ -92,7 +92,7 @@ fn limit(read: &dyn Fn(&str) -> Option<String>, files: &Files, folder: &str) -> 
     })
 }
 
-/// The number behind `name`, in the line that begins with `name`.
+/// The number that follows `name`, in the line that begins with `name`.
 fn field(text: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
     lines.find_map(|rest| rest.strip_prefix(' ')?.trim().parse().ok())

@@ -1,8 +1,15 @@
 //! What does a runtime compile graphs with, and what does it run them on?
+//!
+//! A device of this machine does both: a PJRT plugin (`xla/`) or the torch library (`torch/`)
+//! drives it. For hardware that is not here, a child process compiles (`ahead/`), and nothing is
+//! run.
 
 pub(crate) mod ahead;
-mod environment;
-pub(crate) mod here;
+pub(crate) mod contract;
+#[cfg(test)]
+pub(crate) mod fake;
+
+mod fault;
 pub(crate) mod host_memory;
 mod slim;
 pub mod torch;
@@ -12,21 +19,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use preheat_cache::{Environment, ProgramFormat};
+use preheat_cache::Environment;
 use preheat_pjrt::{ErrorCode, PjrtError};
 
-use self::ahead::Ahead;
 pub use self::ahead::AheadError;
-pub use self::here::DeviceFault;
-use self::here::Here;
-use self::torch::TorchError;
+use self::ahead::{Ahead, ended_itself};
+use self::contract::Device;
+use self::fault::kind_of_code;
+pub use self::fault::{DeviceFault, FaultKind};
 use crate::device::{DeviceName, Target, XlaDevice};
 
 /// What a runtime compiles with: a device, or a compiler for hardware that is not here.
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// A device that is here.
-    Here(Here),
+    Here(Arc<dyn Device>),
     /// A compiler for a device that is not here.
     Ahead(Box<Ahead>),
 }
@@ -53,35 +60,20 @@ impl Backend {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The plugin in this process raised an error.
+    /// The device in this process refused, or its driver raised an error.
     #[error(transparent)]
-    Plugin(#[from] PjrtError),
+    Device(#[from] DeviceFault),
     /// The process that compiles ahead of time gave no executable.
     #[error(transparent)]
     Ahead(#[from] AheadError),
-    /// The torch library could not make the graph ready.
-    #[error(transparent)]
-    Torch(#[from] TorchError),
-    /// A program that only a PJRT plugin compiles was to run through libtorch.
-    #[error(
-        "{device} runs through libtorch, which runs the graphs of models and no {format} programs: choose xla-cpu, xla-cuda or tpu"
-    )]
-    NoTorchProgram {
-        /// The program's format.
-        format: ProgramFormat,
-        /// The device.
-        device: DeviceName,
-    },
 }
 
 impl CompileError {
-    /// The plugin's kind of error, where the plugin raised it.
-    pub fn code(&self) -> Option<ErrorCode> {
+    /// What kind of fault it was.
+    pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Plugin(error) => error.code(),
-            Self::Ahead(error) => error.code(),
-            Self::Torch(error) => error.code().map(Into::into),
-            Self::NoTorchProgram { .. } => Some(ErrorCode::Unimplemented),
+            Self::Device(fault) => fault.kind(),
+            Self::Ahead(error) => kind_of_code(error.code()),
         }
     }
 
@@ -89,26 +81,25 @@ impl CompileError {
     /// memory or this process, and not from the graph.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Plugin(_) | Self::Torch(_) | Self::NoTorchProgram { .. } => {
-                is_passing(self.code())
-            }
+            Self::Device(fault) => fault.is_passing(),
             Self::Ahead(AheadError::Plugin { code, .. }) => is_passing(*code),
-            // A compiler that ended its process would end the next one, too. Every other failure
-            // comes from this machine.
-            Self::Ahead(error) => {
-                !matches!(error, AheadError::Ended { status, .. } if status.code().is_some())
+            // A compiler that exited, aborted or crashed would do so in the next process, too. If
+            // it was killed, or had too little memory, the cause is the state of this machine.
+            Self::Ahead(AheadError::Ended { status, said }) => {
+                status.code().is_none() && !ended_itself(*status, said)
             }
+            Self::Ahead(_) => true,
         }
     }
 }
 
-/// Whether an error comes from the present state of a device or its memory, and so may pass.
+/// Whether a plugin's error comes from the present state of a device or its memory, and so may
+/// pass.
 pub(crate) fn is_passing(code: Option<ErrorCode>) -> bool {
-    use ErrorCode::{Cancelled, DeadlineExceeded, ResourceExhausted, Unavailable};
-    matches!(code, Some(ResourceExhausted | Unavailable | DeadlineExceeded | Cancelled))
+    matches!(kind_of_code(code), FaultKind::OutOfMemory | FaultKind::Passing)
 }
 
-/// A file's length and time, which change when the file is replaced; `None` where they cannot be
+/// A file's length and time, which change when the file is replaced; `None` if they cannot be
 /// read.
 fn file_state(path: &Path) -> Option<(u64, SystemTime)> {
     let metadata = path.metadata().ok()?;
@@ -175,11 +166,27 @@ pub enum BackendError {
         path: PathBuf,
     },
     /// A variable that the compiler reads cannot be understood, so no key can cover it.
-    #[error("{variable} cannot be read: {why}")]
-    Flags {
-        /// `XLA_FLAGS` or `LIBTPU_INIT_ARGS`.
-        variable: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error(transparent)]
+    Flags(#[from] preheat_environment::FlagsUnreadable),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_compiler_that_crashed_is_not_started_again_by_those_that_waited() {
+        use std::os::unix::process::ExitStatusExt as _;
+        use std::process::ExitStatus;
+
+        let passes = |status: i32, said: &str| {
+            let (status, said) = (ExitStatus::from_raw(status), said.to_owned());
+            CompileError::Ahead(AheadError::Ended { status, said }).is_passing()
+        };
+        let (abort, fault, exit) = (6, 11, 1 << 8);
+        assert!(!passes(abort, "Check failed: shape") && !passes(fault, "") && !passes(exit, ""));
+        let (killed, terminated) = (9, 15);
+        assert!(passes(killed, "") && passes(terminated, "") && passes(abort, "std::bad_alloc"));
+    }
 }

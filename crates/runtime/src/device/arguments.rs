@@ -1,11 +1,13 @@
-//! What is an executable of libtorch given?
+//! Which tensors does an executable of libtorch get?
 //!
 //! Each input is on the device that executes, in the type that the graph declares.
-//! [`Reader::arguments`] is the only function that makes [`Arguments`], and the back end executes
-//! nothing else. A tensor on another device is copied, and a tensor of another type is refused, so
-//! that an execution with the wrong tensors cannot even be written.
+//! [`Reader::arguments`] is the only function that makes [`Arguments`]. It copies an input from
+//! another device, and refuses a tensor of another type. The back end executes graphs on
+//! [`Arguments`] only. So no execution can read an input from the wrong device or in the wrong
+//! type.
 
-use preheat_ir::graph::{Type, Verified};
+use preheat_ir::graph::Verified;
+use preheat_tensor::TensorType;
 
 use super::TorchId;
 
@@ -14,12 +16,12 @@ use super::TorchId;
 pub struct Placed<T> {
     tensor: T,
     place: TorchId,
-    kind: Type,
+    kind: TensorType,
 }
 
 impl<T> Placed<T> {
     /// A tensor on the device and of the type that its maker states.
-    pub fn new(tensor: T, place: TorchId, kind: Type) -> Self {
+    pub fn new(tensor: T, place: TorchId, kind: TensorType) -> Self {
         Self { tensor, place, kind }
     }
 
@@ -34,12 +36,13 @@ impl<T> Placed<T> {
     }
 
     /// Its dtype and shape.
-    pub fn kind(&self) -> &Type {
+    pub fn kind(&self) -> &TensorType {
         &self.kind
     }
 }
 
-/// The tensors of one execution, each on the device and in the type in which its graph reads it.
+/// The tensors of one execution, each of the type that the graph declares. The inputs are on the
+/// device that executes; weights may rest on another one.
 #[derive(Debug)]
 pub struct Arguments<T> {
     tensors: Vec<Placed<T>>,
@@ -61,6 +64,7 @@ impl<T> Arguments<T> {
 
 /// Why a graph's tensors are refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArgumentError<E> {
     /// A tensor of another dtype or shape than the graph takes.
     #[error("graph `{graph}` takes {wanted} as `{name}`, and {given} was given")]
@@ -70,9 +74,9 @@ pub enum ArgumentError<E> {
         /// The input or weight.
         name: String,
         /// What the graph declares.
-        wanted: Type,
+        wanted: TensorType,
         /// The tensor's type.
-        given: Type,
+        given: TensorType,
     },
     /// More or fewer tensors than the graph takes.
     #[error("graph `{graph}` takes {wanted} tensors, and {given} were given")]
@@ -96,7 +100,7 @@ pub struct Reader {
     executes: TorchId,
     inputs: usize,
     /// Names and types of the inputs and then of the weights.
-    reads: Vec<(String, Type)>,
+    reads: Vec<(String, TensorType)>,
 }
 
 impl Reader {
@@ -118,8 +122,8 @@ impl Reader {
     /// them there.
     ///
     /// # Errors
-    /// Where `bring` fails, and where a tensor is missing or is not of the type that the graph
-    /// declares.
+    /// If `bring` fails, if there are more or fewer tensors than the graph takes, or if a tensor is
+    /// not of the type that the graph declares.
     pub fn arguments<T, E>(
         &self,
         given: Vec<Placed<T>>,
@@ -130,21 +134,22 @@ impl Reader {
             return Err(ArgumentError::Count { graph: self.graph.clone(), wanted, given });
         }
         let mut weights_are_elsewhere = false;
-        let mut one = |(at, (given, (name, wanted))): (usize, (Placed<T>, &(String, Type)))| {
-            if given.kind != *wanted {
-                let (graph, name, wanted) = (self.graph.clone(), name.clone(), wanted.clone());
-                return Err(ArgumentError::Kind { graph, name, wanted, given: given.kind });
-            }
-            if given.place == self.executes {
-                return Ok(given);
-            }
-            if at >= self.inputs {
-                weights_are_elsewhere = true;
-                return Ok(given);
-            }
-            let tensor = bring(given.tensor).map_err(ArgumentError::Bring)?;
-            Ok(Placed { tensor, place: self.executes, kind: given.kind })
-        };
+        let mut one =
+            |(at, (given, (name, wanted))): (usize, (Placed<T>, &(String, TensorType)))| {
+                if given.kind != *wanted {
+                    let (graph, name, wanted) = (self.graph.clone(), name.clone(), wanted.clone());
+                    return Err(ArgumentError::Kind { graph, name, wanted, given: given.kind });
+                }
+                if given.place == self.executes {
+                    return Ok(given);
+                }
+                if at >= self.inputs {
+                    weights_are_elsewhere = true;
+                    return Ok(given);
+                }
+                let tensor = bring(given.tensor).map_err(ArgumentError::Bring)?;
+                Ok(Placed { tensor, place: self.executes, kind: given.kind })
+            };
         let tensors = given
             .into_iter()
             .zip(&self.reads)
@@ -157,20 +162,20 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use preheat_ir::graph::Builder;
+    use preheat_ir::graph::FunctionBuilder;
     use preheat_tensor::Dtype;
 
     use super::*;
 
     const CARD: TorchId = TorchId::Cuda(1);
 
-    fn f32s(dims: &[u64]) -> Type {
-        Type::new(Dtype::Float32, dims)
+    fn f32s(dims: &[u64]) -> TensorType {
+        TensorType::new(Dtype::Float32, dims)
     }
 
     /// A graph that multiplies latents by a weight and adds noise.
     fn reader() -> Reader {
-        let mut b = Builder::new("denoiser");
+        let mut b = FunctionBuilder::new("denoiser");
         let [latents, noise] = ["latents", "noise"].map(|name| b.input(name, f32s(&[8, 8])));
         let weight = b.weight("weight", [8, 8]);
         let y = b.linear(latents, weight, None).and_then(|y| b.add(y, noise)).unwrap();
@@ -204,7 +209,7 @@ mod tests {
 
     #[test]
     fn another_dtype_or_shape_is_refused_by_name() {
-        for kind in [Type::new(Dtype::BFloat16, [8, 8]), f32s(&[8, 9])] {
+        for kind in [TensorType::new(Dtype::BFloat16, [8, 8]), f32s(&[8, 9])] {
             let mut given = placed([CARD; 3]);
             given[1] = Placed::new("made", CARD, kind.clone());
             let error = reader().arguments(given, Ok::<_, ()>).unwrap_err();

@@ -1,8 +1,10 @@
-//! How many pictures are made at once if the user does not say (`--batch auto`)?
+//! How many pictures are made at once if the user does not say?
 
 use std::ops::RangeInclusive;
 
-use super::placement::Plan;
+use serde::Serialize;
+
+use super::placement::PlacementPlan;
 use super::{DeviceName, TorchId};
 
 /// The batches that are worth trying on a device. A TPU has the range of a CUDA card, because it
@@ -16,7 +18,7 @@ pub fn range(device: DeviceName) -> RangeInclusive<u64> {
 }
 
 /// A batch, and why it was chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Batch {
     /// The number of pictures that are made at once.
     pub size: u64,
@@ -24,14 +26,17 @@ pub struct Batch {
     pub reason: String,
 }
 
-/// The largest batch within the device's range that fits by the estimate without more offloading
-/// than a single picture needs: more pictures at once gain less than moving weights costs. If not
-/// even the range's smallest batch fits, a smaller one is chosen. If the memory is not known, the
-/// range's smallest batch is chosen.
+/// Chooses the largest batch in the device's range that fits by the estimate and needs no more
+/// offloading than a single picture. More offloading is not worth it: a larger batch saves less
+/// time than moving weights costs. If not even the range's smallest batch fits, a smaller one is
+/// chosen. If the memory is not known, the range's smallest batch is chosen.
 ///
 /// # Errors
 /// Those of `plan`, which plans a batch.
-pub fn automatic<E>(device: TorchId, plan: impl Fn(u64) -> Result<Plan, E>) -> Result<Batch, E> {
+pub fn automatic<E>(
+    device: TorchId,
+    plan: impl Fn(u64) -> Result<PlacementPlan, E>,
+) -> Result<Batch, E> {
     let (least, most) = range(device.into()).into_inner();
     let single = plan(1)?;
     if single.fits().is_none() {
@@ -85,7 +90,7 @@ mod tests {
             };
             let decoder = StageNeed { weight_bytes: 40, ..StageNeed::default() };
             let decision = Decision::of(Offload::Auto, &device, &[denoiser, decoder], Some(0));
-            Ok::<_, Infallible>(Plan { devices: vec![decision], stages: Vec::new() })
+            Ok::<_, Infallible>(PlacementPlan { devices: vec![decision], stages: Vec::new() })
         };
         automatic(id, plan).unwrap().size
     }

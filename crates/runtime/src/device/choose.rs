@@ -2,37 +2,38 @@
 
 use super::torch::Family;
 use super::{
-    Choice, DeviceError, DeviceName, Inventory, OperatingSystem, Request, Selected, TorchDevice,
-    TorchId, TpuSwitch, XlaDevice,
+    DeviceChoice, DeviceError, DeviceName, DeviceRequest, Inventory, OperatingSystem, SWITCHED_OFF,
+    Selected, TorchDevice, TorchId, TpuSwitch, XlaDevice,
 };
 use crate::backend::torch::FAKE_DEVICES_VARIABLE;
+use crate::{Warning, WarningKind};
 
-const NAMED: &str = "named by --device or PREHEAT_DEVICE";
+const NAMED: &str = "asked for by name";
 
 /// Chooses the device for `request` among what `inventory` has.
 ///
 /// # Errors
-/// Where the named device cannot be used and no other may stand in for it, or where the machine has
-/// no usable device at all.
-pub fn choose(request: Request, inventory: &Inventory) -> Result<Choice, DeviceError> {
+/// If the named device cannot be used and no CPU replaces it, if a TPU is required and cannot be
+/// used or another device is named, or if the machine has no usable device at all.
+pub fn choose(request: DeviceRequest, inventory: &Inventory) -> Result<DeviceChoice, DeviceError> {
     let requested = request.device;
     match (request.tpu, requested) {
         (TpuSwitch::Enabled, DeviceName::Auto | DeviceName::Tpu) => {
             let tpu = inventory.xla(XlaDevice::Tpu);
             return match tpu {
-                Ok(tpu) => Ok(chosen(requested, tpu, "--tpu-enable")),
+                Ok(tpu) => Ok(chosen(requested, tpu, "a TPU is required")),
                 Err(why) => Err(DeviceError::Unavailable { device: DeviceName::Tpu, why }),
             };
         }
         (TpuSwitch::Enabled, other) => {
-            return Err(DeviceError::Contradiction { other: format!("--device {other}") });
+            return Err(DeviceError::Contradiction { device: other });
         }
         _ => {}
     }
     let found = match requested {
         DeviceName::Auto => return automatic(request, inventory),
         DeviceName::Tpu if request.tpu == TpuSwitch::Disabled => {
-            Err("--tpu-disable rules it out".to_owned())
+            return stand_in(request, inventory, DeviceError::TpuSwitchedOff);
         }
         DeviceName::Tpu => inventory.xla(XlaDevice::Tpu),
         DeviceName::XlaCpu => inventory.xla(XlaDevice::XlaCpu),
@@ -60,8 +61,8 @@ pub fn choose(request: Request, inventory: &Inventory) -> Result<Choice, DeviceE
     }
 }
 
-fn chosen(requested: DeviceName, selected: Selected, reason: impl Into<String>) -> Choice {
-    Choice { requested, selected, reason: reason.into(), warnings: Vec::new() }
+fn chosen(requested: DeviceName, selected: Selected, reason: impl Into<String>) -> DeviceChoice {
+    DeviceChoice { requested, selected, reason: reason.into(), warnings: Vec::new() }
 }
 
 impl Inventory {
@@ -80,12 +81,12 @@ impl Inventory {
     }
 }
 
-/// Chooses for `auto`: tpu, cuda, mps, cpu in this order; on a Mac mps goes before cuda. xla-cpu
-/// comes last, and is taken if libtorch cannot be used. xla-cuda is never chosen for `auto`,
-/// because a CUDA card is to run through libtorch.
-fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceError> {
+/// Chooses the device for `auto`. The order is tpu, cuda, mps, cpu; on a Mac, mps goes before cuda.
+/// xla-cpu comes last, and is taken if libtorch cannot be used. xla-cuda is never chosen for
+/// `auto`, because `auto` runs CUDA cards through libtorch.
+fn automatic(request: DeviceRequest, inventory: &Inventory) -> Result<DeviceChoice, DeviceError> {
     let tpu = match request.tpu {
-        TpuSwitch::Disabled => Err("--tpu-disable rules it out".to_owned()),
+        TpuSwitch::Disabled => Err(SWITCHED_OFF.to_owned()),
         TpuSwitch::Unset | TpuSwitch::Enabled => inventory.xla(XlaDevice::Tpu),
     };
     let no_tpu = match tpu {
@@ -176,7 +177,7 @@ fn why_absent(id: TorchId, offered: &[TorchDevice], system: OperatingSystem) -> 
             "libtorch sees no CUDA card: is one there (`nvidia-smi`), and does the libtorch that was installed have CUDA?".to_owned()
         }
         (TorchId::Mps, OperatingSystem::MacOs) => {
-            "libtorch offers none: it wants Apple silicon, macOS 14 or later, and a process outside of Docker".to_owned()
+            "libtorch offers none: it needs Apple silicon, macOS 14 or later, and a process outside of Docker".to_owned()
         }
         (TorchId::Mps, _) => format!("it is Apple's GPU, and this machine runs {system}"),
         (TorchId::Cpu, _) => "libtorch offers no CPU".to_owned(),
@@ -185,12 +186,12 @@ fn why_absent(id: TorchId, offered: &[TorchDevice], system: OperatingSystem) -> 
 }
 
 /// Chooses the CPU in place of the device that was asked for, which cannot be used (`unavailable`).
-/// If both back ends have a CPU, the one is taken through which that device would have run.
+/// If both XLA and libtorch can use the CPU, the one that drives the requested device is taken.
 fn stand_in(
-    request: Request,
+    request: DeviceRequest,
     inventory: &Inventory,
     unavailable: DeviceError,
-) -> Result<Choice, DeviceError> {
+) -> Result<DeviceChoice, DeviceError> {
     let device = request.device;
     let xla_cpu = || inventory.xla(XlaDevice::XlaCpu).ok().filter(|_| device != DeviceName::XlaCpu);
     let found = match device {
@@ -206,17 +207,19 @@ fn stand_in(
         DeviceError::NoTorch { why, .. } => {
             format!("it runs through libtorch, which cannot be used: {}", in_short(why))
         }
+        DeviceError::TpuSwitchedOff => SWITCHED_OFF.to_owned(),
         other => other.to_string(),
     };
-    let warning = format!(
-        "device `{device}` cannot be used, running on {found} instead: {why} (--strict-device makes this an error)"
+    let warning = Warning::new(
+        WarningKind::DeviceReplaced,
+        format!("device `{device}` cannot be used, running on {found} instead: {why}"),
     );
-    let reason = format!("{device} cannot be used, {found} stands in");
-    Ok(Choice { warnings: vec![warning], ..chosen(device, found, reason) })
+    let reason = format!("{device} cannot be used, so {found} is used instead");
+    Ok(DeviceChoice { warnings: vec![warning], ..chosen(device, found, reason) })
 }
 
 /// A reason in one line. The list of places with which some reasons end is left out, and so are the
-/// words that lead to it.
+/// words that introduce the list.
 pub fn in_short(reason: &str) -> String {
     let (first, rest) = reason.split_once('\n').unwrap_or((reason, ""));
     let leads_to_a_list = rest.starts_with(' ');
@@ -232,7 +235,7 @@ pub fn in_short(reason: &str) -> String {
     }
 }
 
-/// The devices for single stages (`--text-encoder-device`, `--vae-device`).
+/// The devices for single stages. `None` and [`DeviceName::Auto`] stand for the denoiser's device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StageDevices {
     /// For the text encoders.
@@ -243,61 +246,63 @@ pub struct StageDevices {
 
 /// The device of every stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StageChoices {
     /// The device of the denoiser, and of each stage that has no device of its own.
-    pub denoiser: Choice,
+    pub denoiser: DeviceChoice,
     /// The device of the text encoders.
-    pub text_encoder: Choice,
+    pub text_encoder: DeviceChoice,
     /// The device of the VAE.
-    pub vae: Choice,
+    pub vae: DeviceChoice,
 }
 
 /// Chooses the device for `request`, and the devices of the stages that have one of their own.
 ///
 /// # Errors
-/// As [`choose`]. It is also an error if a stage is to run on another device than the others, and
-/// one of the two devices does not run through libtorch.
+/// The errors of [`choose`]. It is also an error if a stage is to run on another device than the
+/// others, and one of the two devices does not run through libtorch.
 pub fn choose_for_stages(
-    request: Request,
+    request: DeviceRequest,
     stages: StageDevices,
     inventory: &Inventory,
 ) -> Result<StageChoices, DeviceError> {
     let denoiser = choose(request, inventory)?;
-    let own = |flag: &'static str, device: Option<DeviceName>| match device {
+    let own = |stage: &'static str, device: Option<DeviceName>| match device {
         None | Some(DeviceName::Auto) => Ok(denoiser.clone()),
-        Some(device) => of_a_stage(flag, Request { device, ..request }, &denoiser, inventory),
+        Some(device) => {
+            of_a_stage(stage, DeviceRequest { device, ..request }, &denoiser, inventory)
+        }
     };
     Ok(StageChoices {
-        text_encoder: own("--text-encoder-device", stages.text_encoder)?,
-        vae: own("--vae-device", stages.vae)?,
+        text_encoder: own("the text encoders", stages.text_encoder)?,
+        vae: own("the VAE", stages.vae)?,
         denoiser,
     })
 }
 
 fn of_a_stage(
-    flag: &'static str,
-    request: Request,
-    others: &Choice,
+    stage: &'static str,
+    request: DeviceRequest,
+    others: &DeviceChoice,
     inventory: &Inventory,
-) -> Result<Choice, DeviceError> {
-    // `--tpu-enable` concerns the device of the other stages.
-    let own = choose(Request { tpu: TpuSwitch::Unset, ..request }, inventory)?;
+) -> Result<DeviceChoice, DeviceError> {
+    // The switch for TPUs concerns only the device of the other stages.
+    let own = choose(DeviceRequest { tpu: TpuSwitch::Unset, ..request }, inventory)?;
     let why = match (&own.selected, &others.selected) {
         (own, others) if own == others => None,
         (Selected::Torch(_), Selected::Torch(_)) => None,
-        (_, Selected::Xla { .. }) => Some("compiled graphs run on one device; leave the flag out"),
+        (_, Selected::Xla { .. }) => Some("compiled graphs run on one device"),
         (Selected::Xla { .. }, Selected::Torch(_)) => {
             Some("stages are spread over libtorch's devices only: cuda, cuda:N, mps and cpu")
         }
     };
     match why {
         Some(why) => Err(DeviceError::Stage {
-            flag,
+            stage,
             device: request.device,
             others: others.selected.to_string(),
             why,
         }),
-        None if own.reason == NAMED => Ok(Choice { reason: format!("named by {flag}"), ..own }),
-        None => Ok(Choice { reason: format!("named by {flag}; {}", own.reason), ..own }),
+        None => Ok(DeviceChoice { reason: format!("{}, for {stage}", own.reason), ..own }),
     }
 }

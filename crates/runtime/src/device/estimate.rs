@@ -1,24 +1,29 @@
 //! How much memory does a stage take?
 //!
-//! The estimate comes from the shapes in the stage's graph. The activations of a stage are the
-//! tensors that are alive at the worst moment while its ops run in order: its inputs, which the
-//! caller holds; the results of earlier ops that later ops read; the result of the op itself; and
-//! the extra memory of attention, and of norms of a shorter dtype.
+//! The estimate comes from the shapes in the stage's graph. The activations of a stage are what it
+//! takes beside its weights at the worst moment, if its ops run in order:
+//!
+//! - its inputs, which the caller holds;
+//! - the results of earlier ops that later ops read;
+//! - the result of the op itself;
+//! - the extra memory of attention, and of norms and quick GELU in a shorter dtype.
 //!
 //! The estimate does not include the memory that libraries take for themselves: cuDNN's workspaces,
-//! the padding of an allocator's blocks, its fragmentation. The reserve (`--reserve-memory`) is for
-//! that.
+//! the padding of an allocator's blocks, its fragmentation. The reserve (`offload.rs`) is for
+//! these.
 
-use preheat_ir::graph::{Attention, Function, Op, Type, UnaryOp, Verified};
+use preheat_ir::graph::{Attention, Function, Op, UnaryOp, Verified};
 use preheat_tensor::Dtype;
+use preheat_tensor::TensorType;
 
 use super::{Arithmetic, StageDtype};
 
 /// The memory that attention takes in addition to its operands and its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AttentionMemory {
-    /// Whether the scores are stored as a whole, `[batch, heads, rows, rows]`, before and after the
-    /// softmax. Fused kernels store only a block of them.
+    /// Whether the scores are stored as a whole, `[batch, heads, query rows, key rows]`, before and
+    /// after the softmax. Fused kernels store only a block of them.
     pub whole_scores: bool,
     /// Whether operands of a shorter dtype are first copied to float32.
     pub in_float32: bool,
@@ -35,8 +40,8 @@ impl AttentionMemory {
         let [query, key, value] =
             [attention.query, attention.key, attention.value].map(|x| function.type_of(x));
         let in_float32 = self.in_float32 || attention.upcast;
-        let is_copied = |kind: &&Type| in_float32 && kind.dtype != Dtype::Float32;
-        let float32 = |kind: &Type| kind.elements().saturating_mul(4);
+        let is_copied = |kind: &&TensorType| in_float32 && kind.dtype != Dtype::Float32;
+        let float32 = |kind: &TensorType| kind.elements().saturating_mul(4);
         let copies = [query, key, value]
             .iter()
             .filter(|kind| is_copied(kind))
@@ -54,6 +59,7 @@ impl AttentionMemory {
 
 /// The memory that is alive at the worst moment of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Activations {
     /// Bytes, without the weights.
     pub bytes: u64,
@@ -89,7 +95,7 @@ pub fn activations(function: &Verified, attention: AttentionMemory) -> Activatio
 
 /// The extra memory of an op whose operand libtorch always gets in float32 (docs/precision.md): a
 /// copy of the operand, and the result before it is rounded.
-fn float32_copies(operand: &Type) -> u64 {
+fn float32_copies(operand: &TensorType) -> u64 {
     if bytes_of(operand.dtype) < 4 { operand.elements().saturating_mul(2 * 4) } else { 0 }
 }
 
@@ -98,7 +104,8 @@ pub fn weight_bytes(function: &Verified) -> u64 {
     function.weights().iter().map(|weight| bytes_of_type(&weight.kind)).fold(0, add)
 }
 
-/// Bytes of the weights of the op that reads most of them: the least that can be brought at a time.
+/// The weight bytes of the op that reads the most weight bytes. At least these have to be on the
+/// device at once.
 pub fn largest_layer_bytes(function: &Verified) -> u64 {
     let of_weight = |value: preheat_ir::graph::Value| match function.nodes()[value.index()].op {
         Op::Weight(at) => {
@@ -115,7 +122,7 @@ struct Lives {
     /// The bytes that each op takes for its result: none for weights and inputs, which are counted
     /// separately, and none for views.
     own_bytes: Vec<u64>,
-    /// The bytes that are not read again after each op.
+    /// The bytes that can be freed after each op, because nothing reads them again.
     ending_at: Vec<u64>,
 }
 
@@ -134,7 +141,7 @@ impl Lives {
             for operand in node.op.operands() {
                 last_read[owners[operand.index()]] = at;
             }
-            // The memory of a view that nothing reads must not end before the view is made.
+            // The memory of a view that nothing reads must not be freed before the view is made.
             last_read[owner] = last_read[owner].max(at);
         }
         let own = |(at, node): (usize, &preheat_ir::graph::Node)| match node.op {
@@ -157,7 +164,7 @@ impl Lives {
 }
 
 /// Bytes of a tensor.
-pub fn bytes_of_type(kind: &Type) -> u64 {
+pub fn bytes_of_type(kind: &TensorType) -> u64 {
     kind.elements().saturating_mul(bytes_of(kind.dtype))
 }
 
@@ -178,14 +185,14 @@ fn add(a: u64, b: u64) -> u64 {
 mod tests {
     use std::collections::BTreeSet;
 
-    use preheat_ir::graph::{BinaryOp, Builder, Norm, Value};
+    use preheat_ir::graph::{BinaryOp, FunctionBuilder, Norm, Value};
 
     use super::*;
 
     const FUSED: AttentionMemory = AttentionMemory { whole_scores: false, in_float32: false };
 
-    fn f32s(dims: &[u64]) -> Type {
-        Type::new(Dtype::Float32, dims)
+    fn f32s(dims: &[u64]) -> TensorType {
+        TensorType::new(Dtype::Float32, dims)
     }
 
     /// The bytes that are alive at the worst op, computed for each op from the definition alone.
@@ -231,7 +238,7 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             usize::try_from(seed >> 33).unwrap() % below
         };
-        let mut b = Builder::new("random");
+        let mut b = FunctionBuilder::new("random");
         let weight = b.weight("w", [4, 4]);
         let mut values = vec![b.input("x", f32s(&[4, 4])), b.input("y", f32s(&[4, 4]))];
         for _ in 0..3 + next(20) {
@@ -268,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_read_for_the_last_time_gives_its_memory_back() {
-        let mut b = Builder::new("chain");
+        let mut b = FunctionBuilder::new("chain");
         let mut x = b.input("x", f32s(&[100]));
         for _ in 0..10 {
             x = b.unary(UnaryOp::Silu, x).unwrap();
@@ -280,8 +287,8 @@ mod tests {
 
     #[test]
     fn attention_takes_scores_and_copies_where_it_holds_them() {
-        let mut b = Builder::new("attention");
-        let short = Type::new(Dtype::BFloat16, [2, 64, 32]);
+        let mut b = FunctionBuilder::new("attention");
+        let short = TensorType::new(Dtype::BFloat16, [2, 64, 32]);
         let [query, key, value] = ["q", "k", "v"].map(|name| b.input(name, short.clone()));
         let attention =
             Attention { query, key, value, heads: 4, scale: 1.0, causal: false, upcast: false };
@@ -302,8 +309,8 @@ mod tests {
     #[test]
     fn a_norm_of_a_shorter_dtype_takes_copies_in_float32() {
         for (dtype, aside) in [(Dtype::BFloat16, 2 * 4 * 600), (Dtype::Float32, 0)] {
-            let mut b = Builder::new("norm");
-            let x = b.input("x", Type::new(dtype, [1, 6, 100]));
+            let mut b = FunctionBuilder::new("norm");
+            let x = b.input("x", TensorType::new(dtype, [1, 6, 100]));
             let (weight, bias) = (b.weight("weight", [100]), b.weight("bias", [100]));
             let y = b.layer_norm(Norm { x, weight, bias, eps: 1e-5 }).unwrap();
             b.output("y", y);
@@ -318,7 +325,7 @@ mod tests {
 
     #[test]
     fn weights_are_counted_apart_and_by_layer() {
-        let mut b = Builder::new("layers");
+        let mut b = FunctionBuilder::new("layers");
         let x = b.input("x", f32s(&[2, 8]));
         let (wide, bias) = (b.weight("wide.weight", [16, 8]), b.weight("wide.bias", [16]));
         let narrow = b.weight("narrow.weight", [4, 16]);

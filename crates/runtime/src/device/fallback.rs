@@ -32,8 +32,8 @@ pub struct Strategy {
 
 impl Strategy {
     /// What is tried next after `stage` ran out of memory; `None` if nothing is left. Only measures
-    /// that help that stage are tried: tiles do not help the denoiser, slices do not help a single
-    /// picture, and the CPU has no other memory to offload to.
+    /// that help that stage are tried. Tiles do not help the denoiser, and slices do not help a
+    /// single picture. The CPU has no other memory to offload to.
     #[must_use]
     pub fn after_out_of_memory(self, stage: StageKind, batch: u64, on_cpu: bool) -> Option<Self> {
         let decoding = matches!(stage, StageKind::Vae { .. });
@@ -78,7 +78,7 @@ impl fmt::Display for Strategy {
     byte_count(decision.reserve_bytes),
     in_words(tried)
 )]
-pub struct OutOfMemory {
+pub struct StageOutOfMemory {
     /// The stage that ran out of memory.
     pub stage: String,
     /// The device, and what was estimated for it.
@@ -89,7 +89,7 @@ pub struct OutOfMemory {
 
 fn in_words(tried: &[Strategy]) -> String {
     if tried.is_empty() {
-        return "nothing more, the device offloads all that it can".to_owned();
+        return "nothing more, because the device already offloads all that it can".to_owned();
     }
     tried.iter().map(Strategy::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -184,7 +184,7 @@ mod tests {
         };
         let decision = Box::new(Decision::of(Offload::Auto, &device, &[need], None));
         let tried = vec![Strategy { decode: Decode::Slices, offload: Mode::Sequential }];
-        let words = OutOfMemory { stage: "denoiser".to_owned(), decision, tried }.to_string();
+        let words = StageOutOfMemory { stage: "denoiser".to_owned(), decision, tried }.to_string();
         for part in [
             "`denoiser`",
             "cuda (RTX 3050",

@@ -6,11 +6,11 @@
 //! | question | answered in |
 //! |---|---|
 //! | which device | `choose.rs`, from an [`Inventory`] |
-//! | which dtype | `precision.rs`, one table over device, `--precision` and stage |
+//! | which dtype | `precision.rs`, one table over device, precision and stage |
 //! | how much memory a stage takes | `estimate.rs`, from the graph's own shapes |
 //! | what is offloaded, and where each tensor goes | `offload.rs`, `placement.rs` |
-//! | what an execution is given | `arguments.rs` |
-//! | what comes after running out of memory | `fallback.rs` |
+//! | which tensors an execution gets | `arguments.rs` |
+//! | what is tried after memory ran out | `fallback.rs` |
 //! | how many pictures at once | `batch.rs` |
 
 pub mod arguments;
@@ -36,11 +36,13 @@ pub use preheat_torch_abi::{TorchDevice, TorchId};
 pub use target::{Target, TargetError};
 pub use torch::OperatingSystem;
 
+use crate::Warning;
+
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceName {
-    /// The best device of the machine: tpu, cuda, mps or cpu, in this order; xla-cpu if the torch
-    /// library is not installed.
+    /// The best device of the machine: tpu, cuda, mps or cpu, in this order (on a Mac, mps before
+    /// cuda); xla-cpu if libtorch cannot be used.
     #[default]
     Auto,
     /// A TPU, through libtpu.
@@ -111,7 +113,7 @@ pub enum XlaDevice {
 }
 
 impl XlaDevice {
-    /// Every device that this release can run on, in the order in which `auto` prefers them.
+    /// Every device that this release can run compiled graphs on.
     pub const ALL: [Self; 3] = [Self::Tpu, Self::XlaCuda, Self::XlaCpu];
 
     /// The name on the command line and in JSON.
@@ -151,39 +153,38 @@ impl From<TorchId> for DeviceName {
     }
 }
 
-/// Whether the TPU is forced on, forced off, or neither (`--tpu-enable`, `--tpu-disable`).
+/// Whether the TPU is forced on, forced off, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TpuSwitch {
-    /// Neither flag was given.
+    /// Neither was asked for.
     #[default]
     Unset,
-    /// `--tpu-enable`: the run uses a TPU or fails.
+    /// The run uses a TPU or fails.
     Enabled,
-    /// `--tpu-disable`: the run never uses a TPU.
+    /// The run never uses a TPU.
     Disabled,
 }
 
-/// What was asked for.
+/// The device that was asked for, and how strictly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Request {
-    /// `--device`.
+pub struct DeviceRequest {
+    /// The device, or [`DeviceName::Auto`].
     pub device: DeviceName,
-    /// `--strict-device`: if the device cannot be used, the run fails instead of warning and using
-    /// the CPU.
+    /// Whether the run fails if the device cannot be used, instead of warning and using the CPU.
     pub strict: bool,
-    /// `--tpu-enable` or `--tpu-disable`.
+    /// Whether the TPU is forced on or off.
     pub tpu: TpuSwitch,
 }
 
-/// The devices that were found on this machine. No plugin is loaded to find them.
+/// The devices that were found on this machine. No PJRT plugin is loaded to find them.
 #[derive(Debug, Clone)]
 pub struct Inventory {
     /// The path of libtpu, or why it was not found.
     pub tpu_plugin: Result<PathBuf, String>,
     /// A description of the TPU that is attached, or of the places where one was looked for.
     pub tpu_hardware: Result<String, String>,
-    /// Whether `TPU_SKIP_MDS_QUERY` is set, in which case libtpu answers at once on a machine
-    /// without a TPU.
+    /// Whether `TPU_SKIP_MDS_QUERY` is `1` or `true`. libtpu then does not query the metadata
+    /// server, and is asked for a TPU even if `tpu_hardware` found none.
     pub tpu_answers_at_once: bool,
     /// The path of XLA's CPU plugin, or why it was not found.
     pub xla_cpu_plugin: Result<PathBuf, String>,
@@ -206,10 +207,7 @@ impl Inventory {
             tpu_answers_at_once: true,
             xla_cpu_plugin: Ok(path.to_owned()),
             xla_cuda_plugin: Ok(path.to_owned()),
-            torch: Err(
-                "--plugin names a PJRT plugin, which does without it: leave one of the two out"
-                    .to_owned(),
-            ),
+            torch: Err("a PJRT plugin was named, which does not use libtorch".to_owned()),
             mlx: None,
             system: OperatingSystem::of_this_machine(),
         }
@@ -223,8 +221,8 @@ impl Inventory {
             XlaDevice::XlaCpu => &self.xla_cpu_plugin,
         };
         let path = plugin.as_deref().map_err(Clone::clone)?;
-        // Where there is no TPU, libtpu asks a metadata server that does not exist, 30 times per
-        // variable, and seems to hang for minutes.
+        // On a machine without a TPU, libtpu queries a metadata server that does not exist, 30
+        // times for each variable, and seems to hang for minutes.
         if device == XlaDevice::Tpu && !self.tpu_answers_at_once {
             self.tpu_hardware.as_ref().map_err(Clone::clone)?;
         }
@@ -275,19 +273,24 @@ impl fmt::Display for Selected {
 
 /// The device that a run goes to, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    /// What was asked for.
+#[non_exhaustive]
+pub struct DeviceChoice {
+    /// The device that was asked for.
     pub requested: DeviceName,
-    /// What was chosen.
+    /// The device that was chosen.
     pub selected: Selected,
     /// Why, in a phrase.
     pub reason: String,
     /// What the user should know: that the device that was asked for cannot be used.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
+
+/// Why a TPU is not used under [`TpuSwitch::Disabled`].
+const SWITCHED_OFF: &str = "the use of TPUs is switched off";
 
 /// Why no device could be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// preheat knows no device of this name.
     #[error(
@@ -313,18 +316,21 @@ pub enum DeviceError {
         why: String,
     },
     /// The device of one stage cannot be combined with the device of the others.
-    #[error("{flag} {device} does not go with `{others}`, on which the other stages run: {why}")]
+    #[error(
+        "device `{device}` of {stage} does not go with `{others}`, on which the other stages run: \
+         {why}"
+    )]
     Stage {
-        /// The flag.
-        flag: &'static str,
-        /// The device that it names.
+        /// The stage: `the text encoders` or `the VAE`.
+        stage: &'static str,
+        /// The device that was asked for.
         device: DeviceName,
         /// The device of the other stages.
         others: String,
-        /// Why, and what to do.
+        /// Why.
         why: &'static str,
     },
-    /// The device that was asked for cannot be used, and no other may stand in for it.
+    /// The device that was asked for cannot be used, and no other may replace it.
     #[error("device `{device}` cannot be used: {why}")]
     Unavailable {
         /// The device that was asked for.
@@ -332,12 +338,15 @@ pub enum DeviceError {
         /// Why, and what to do.
         why: String,
     },
-    /// `--tpu-enable` was given together with a flag that rules the TPU out.
-    #[error("--tpu-enable and {other} contradict each other: give one of them")]
+    /// A TPU was required ([`TpuSwitch::Enabled`]), and another device was named.
+    #[error("a TPU is required, but device `{device}` is asked for, which is not a TPU")]
     Contradiction {
-        /// The other flag.
-        other: String,
+        /// The device that was named.
+        device: DeviceName,
     },
+    /// The TPU was named, and the use of TPUs is switched off ([`TpuSwitch::Disabled`]).
+    #[error("device `tpu` cannot be used: {SWITCHED_OFF}")]
+    TpuSwitchedOff,
     /// This machine has no device that can be used.
     #[error("no device can be used: {why}")]
     None {

@@ -4,24 +4,25 @@
 //! |---|---|---|
 //! | none | on the device | the weights of all stages, and the largest activations of a stage |
 //! | model | in the host's memory; a whole stage moves in and out | the largest sum of a stage's weights and activations |
-//! | sequential | in the host's memory; an op's weights move in and out | a stage's activations and twice its largest op's weights, since the next weights come while one op's are read |
+//! | sequential | in the host's memory; an op's weights move in and out | a stage's activations and twice its largest op's weights, since the next op's weights are copied while one op's weights are read |
 
 use std::fmt;
 use std::str::FromStr;
 
 use preheat_io::printable::byte_count;
 use preheat_ir::graph::Verified;
+use serde::{Serialize, Serializer};
 
 use super::estimate::{AttentionMemory, activations, largest_layer_bytes, weight_bytes};
 use super::{TorchDevice, TorchId};
 
-/// What the user asked for (`--offload`).
+/// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Offload {
     /// The mode with the least offloading that fits by the estimate.
     #[default]
     Auto,
-    /// This mode, whatever the estimate says.
+    /// This mode, whatever the estimate says. On the CPU, weights are never moved.
     Always(Mode),
 }
 
@@ -79,14 +80,14 @@ impl fmt::Display for Mode {
 pub struct StageNeed {
     /// The bytes of all weights.
     pub weight_bytes: u64,
-    /// The bytes of the weights of the op that reads most of them.
+    /// The weight bytes of the op that reads the most weight bytes.
     pub largest_layer_bytes: u64,
     /// The bytes that are alive at the worst moment, without the weights.
     pub activation_bytes: u64,
 }
 
 impl StageNeed {
-    /// The need of a graph, whose weights are declared in the dtypes in which they rest.
+    /// The need of a graph that declares its weights in the dtypes in which they rest.
     pub fn of(function: &Verified, attention: AttentionMemory) -> Self {
         Self {
             weight_bytes: weight_bytes(function),
@@ -97,7 +98,7 @@ impl StageNeed {
 }
 
 /// The memory that the stages of one device take at the worst moment, in bytes, for each mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Figures {
     /// With every stage resident.
     pub none: u64,
@@ -134,8 +135,9 @@ impl Figures {
     }
 }
 
-/// How the weights of the stages of one device get to it, and why.
+/// How the weights of all stages on one device get to that device, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decision {
     /// The device.
     pub device: TorchDevice,
@@ -149,9 +151,33 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// The memory that is left to others unless `--reserve-memory` says otherwise. On a card it is for
-/// the workspaces and the rounding of libraries; on memory that the whole machine shares, it is for
-/// the rest of the machine, too.
+/// The names are those of the command line's JSON.
+impl Serialize for Decision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            device: String,
+            offload: String,
+            reason: &'a str,
+            estimated_bytes: Figures,
+            free_bytes: Option<u64>,
+            reserve_bytes: u64,
+        }
+        Told {
+            device: self.device.id.to_string(),
+            offload: self.mode.to_string(),
+            reason: &self.reason,
+            estimated_bytes: self.figures,
+            free_bytes: self.device.free_bytes,
+            reserve_bytes: self.reserve_bytes,
+        }
+        .serialize(serializer)
+    }
+}
+
+/// The memory in bytes that is not used unless the caller sets another number. On a card it is for
+/// the workspaces of libraries and the rounding of their allocations. In memory that the whole
+/// machine shares, it is for other programs, too.
 pub fn default_reserve_bytes(device: TorchId) -> u64 {
     match device {
         TorchId::Cuda(_) => 512 << 20,
@@ -192,7 +218,7 @@ fn mode(asked: Offload, device: TorchId, figures: &Figures, budget: Option<u64>)
         (_, _) if device == TorchId::Cpu => {
             (Mode::None, "the CPU reads weights where they rest".to_owned())
         }
-        (Offload::Always(mode), _) => (mode, format!("--offload {mode}")),
+        (Offload::Always(mode), _) => (mode, "asked for".to_owned()),
         (Offload::Auto, None) => {
             (Mode::Model, "nothing is known of the device's memory".to_owned())
         }

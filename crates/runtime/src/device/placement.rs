@@ -1,14 +1,17 @@
 //! Where does each tensor of a request rest, and where and in which dtype is it read?
 //!
-//! A stage's inputs go to the device that executes the stage, wherever its weights rest, in the
-//! type in which its graph declares them. `arguments.rs` enforces this at each execution.
+//! A stage's inputs go to the device that executes the stage, even if the stage's weights rest
+//! elsewhere. The inputs have the types that the stage's graph declares. `arguments.rs` enforces
+//! both at each execution.
 //!
 //! The host's memory is libtorch's device `cpu`.
 
 use std::fmt;
 
 use preheat_io::printable::byte_count;
-use preheat_ir::graph::{Type, Verified};
+use preheat_ir::graph::Verified;
+use preheat_tensor::TensorType;
+use serde::{Serialize, Serializer};
 
 use super::estimate::{AttentionMemory, bytes_of_type};
 use super::offload::{Decision, Mode, Offload, StageNeed};
@@ -41,7 +44,7 @@ pub enum TensorClass {
     Tokens,
     /// An encoded prompt, as the denoiser reads it.
     Prompt,
-    /// The numbers of one step, and the sizes that Stable Diffusion XL is given.
+    /// The numbers of one step, and the sizes that Stable Diffusion XL takes as an input.
     Scalars,
     /// Noise, drawn on the host in float32, so that a seed gives the same picture on every device.
     Noise,
@@ -90,13 +93,14 @@ impl fmt::Display for TensorClass {
 
 /// An input or output of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Slot {
     /// Its name in the graph.
     pub name: String,
     /// Its role.
     pub class: TensorClass,
     /// Its type on the device.
-    pub kind: Type,
+    pub kind: TensorType,
     /// The device that it is on while no stage reads it.
     pub rests: TorchId,
     /// The device on which the stage reads or makes it.
@@ -105,6 +109,7 @@ pub struct Slot {
 
 /// How one stage is executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StagePlan {
     /// Its name.
     pub name: String,
@@ -124,16 +129,44 @@ pub struct StagePlan {
     pub outputs: Vec<Slot>,
 }
 
+/// The names are those of the command line's JSON. Inputs and outputs are left out.
+impl Serialize for StagePlan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            stage: &'a str,
+            device: String,
+            weights_rest: String,
+            dtype: String,
+            attention_in_float32: bool,
+            reason: &'static str,
+            weight_bytes: u64,
+            activation_bytes: u64,
+        }
+        Told {
+            stage: &self.name,
+            device: self.executes.to_string(),
+            weights_rest: self.weights_rest.to_string(),
+            dtype: self.dtype.dtype.to_string(),
+            attention_in_float32: self.dtype.attention_in_float32,
+            reason: self.dtype.reason,
+            weight_bytes: self.need.weight_bytes,
+            activation_bytes: self.need.activation_bytes,
+        }
+        .serialize(serializer)
+    }
+}
+
 /// How a request is executed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlacementPlan {
     /// How weights get to each device that is used.
     pub devices: Vec<Decision>,
     /// The stages, in the order in which they run.
     pub stages: Vec<StagePlan>,
 }
 
-impl Plan {
+impl PlacementPlan {
     /// Plans the stages of a request. `reserve_bytes` of the free memory of each device are not
     /// used; `None` selects the default.
     pub fn of(stages: &[Stage<'_>], offload: Offload, reserve_bytes: Option<u64>) -> Self {
@@ -197,7 +230,7 @@ impl Stage<'_> {
     /// `denoiser` is the device of the denoiser, on which prompts and latents rest.
     fn placed(&self, need: StageNeed, offload: Mode, denoiser: TorchId) -> StagePlan {
         let executes = self.device.id;
-        let slot = |name: &str, class: TensorClass, kind: &Type| {
+        let slot = |name: &str, class: TensorClass, kind: &TensorType| {
             let dtype = carried(kind.dtype, Arithmetic::from(self.device));
             let rests = match class {
                 TensorClass::Prompt | TensorClass::Latents => denoiser,
@@ -210,7 +243,7 @@ impl Stage<'_> {
             Slot {
                 name: name.to_owned(),
                 class,
-                kind: Type::new(dtype, kind.dims.clone()),
+                kind: TensorType::new(dtype, kind.dims.clone()),
                 rests,
                 executes,
             }
@@ -240,7 +273,7 @@ impl Stage<'_> {
 }
 
 /// One line for each device and stage, for people.
-impl fmt::Display for Plan {
+impl fmt::Display for PlacementPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for decision in &self.devices {
             writeln!(f, "{decision}")?;
@@ -267,16 +300,16 @@ impl fmt::Display for StagePlan {
 
 #[cfg(test)]
 mod tests {
-    use preheat_ir::graph::Builder;
+    use preheat_ir::graph::FunctionBuilder;
     use preheat_tensor::Dtype;
 
     use super::*;
 
     /// A denoiser that takes latents and noise, on a card, offloaded.
-    fn stage() -> StagePlan {
-        let mut b = Builder::new("denoiser");
-        let [latents, noise] =
-            ["latents", "noise"].map(|name| b.input(name, Type::new(Dtype::Float32, [1, 4, 8, 8])));
+    fn plan() -> PlacementPlan {
+        let mut b = FunctionBuilder::new("denoiser");
+        let [latents, noise] = ["latents", "noise"]
+            .map(|name| b.input(name, TensorType::new(Dtype::Float32, [1, 4, 8, 8])));
         let weight = b.weight("weight", [8, 8]);
         let y = b.linear(latents, weight, None).and_then(|y| b.add(y, noise)).unwrap();
         b.output("latents", y);
@@ -300,15 +333,36 @@ mod tests {
             device: &card,
             dtype,
         };
-        Plan::of(&[stage], Offload::Auto, None).stages.remove(0)
+        PlacementPlan::of(&[stage], Offload::Auto, None)
     }
 
     #[test]
     fn inputs_go_to_the_device_that_executes_and_not_to_where_the_weights_rest() {
-        let stage = stage();
+        let stage = plan().stages.remove(0);
         assert_eq!((stage.executes, stage.weights_rest), (TorchId::Cuda(1), HOST));
         assert!(stage.inputs.iter().all(|slot| slot.executes == TorchId::Cuda(1)));
         let rests: Vec<_> = stage.inputs.iter().map(|slot| (slot.class, slot.rests)).collect();
         assert_eq!(rests, [(TensorClass::Latents, TorchId::Cuda(1)), (TensorClass::Noise, HOST)]);
+    }
+
+    #[test]
+    fn a_plan_serialises_by_the_names_of_the_command_line() {
+        let json = serde_json::to_value(plan()).unwrap();
+        let estimate = |name: &str| json["devices"][0]["estimated_bytes"][name].as_u64().unwrap();
+        assert!(estimate("none") >= estimate("model") && estimate("sequential") > 0);
+        let names = |of: &serde_json::Value| -> Vec<String> {
+            of.as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(
+            names(&json["devices"][0]),
+            ["device", "estimated_bytes", "free_bytes", "offload", "reason", "reserve_bytes"]
+        );
+        assert_eq!(json["devices"][0]["offload"], "model");
+        let stage = &json["stages"][0];
+        assert_eq!(
+            [&stage["stage"], &stage["device"], &stage["weights_rest"], &stage["dtype"]],
+            ["denoiser", "cuda:1", "cpu", "bfloat16"]
+        );
+        assert_eq!(names(stage).len(), 8, "{stage}");
     }
 }

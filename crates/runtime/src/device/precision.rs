@@ -1,8 +1,8 @@
 //! Which dtype does each stage compute in?
 //!
 //! One table answers this from the device, the precision that was asked for, and the stage;
-//! docs/devices.md shows it. Which ops of a stage compute in that dtype is decided op by op in
-//! `graph::autocast` (docs/precision.md).
+//! docs/devices.md shows it. `graph::autocast` then decides for each op of a stage whether the op
+//! computes in that dtype (docs/precision.md).
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,11 +11,13 @@ use preheat_tensor::Dtype;
 
 use super::torch::{breaks_in_float16, computes_bfloat16};
 use super::{Selected, TorchId};
+use crate::{Warning, WarningKind};
 
-/// What the user asked for.
+/// The precision that the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// The precision that suits the device: bfloat16 where the device computes it natively.
+    /// The precision that suits the device: bfloat16 if the device computes it natively, otherwise
+    /// float16 or float32.
     #[default]
     Auto,
     /// bfloat16.
@@ -67,10 +69,9 @@ pub struct Precisions {
     pub denoiser: Option<Precision>,
     /// For the VAE.
     pub vae: Option<Precision>,
-    /// Whether [`Precision::Auto`] may be bfloat16 on devices of XLA (`--tpu-autocast-bf16`).
+    /// Whether [`Precision::Auto`] may be bfloat16 on devices of XLA.
     pub autocast: bool,
-    /// Whether the precision that was asked for overrides the device's own rule
-    /// (`--force-precision`).
+    /// Whether the precision that was asked for overrides the device's own rule.
     pub force: bool,
 }
 
@@ -157,7 +158,7 @@ pub struct StageDtype {
     pub reason: &'static str,
     /// What the user should know: that the stage does not compute in the precision that was asked
     /// for.
-    pub warning: Option<String>,
+    pub warning: Option<Warning>,
 }
 
 impl Precisions {
@@ -172,7 +173,7 @@ impl Precisions {
         let (mut dtype, mut reason) = rule(on, asked, self.autocast);
         let overruled = asked.dtype().filter(|wanted| *wanted != dtype);
         match overruled {
-            Some(wanted) if self.force => (dtype, reason) = (wanted, "--force-precision"),
+            Some(wanted) if self.force => (dtype, reason) = (wanted, "forced"),
             _ => {}
         }
         let too_large =
@@ -184,18 +185,22 @@ impl Precisions {
             );
         }
         let warning = asked.dtype().filter(|wanted| *wanted != dtype).map(|wanted| {
-            let way_out =
-                if too_large { "" } else { "; --force-precision computes in it all the same" };
-            format!("{} in {dtype}, not {wanted}: {reason}{way_out}", stage.computes())
+            let kind = if too_large {
+                WarningKind::PrecisionUnfit
+            } else {
+                WarningKind::PrecisionOverruled
+            };
+            let text = format!("{} in {dtype}, not {wanted}: {reason}", stage.computes());
+            Warning::new(kind, text)
         });
-        // Apple's matrix products lose sums in either short dtype, and pictures become black:
+        // Apple's matrix products give wrong sums in both short dtypes, and pictures become black:
         // Comfy-Org/ComfyUI#4799 and #8485 (float16), #15819 (bfloat16).
         let attention_in_float32 = on == Arithmetic::Mps && dtype != Dtype::Float32;
         StageDtype { dtype, attention_in_float32, reason, warning }
     }
 }
 
-/// The table: the devices' own rules come first, then what was asked for.
+/// The table. A device's own rule comes before the precision that was asked for.
 fn rule(on: Arithmetic, asked: Precision, autocast: bool) -> (Dtype, &'static str) {
     use Arithmetic::{Cpu, Cuda, Mps, Xla};
     use Precision::{Auto, Bf16, Fp16, Fp32};
@@ -203,7 +208,9 @@ fn rule(on: Arithmetic, asked: Precision, autocast: bool) -> (Dtype, &'static st
         (Xla { native_bfloat16: true }, Auto) if autocast => {
             (Dtype::BFloat16, "native on the device")
         }
-        (Xla { native_bfloat16: true }, Auto) => (Dtype::Float32, "--tpu-autocast-bf16=false"),
+        (Xla { native_bfloat16: true }, Auto) => {
+            (Dtype::Float32, "bfloat16 is chosen only where it is asked for")
+        }
         (Xla { native_bfloat16: false }, Auto) => {
             (Dtype::Float32, "XLA:CPU is no faster in a shorter dtype")
         }
@@ -275,7 +282,7 @@ mod tests {
         assert_eq!(
             denoiser(off, Arithmetic::Mps),
             Dtype::BFloat16,
-            "--tpu-autocast-bf16 acts on XLA's devices"
+            "`autocast` acts on XLA's devices"
         );
         assert_eq!(denoiser(Precisions { all: Precision::Bf16, ..off }, XLA_CPU), Dtype::BFloat16);
         assert_eq!(
@@ -297,7 +304,8 @@ mod tests {
             let asked = Precisions { all: asked, ..Precisions::default() };
             let decided = asked.of(StageKind::Denoiser, on);
             assert_eq!(decided.dtype, given);
-            assert!(decided.warning.as_ref().unwrap().contains("--force-precision"), "{decided:?}");
+            let kind = decided.warning.as_ref().map(|warning| warning.kind);
+            assert_eq!(kind, Some(WarningKind::PrecisionOverruled), "{decided:?}");
             let decided = Precisions { force: true, ..asked }.of(StageKind::Denoiser, on);
             assert_eq!((decided.dtype, decided.warning), (forced, None));
         }
@@ -314,7 +322,9 @@ mod tests {
         let forced = Precisions { all: Precision::Fp16, force: true, ..Precisions::default() };
         let decided = forced.of(vae, turing);
         assert_eq!(decided.dtype, Dtype::Float32);
-        assert!(decided.warning.unwrap().contains("force_upcast"));
+        let warning = decided.warning.unwrap();
+        assert_eq!(warning.kind, WarningKind::PrecisionUnfit);
+        assert!(warning.text.contains("force_upcast"), "{warning}");
         assert_eq!(forced.of(StageKind::Vae { force_upcast: false }, turing).dtype, Dtype::Float16);
     }
 

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use super::XlaDevice;
 
-/// Hardware by name, such as `tpu:v5e:1x1`: a device, and a topology under its plugin's name for
-/// it.
+/// Hardware by name, such as `tpu:v5e:1x1`: a device, and the name that its plugin has for a
+/// topology.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
     device: XlaDevice,
@@ -14,7 +14,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// The device, which decides whose plugin compiles.
+    /// The device, which decides which plugin compiles.
     pub fn device(&self) -> XlaDevice {
         self.device
     }
@@ -39,7 +39,7 @@ pub struct TargetError {
     why: &'static str,
 }
 
-/// Examples of targets for error messages; libtpu 0.0.51 knows them.
+/// Examples of targets for error messages; libtpu 0.0.51 accepts them.
 pub(crate) const EXAMPLES: &str = "tpu:v4:2x2x1, tpu:v5e:1x1, tpu:v5e:2x2, tpu:v6e:1x1";
 
 impl FromStr for Target {
@@ -54,7 +54,7 @@ impl FromStr for Target {
             "xla-cpu" => return Err(wrong("XLA:CPU compiles for the machine that it runs on")),
             _ => return Err(wrong("it does not begin with a device")),
         };
-        // libtpu takes an empty name for a v2, so it is refused here.
+        // libtpu interprets an empty name as a v2, so an empty name is refused here.
         if topology.trim().is_empty() {
             return Err(wrong("it names no topology"));
         }
@@ -63,8 +63,8 @@ impl FromStr for Target {
 }
 
 /// For each generation of TPUs: the name that its devices report (`device_kind` of libtpu 0.0.51),
-/// its name in topologies, and the number of dimensions in which its chips are laid out (Google's
-/// documentation of Cloud TPU has the layouts).
+/// its name in topologies, and the number of dimensions in which its chips are laid out. Google's
+/// documentation of Cloud TPU has the layouts.
 const GENERATIONS: [(&str, &str, usize); 6] = [
     ("TPU v2", "v2", 2),
     ("TPU v3", "v3", 2),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::WarningKind;
 
 fn everything() -> Inventory {
     Inventory {
@@ -13,8 +14,8 @@ fn everything() -> Inventory {
     }
 }
 
-fn request(device: DeviceName) -> Request {
-    Request { device, ..Request::default() }
+fn request(device: DeviceName) -> DeviceRequest {
+    DeviceRequest { device, ..DeviceRequest::default() }
 }
 
 #[test]
@@ -32,17 +33,17 @@ fn names_parse_and_print_alike() {
 #[test]
 fn auto_takes_the_tpu_only_where_library_and_hardware_are_there() {
     assert_eq!(
-        choose(Request::default(), &everything()).unwrap().selected.xla(),
+        choose(DeviceRequest::default(), &everything()).unwrap().selected.xla(),
         Some(XlaDevice::Tpu)
     );
     let no_hardware = Inventory { tpu_hardware: Err("no TPU is attached".into()), ..everything() };
-    let choice = choose(Request::default(), &no_hardware).unwrap();
+    let choice = choose(DeviceRequest::default(), &no_hardware).unwrap();
     assert_eq!(choice.selected.xla(), Some(XlaDevice::XlaCpu));
     assert!(choice.reason.contains("no TPU is attached"), "{}", choice.reason);
     assert!(choice.warnings.is_empty(), "auto falling to the CPU is no surprise");
     let no_library = Inventory { tpu_plugin: Err("libtpu is nowhere".into()), ..everything() };
     assert_eq!(
-        choose(Request::default(), &no_library).unwrap().selected.xla(),
+        choose(DeviceRequest::default(), &no_library).unwrap().selected.xla(),
         Some(XlaDevice::XlaCpu)
     );
 }
@@ -55,7 +56,7 @@ fn auto_with_nothing_installed_says_what_to_install() {
         xla_cuda_plugin: Err("install xla-cuda".into()),
         ..everything()
     };
-    let error = choose(Request::default(), &nothing).unwrap_err().to_string();
+    let error = choose(DeviceRequest::default(), &nothing).unwrap_err().to_string();
     assert!(error.contains("install xla-cpu") && error.contains("install tpu"), "{error}");
 }
 
@@ -64,8 +65,9 @@ fn a_named_device_that_is_missing_falls_to_the_cpu_with_a_warning_or_fails_when_
     let inventory = Inventory { xla_cuda_plugin: Err("it is nowhere".into()), ..everything() };
     let choice = choose(request(DeviceName::XlaCuda), &inventory).unwrap();
     assert_eq!(choice.selected.xla(), Some(XlaDevice::XlaCpu));
-    assert!(choice.warnings[0].contains("xla-cuda"), "{:?}", choice.warnings);
-    let strict = Request { strict: true, ..request(DeviceName::XlaCuda) };
+    assert!(choice.warnings[0].text.contains("xla-cuda"), "{:?}", choice.warnings);
+    assert_eq!(choice.warnings[0].kind, WarningKind::DeviceReplaced);
+    let strict = DeviceRequest { strict: true, ..request(DeviceName::XlaCuda) };
     assert!(matches!(
         choose(strict, &inventory),
         Err(DeviceError::Unavailable { device: DeviceName::XlaCuda, .. })
@@ -79,10 +81,10 @@ fn without_libtorch_its_devices_fall_to_xla_cpu_with_a_warning_or_fail_when_stri
         assert_eq!(choice.selected.xla(), Some(XlaDevice::XlaCpu));
         let warning = &choice.warnings[0];
         assert!(
-            warning.contains("which cannot be used: that was not installed (--strict-device"),
+            warning.text.ends_with("which cannot be used: that was not installed"),
             "{warning}"
         );
-        let error = choose(Request { strict: true, ..request(device) }, &everything())
+        let error = choose(DeviceRequest { strict: true, ..request(device) }, &everything())
             .unwrap_err()
             .to_string();
         assert!(error.contains("libtorch") && error.contains("xla-cpu"), "{error}");
@@ -109,7 +111,7 @@ fn a_reason_in_short_ends_where_its_list_of_places_begins() {
 
 #[test]
 fn the_tpu_switches_force_and_forbid() {
-    let with = |tpu, device| Request { tpu, ..request(device) };
+    let with = |tpu, device| DeviceRequest { tpu, ..request(device) };
     assert_eq!(
         choose(with(TpuSwitch::Enabled, DeviceName::Auto), &everything()).unwrap().selected.xla(),
         Some(XlaDevice::Tpu)
@@ -132,8 +134,11 @@ fn the_tpu_switches_force_and_forbid() {
     let disabled = with(TpuSwitch::Disabled, DeviceName::Tpu);
     let choice = choose(disabled, &everything()).unwrap();
     assert_eq!(choice.selected.xla(), Some(XlaDevice::XlaCpu));
-    assert!(choice.warnings[0].contains("--tpu-disable rules it out"), "{:?}", choice.warnings);
-    assert!(choose(Request { strict: true, ..disabled }, &everything()).is_err());
+    assert!(choice.warnings[0].text.contains("TPUs is switched off"), "{:?}", choice.warnings);
+    assert_eq!(
+        choose(DeviceRequest { strict: true, ..disabled }, &everything()),
+        Err(DeviceError::TpuSwitchedOff)
+    );
 }
 
 #[test]
@@ -208,7 +213,7 @@ fn the_reason_says_what_else_is_there() {
     let old =
         TorchDevice { problem: Some("it is too old".into()), ..torch(TorchId::Cuda(1), "GTX 970") };
     let inventory = with_torch(OperatingSystem::Linux, &[radeon, old]);
-    let reason = choose(Request::default(), &inventory).unwrap().reason;
+    let reason = choose(DeviceRequest::default(), &inventory).unwrap().reason;
     for words in [
         "libtpu is nowhere",
         "cuda (Radeon, ROCm, 8.0 GiB) is there",
@@ -234,11 +239,10 @@ fn a_device_of_libtorch_that_is_missing_falls_to_its_cpu_or_fails_when_strict() 
     ] {
         let choice = choose(request(device), &inventory).unwrap();
         assert_eq!(choice.selected.to_string(), "cpu");
-        assert!(
-            choice.warnings[0].contains(why) && choice.warnings[0].contains("--strict-device"),
-            "{choice:?}"
-        );
-        let error = choose(Request { strict: true, ..request(device) }, &inventory).unwrap_err();
+        assert!(choice.warnings[0].text.contains(why), "{choice:?}");
+        assert_eq!(choice.warnings[0].kind, WarningKind::DeviceReplaced);
+        let error =
+            choose(DeviceRequest { strict: true, ..request(device) }, &inventory).unwrap_err();
         assert!(
             matches!(error, DeviceError::Unavailable { .. }) && error.to_string().contains(why),
             "{error}"
@@ -250,19 +254,19 @@ fn a_device_of_libtorch_that_is_missing_falls_to_its_cpu_or_fails_when_strict() 
 fn stages_have_devices_of_their_own_among_those_of_libtorch() {
     let inventory = with_torch(OperatingSystem::Linux, &[torch(TorchId::Cuda(0), "card")]);
     let own = StageDevices { text_encoder: Some(DeviceName::Cpu), vae: Some(DeviceName::Auto) };
-    let choices = choose_for_stages(Request::default(), own, &inventory).unwrap();
+    let choices = choose_for_stages(DeviceRequest::default(), own, &inventory).unwrap();
     assert_eq!(choices.text_encoder.selected.to_string(), "cpu");
     assert!(
-        choices.text_encoder.reason.contains("--text-encoder-device"),
+        choices.text_encoder.reason.contains(", for the text encoders"),
         "{}",
         choices.text_encoder.reason
     );
     assert_eq!(choices.vae, choices.denoiser);
 
     let vae = |vae| StageDevices { vae: Some(vae), ..StageDevices::default() };
-    let mixed =
-        choose_for_stages(Request::default(), vae(DeviceName::XlaCpu), &inventory).unwrap_err();
-    assert!(mixed.to_string().contains("--vae-device xla-cpu does not go with `cuda`"), "{mixed}");
+    let mixed = choose_for_stages(DeviceRequest::default(), vae(DeviceName::XlaCpu), &inventory)
+        .unwrap_err();
+    assert!(mixed.to_string().contains("`xla-cpu` of the VAE does not go with `cuda`"), "{mixed}");
     let compiled = choose_for_stages(request(DeviceName::XlaCpu), vae(DeviceName::Cpu), &inventory)
         .unwrap_err();
     assert!(compiled.to_string().contains("compiled graphs run on one device"), "{compiled}");

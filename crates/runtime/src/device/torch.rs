@@ -1,4 +1,4 @@
-//! What is known of libtorch's devices that they do not report themselves?
+//! Which facts about libtorch's devices are known, although the devices do not report them?
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl Family {
 ///
 /// NVIDIA's cards do from compute capability 8.0 (Ampere) on; on older cards libtorch emulates it.
 /// AMD's cards do on CDNA 2 and 3 and from RDNA 3 on, which ROCm numbers 9.x and 11.0 upwards; RDNA
-/// 1 and 2 are 10.x. A card that does not report a number is taken for a recent one.
+/// 1 and 2 are 10.x. A card that does not report a number is assumed to be a recent one.
 pub(super) fn computes_bfloat16(card: &TorchDevice) -> bool {
     match card.compute_capability {
         Some((major, _)) if card.rocm => major == 9 || major >= 11,
@@ -37,7 +37,8 @@ pub(super) fn computes_bfloat16(card: &TorchDevice) -> bool {
     }
 }
 
-/// Whether float16 makes pictures black on this card, even if the ops around it compute in float32.
+/// Whether convolutions in float16 make pictures black on this card, even if all other ops compute
+/// in float32.
 ///
 /// NVIDIA's GTX 16 cards return NaN from float16 convolutions (pytorch/pytorch#58123,
 /// huggingface/diffusers#2153).

@@ -1,26 +1,33 @@
 //! How is one graph rewarmed?
 //!
-//! It is found among the records, its executable is kept or compiled again, and the requests that
-//! led to the old executable are recorded with the new one.
+//! The graph is found among the records. Its executable is kept or compiled again. The requests
+//! that led to the old executable are recorded with the new one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use preheat_cache::{
-    Digest, Environment, GraphKey, GraphRecord, KeyInputs, Lookup, Match, Program,
-    RecordedSignature, Signature, Source, Use,
+    Digest, Environment, GraphKey, GraphRecord, KeyInputs, Match, ObjectLookup, Program,
+    RecordedSignature, Signature, Source,
 };
 use preheat_tensor::Dtype;
 
 use super::{Renewed, Rewarm, Rewarmed};
-use crate::Inner;
+use crate::asked::{Asked, Waited};
+use crate::cache::Cache;
+use crate::counting::Counting;
 use crate::error::Error;
-use crate::request::Asked;
+use crate::metrics::Recorder;
+use crate::open_request::Counts;
+use crate::precompile::Precompiling;
+use crate::progress::Control;
+use crate::site::Site;
 use crate::source::Graph;
 use crate::survival::{Survival, differs_only_in};
+use crate::takeover::Takeover;
 
-/// The parts of an environment that a newer build of the plugin changes by itself. If another part
-/// differs, the compiler was asked for something else.
+/// The fields of an environment that a newer build of the plugin changes by itself. If another
+/// field differs, the executable was compiled for other hardware or with other flags.
 const UPGRADED: [&str; 2] = ["plugin_build", "platform_version"];
 
 /// A program and its compile options, with the records of the executables that were made from them.
@@ -34,7 +41,7 @@ pub(super) struct Origin {
 /// The programs that the records hold for other environments of the same platform. Each program is
 /// listed once for each set of options.
 ///
-/// Graphs are lowered for a platform, so those of another platform would be of no use here.
+/// Graphs are lowered for one platform, so a graph of another platform cannot be used here.
 pub(super) fn origins(records: Vec<GraphRecord>, how: &Rewarm, here: &Environment) -> Vec<Origin> {
     let digest = here.digest();
     let wanted = |record: &GraphRecord| {
@@ -94,7 +101,8 @@ impl Origin {
         requests
     }
 
-    /// A signature made from what is known of the graph.
+    /// The signature of the latest request that led to the graph. If no request was recorded, a
+    /// signature is made from what is known of the graph.
     fn signature(&self) -> Signature {
         let latest = self.newest.signatures.last().map(|recorded| recorded.signature.clone());
         latest.unwrap_or_else(|| Signature {
@@ -109,20 +117,25 @@ impl Origin {
     }
 }
 
-/// Whether to ask the plugin about a record, because only an upgrade makes it differ.
-pub(super) fn may_outlive(record: &GraphRecord, inner: &Inner) -> bool {
-    differs_only_in(&UPGRADED, record, inner)
+/// Whether the plugin may accept a record's machine code, because the record differs from this
+/// environment only by an upgrade of the plugin.
+pub(super) fn may_outlive(record: &GraphRecord, site: &Site) -> bool {
+    differs_only_in(&UPGRADED, record, site)
 }
 
-impl Inner {
-    /// Makes sure that the cache has the graph for this environment. `enter` waits until there is
-    /// room for a compile.
-    pub(super) fn renew<P>(
-        &self,
-        origin: &Origin,
-        survival: &Survival,
-        enter: impl FnOnce() -> P,
-    ) -> Rewarmed {
+/// The parts that make one graph warm for another plugin build or other hardware.
+pub(super) struct Renewal<'a> {
+    pub(super) control: &'a Control,
+    pub(super) recorder: Option<&'a Arc<Recorder>>,
+    pub(super) counting: Counting<'a>,
+    pub(super) precompiling: Precompiling<'a>,
+    pub(super) survival: Survival,
+}
+
+impl Renewal<'_> {
+    /// Makes sure that the cache has the graph's executable for this environment. `enter` waits
+    /// until there is room for a compile.
+    pub(super) fn renew<P>(&self, origin: &Origin, enter: impl FnOnce() -> P) -> Rewarmed {
         let newest = &origin.newest;
         let mut one = Rewarmed {
             model_id: newest
@@ -136,18 +149,30 @@ impl Inner {
             outcome: Ok(Renewed::AlreadyThere),
         };
         one.outcome = self.program_of(origin).and_then(|program| {
-            let environment = Arc::clone(self.backend.environment());
+            let environment = Arc::clone(self.site().environment());
             let inputs = KeyInputs { program, options: newest.options.clone(), environment };
-            self.check_as_written(&newest.stage, &inputs.program, &inputs.options)?;
+            self.site().check_as_written(&newest.stage, &inputs.program, &inputs.options)?;
             one.graph_key = Some(inputs.graph_key());
-            self.renew_with(origin, &inputs, survival, enter)
+            self.renew_with(origin, &inputs, enter)
         });
         one
     }
 
+    fn site(&self) -> &Site {
+        self.precompiling.compiling.site
+    }
+
+    fn cache(&self) -> &Cache {
+        self.precompiling.cache
+    }
+
+    fn takeover(&self) -> Takeover<'_> {
+        Takeover { site: self.site(), cache: self.cache() }
+    }
+
     /// The program, which is the same in every record.
     fn program_of(&self, origin: &Origin) -> Result<Program, Error> {
-        let cache = self.cache()?;
+        let cache = self.cache();
         for record in &origin.records {
             if let Some(program) = cache.program(&record.graph_key)? {
                 return Ok(program);
@@ -160,21 +185,20 @@ impl Inner {
         &self,
         origin: &Origin,
         inputs: &KeyInputs,
-        survival: &Survival,
         enter: impl FnOnce() -> P,
     ) -> Result<Renewed, Error> {
-        let store = self.cache()?.main();
+        let store = self.cache().main();
         let key = inputs.graph_key();
-        let requests = origin.requests(&self.environment_digest);
+        let requests = origin.requests(&self.site().environment_digest);
         if store.has_object(&key) {
             store.add_signatures(&key, &requests)?;
             return Ok(Renewed::AlreadyThere);
         }
-        if self.keep_survivor(origin, inputs, &requests, survival)? {
+        if self.keep_survivor(origin, inputs, &requests)? {
             return Ok(Renewed::Kept);
         }
         let _place = enter();
-        if self.cancel.is_cancelled() {
+        if self.control.is_cancelled() {
             return Err(Error::Cancelled);
         }
         let signature = origin.signature();
@@ -182,30 +206,33 @@ impl Inner {
             .stage(origin.newest.stage.clone())
             .options(inputs.options.clone());
         let asked = Asked {
+            control: self.control,
+            recorder: self.recorder,
             signature: &signature,
             graph: &graph,
+            better: &[],
+            worse: &[],
+            tiered: false,
             exact: signature.digest(),
             projection_key: requests.first().map_or(key.0, |request| request.projection_key),
             leading: &requests,
             force_recompile: false,
             require_warm: false,
             warming: true,
+            counts: Counts::Alone,
+            waited: Waited::default(),
         };
-        let kept = self.compile_and_keep(&asked, inputs, &|_| Match::Graph)?;
+        let kept = self.counting.counted(&asked, |asked| {
+            let kept = self.precompiling.compile_and_keep(asked, inputs, &|_| Match::Graph)?;
+            if kept.source == Source::Compiled {
+                self.counting.note_compile(asked, key, kept.compile_seconds);
+            }
+            Ok(kept)
+        })?;
         if kept.source != Source::Compiled {
             store.add_signatures(&key, &requests)?;
             return Ok(Renewed::AlreadyThere);
         }
-        self.cache()?.used(key, false, || Use {
-            graph_key: key,
-            device: self.backend.device().to_string(),
-            matched: Match::Compiled,
-            source: Source::Compiled,
-            signature: None,
-            load_seconds: None,
-            compile_seconds: Some(kept.compile_seconds),
-            times: 1,
-        });
         let (compile_seconds, compile_peak_bytes) = (kept.compile_seconds, kept.compile_peak_bytes);
         Ok(Renewed::Recompiled { compile_seconds, compile_peak_bytes })
     }
@@ -216,21 +243,24 @@ impl Inner {
         origin: &Origin,
         inputs: &KeyInputs,
         requests: &[RecordedSignature],
-        survival: &Survival,
     ) -> Result<bool, Error> {
-        if !survival.is_known() {
+        if !self.survival.is_known() {
             return Ok(false);
         }
-        let store = self.cache()?.main();
-        for candidate in origin.records.iter().rev().filter(|record| may_outlive(record, self)) {
-            let Lookup::Hit(object) = store.load(&candidate.graph_key)? else { continue };
-            // The question is about the record in the object, which was verified. The index was
-            // not.
-            if !survival.is_taken(&object.record) {
+        let store = self.cache().main();
+        for candidate in
+            origin.records.iter().rev().filter(|record| may_outlive(record, self.site()))
+        {
+            let ObjectLookup::Hit(object) = store.load(&candidate.graph_key)? else { continue };
+            // The plugin judges the record in the object, because that record was verified. The
+            // record in the index was not.
+            if !self.survival.is_taken(&object.record) {
                 continue;
             }
-            let (key, from) =
-                (self.store_survivor(&object, inputs, requests)?, object.record.graph_key);
+            let (key, from) = (
+                self.takeover().store_survivor(&object, inputs, requests)?,
+                object.record.graph_key,
+            );
             tracing::info!(stage = origin.newest.stage, graph_key = %key, %from, "kept: the newer build accepts it");
             return Ok(true);
         }

@@ -1,16 +1,16 @@
-//! How does a cache become warm again after an upgrade?
+//! How does a cache become warm again after an upgrade of the plugin?
 //!
 //! The graphs that the cache holds for other plugin builds are compiled for this one, from the
-//! programs in their records. Neither a model nor a pipeline is needed. A record has the program,
-//! its compile options and, for each request that led to it, the inputs of level 1's key, so that
-//! the same requests find the new executable without lowering a graph.
+//! programs in their records. Neither a model nor a pipeline is needed. A record has the program
+//! and its compile options. It also has the inputs of level 1's key for each request that led to
+//! it, so that the same requests find the new executable without lowering a graph.
 
 mod graphs;
 mod targets;
 
 use preheat_cache::{GraphKey, GraphRecord};
 
-use self::graphs::Origin;
+use self::graphs::{Origin, Renewal};
 pub use self::targets::RewarmedTarget;
 use super::Runtime;
 use super::compile_slots::{Room, UNMEASURED_PEAK_BYTES, locked};
@@ -23,11 +23,11 @@ use crate::progress::{Event, EventKind};
 pub struct Rewarm {
     /// Only graphs that one of these models led to; an empty list stands for all graphs.
     pub models: Vec<String>,
-    /// Whether graphs for other hardware of the same platform are included. If not, only those are
-    /// that were compiled for the same hardware, by another build of the plugin or with other
-    /// flags.
+    /// Whether graphs for other hardware of the same platform are included. If not, only graphs for
+    /// the same hardware are included, compiled by another build of the plugin or with other flags.
     pub from_other_hardware: bool,
-    /// How many compiles may run at once, if memory allows; `None`: one for every two processors.
+    /// How many compiles may run at once, if memory allows; `None` stands for one compile for every
+    /// two processors.
     pub jobs: Option<usize>,
 }
 
@@ -43,6 +43,7 @@ impl Rewarm {
 
 /// One graph, and the result of rewarming it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Rewarmed {
     /// The model of the latest request that led to it; empty if none is known.
     pub model_id: String,
@@ -50,9 +51,10 @@ pub struct Rewarmed {
     pub stage: String,
     /// The graph that the cache held.
     pub from: GraphKey,
-    /// Its key for this plugin and hardware; `None` where its program is gone.
+    /// Its key for this plugin and hardware; `None` if its program could not be read from the
+    /// cache, or cannot run here as it is written.
     pub graph_key: Option<GraphKey>,
-    /// How its executable got into the cache, or why it is not there.
+    /// How the graph's executable got into the cache, or why it is not there.
     pub outcome: Result<Renewed, Error>,
 }
 
@@ -66,7 +68,7 @@ pub enum Renewed {
         /// The most memory that the compile held; 0 if the system does not report it.
         compile_peak_bytes: u64,
     },
-    /// The older build's machine code was kept, because the plugin says that it accepts it.
+    /// The older build's machine code was kept, because the plugin says that it accepts this code.
     Kept,
     /// The executable was already there.
     AlreadyThere,
@@ -77,26 +79,35 @@ impl Runtime {
     /// and hardware, from the programs in the records.
     ///
     /// Machine code that differs in the plugin's build alone is not compiled again if this build
-    /// says that it accepts it (the `AbiVersion` extension). It is stored under its new key as it
-    /// is. Each result is stored, whatever happens to the others.
+    /// says that it accepts the code (the `AbiVersion` extension). The code is then stored
+    /// unchanged under its new key. Each result is stored, whatever happens to the others.
     ///
     /// # Errors
-    /// Where there is no cache that can be written, or the caller asked to stop. A graph that
-    /// cannot be compiled is not an error here: it is listed with the others.
+    /// If there is no cache, if it is read-only or its records cannot be read, or if the caller
+    /// asked to stop. A graph that cannot be compiled is not an error here: it is listed with the
+    /// others.
     pub fn rewarm(&self, how: &Rewarm) -> Result<Vec<Rewarmed>, Error> {
         let inner = &self.inner;
         let cache = inner.cache()?;
         if cache.main().is_read_only() {
             return Err(preheat_cache::StoreError::ReadOnly { path: cache.dir().to_owned() }.into());
         }
-        let mut origins = graphs::origins(cache.records()?, how, inner.backend.environment());
+        let mut origins = graphs::origins(cache.records()?, how, inner.site.environment());
         // The longest compiles come first, so that none of them runs alone at the end.
         origins.sort_by(|one, other| other.expected_seconds().total_cmp(&one.expected_seconds()));
         let may_outlive = origins
             .iter()
             .flat_map(Origin::records)
-            .any(|record| graphs::may_outlive(record, inner));
-        let survival = if may_outlive { Survival::of(inner)? } else { Survival::Unknown };
+            .any(|record| graphs::may_outlive(record, &inner.site));
+        let survival =
+            if may_outlive { Survival::of(&inner.site, &self.control)? } else { Survival::Unknown };
+        let renewal = Renewal {
+            control: &self.control,
+            recorder: inner.recorder.as_ref(),
+            counting: inner.counting(),
+            precompiling: inner.precompiling()?,
+            survival,
+        };
         let room = Room::here(how.jobs);
         let done = std::sync::Mutex::new(Vec::with_capacity(origins.len()));
         self.tell_rewarmed(&origins, &[], &room);
@@ -104,7 +115,7 @@ impl Runtime {
             &origins,
             || self.is_cancelled(),
             |origin| {
-                let one = inner.renew(origin, &survival, || {
+                let one = renewal.renew(origin, || {
                     room.enter(origin.peak_bytes().unwrap_or(UNMEASURED_PEAK_BYTES))
                 });
                 let mut done = locked(&done);
@@ -129,7 +140,7 @@ impl Runtime {
         #[expect(clippy::cast_precision_loss, reason = "a handful of jobs")]
         let seconds_left = Some(seconds / room.jobs as f64).filter(|&seconds| seconds > 0.0);
         let kind = EventKind::Precompiled { done: done.len(), total: origins.len(), seconds_left };
-        self.progress().event(Event {
+        self.control.tell(Event {
             model_id: self.device().selected.clone(),
             stage: String::new(),
             kind,

@@ -1,4 +1,4 @@
-//! Which targets does the cache hold graphs of, and how are all of them rewarmed?
+//! For which targets does the cache hold graphs, and how are all of these targets rewarmed?
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,19 @@ use preheat_pjrt::ErrorCode;
 
 use super::{Rewarm, Rewarmed};
 use crate::backend::{AheadError, BackendError};
-use crate::builder::Builder;
+use crate::builder::RuntimeBuilder;
 use crate::device::{DeviceName, Target, XlaDevice};
 use crate::error::Error;
 use crate::target_of;
 
-/// If the cache holds nothing for hardware that need not be here, the plugin is asked for this
-/// target, to learn whether it can describe topologies at all. A client of libtpu is never opened
-/// for that, because it takes minutes where there is no TPU.
+/// The target that the plugin has to describe if the cache holds graphs of no target. This shows
+/// whether the plugin can describe topologies at all. No client of libtpu is opened to find this
+/// out, because that takes minutes on a machine without a TPU.
 const ANY_TARGET: &str = "tpu:v5e:1x1";
 
 /// The result of rewarming one target.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct RewarmedTarget {
     /// The hardware, as `preheat cache list` names it.
     pub target: String,
@@ -25,18 +26,20 @@ pub struct RewarmedTarget {
     pub graphs: Result<Vec<Rewarmed>, Error>,
 }
 
-impl Builder {
+impl RuntimeBuilder {
     /// Rewarms the graphs that the cache holds for other plugin builds or other hardware, as
     /// [`Runtime::rewarm`](crate::Runtime::rewarm) does.
     ///
     /// With a [target](Self::target), the graphs of any hardware of the target's platform are made
-    /// warm for that target. Without one, this is done for every target that the cache holds graphs
-    /// of and that the plugin can compile for. The plugin compiles ahead of time if it can, so that
-    /// no device has to be here. It compiles for the device that is here if it cannot, or if its
-    /// [device](Self::device) is asked for: a TPU, or CUDA.
+    /// warm for that target. Without one, every target is rewarmed for which the cache holds graphs
+    /// and for which the plugin can compile.
+    ///
+    /// The plugin compiles ahead of time if it can, so no device has to be here. If it cannot, or
+    /// if the [device](Self::device) is set to `tpu` or `xla-cuda`, the plugin compiles for the
+    /// device that is here.
     ///
     /// # Errors
-    /// Where the cache or the plugin cannot be used, or the caller asked to stop.
+    /// If the cache or the plugin cannot be used, or the caller asked to stop.
     pub fn rewarm(&self, how: &Rewarm) -> Result<Vec<RewarmedTarget>, Error> {
         if let Some(target) = self.asked_target() {
             let how = Rewarm { from_other_hardware: true, ..how.clone() };
@@ -74,7 +77,8 @@ impl Builder {
                 graphs => done.push((target, graphs)),
             }
         }
-        // This plugin cannot compile graphs for the devices of other plugins, so they are left out.
+        // This plugin cannot compile graphs for the devices of other plugins, so these targets are
+        // left out.
         let own: BTreeSet<XlaDevice> = done
             .iter()
             .filter(|(_, graphs)| graphs.is_ok())

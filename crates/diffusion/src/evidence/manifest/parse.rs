@@ -3,14 +3,16 @@
 //! The file is parsed into values that know their position, and each field is checked on its own.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use preheat_io::input;
 use preheat_runtime::device::Target;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Manifest, ManifestModel};
+use crate::evidence::EvidenceError;
 use crate::pipeline::{Precision, parse_resolution};
 
 /// What is wrong with a manifest.
@@ -22,12 +24,39 @@ pub(super) struct Wrong {
 }
 
 const FIELDS: &str = "folder, variant, targets, sizes, batches, guided, negative_prompt, clip_skip, precision, \
-                      text_encoder_precision, denoiser_precision, vae_precision, autocast";
+                      text_encoder_precision, denoiser_precision, vae_precision, autocast, \
+                      compile_effort";
 
 /// The largest batch, and the largest side in pixels: the same bounds as in a request.
 const MOST: u64 = 1 << 16;
 
 type Value<'a, 'i> = &'a Spanned<DeValue<'i>>;
+
+impl Manifest {
+    /// The size of the largest manifest that is read. A manifest takes a few hundred bytes for each
+    /// model.
+    const MOST_BYTES: u64 = 1 << 20;
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not TOML, or a field is wrong. The error names the field,
+    /// its line and what is allowed.
+    pub fn read(path: &Path) -> Result<Self, EvidenceError> {
+        let failed = |cause| EvidenceError::File {
+            doing: "reading the manifest",
+            path: path.to_owned(),
+            cause,
+        };
+        let text = input::text(path, Self::MOST_BYTES).map_err(failed)?;
+        manifest(&text).map_err(|wrong| EvidenceError::Manifest {
+            path: path.to_owned(),
+            line: wrong.line,
+            field: wrong.field,
+            why: wrong.why,
+        })
+    }
+}
 
 pub(super) fn manifest(text: &str) -> Result<Manifest, Wrong> {
     let reader = Reader { text };
@@ -100,6 +129,11 @@ impl Reader<'_> {
                     model.clip_skip =
                         self.one(field, value, "a number of layers, 0 for none", integer)?;
                 }
+                "compile_effort" => {
+                    let why = "\"fast\", \"balanced\", \"full\" or \"tiered\"";
+                    let effort = |value: &DeValue<'_>| value.as_str()?.parse().ok();
+                    model.compile_effort = Some(self.one(field, value, why, effort)?);
+                }
                 "precision" => model.precisions.all = self.precision(field, value)?,
                 "text_encoder_precision" => {
                     model.precisions.text_encoder = Some(self.precision(field, value)?);
@@ -140,7 +174,7 @@ impl Reader<'_> {
         read(value.get_ref()).ok_or_else(|| self.expected(field, value, allowed))
     }
 
-    /// Reads a list of at least one value, in which no value may stand twice.
+    /// Reads a list of at least one value, in which no value may occur twice.
     fn each<T: PartialEq>(
         &self,
         field: &str,
@@ -155,7 +189,7 @@ impl Reader<'_> {
                 return Err(self.wrong(
                     &item.span(),
                     field,
-                    format!("{} stands twice", self.quoted(item)),
+                    format!("{} occurs twice", self.quoted(item)),
                 ));
             }
             all.push(one);
@@ -203,11 +237,11 @@ impl Reader<'_> {
         self.wrong(
             &value.span(),
             field,
-            format!("{} is none of what is allowed: {allowed}", self.quoted(value)),
+            format!("{} is not allowed: give {allowed}", self.quoted(value)),
         )
     }
 
-    /// A value as it is written in the file, shortened where it is long.
+    /// A value as it is written in the file, shortened if it is long.
     fn quoted(&self, value: Value<'_, '_>) -> String {
         const MOST_CHARACTERS: usize = 40;
         let text =

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 fn shape(size: [u64; 2], batch_size: u64, guided: bool) -> Shape {
@@ -22,6 +24,7 @@ fn what_is_written_is_read_again() {
         negative_prompt: vec![true, false],
         clip_skip: 1,
         precisions,
+        compile_effort: Some("balanced".parse().unwrap()),
     };
     let least = ManifestModel { sizes: vec![[64, 64]], ..ManifestModel::default() };
     let manifest = Manifest { models: vec![full, least] };
@@ -112,21 +115,21 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
         (
             "[[model]]\nsizes = [\n\"64x64\",\n\"64by64\"]",
             4,
-            "sizes: \"64by64\" is none of what is allowed: sizes, such",
+            "sizes: \"64by64\" is not allowed: give sizes, such",
         ),
-        ("[[model]]\nsizes = [\"64x7\"]", 2, "sizes: \"64x7\" is none of what is allowed"),
-        ("[[model]]\nsizes = [\"64x64\", \"64\"]", 2, "sizes: \"64\" stands twice"),
+        ("[[model]]\nsizes = [\"64x7\"]", 2, "sizes: \"64x7\" is not allowed"),
+        ("[[model]]\nsizes = [\"64x64\", \"64\"]", 2, "sizes: \"64\" occurs twice"),
         (
             "[[model]]\nbatches = [1, 0]",
             2,
-            "batches: 0 is none of what is allowed: numbers of pictures, from 1 to",
+            "batches: 0 is not allowed: give numbers of pictures, from 1 to",
         ),
-        ("[[model]]\nbatches = [-1]", 2, "batches: -1 is none"),
-        ("[[model]]\nbatches = [1.5]", 2, "batches: 1.5 is none"),
+        ("[[model]]\nbatches = [-1]", 2, "batches: -1 is not allowed"),
+        ("[[model]]\nbatches = [1.5]", 2, "batches: 1.5 is not allowed"),
         (
             "[[model]]\nguided = [\"yes\"]",
             2,
-            "guided: \"yes\" is none of what is allowed: true, false or both",
+            "guided: \"yes\" is not allowed: give true, false or both",
         ),
         (
             "[[model]]\nnegative_prompt = true",
@@ -136,27 +139,32 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
         (
             "[[model]]\nclip_skip = -1",
             2,
-            "clip_skip: -1 is none of what is allowed: a number of layers, 0 for none",
+            "clip_skip: -1 is not allowed: give a number of layers, 0 for none",
         ),
-        ("[[model]]\nfolder = 1", 2, "folder: 1 is none of what is allowed: a model's folder"),
-        ("[[model]]\nvariant = \"\"", 2, "variant: \"\" is none of what is allowed: a name"),
+        ("[[model]]\nfolder = 1", 2, "folder: 1 is not allowed: give a model's folder"),
+        ("[[model]]\nvariant = \"\"", 2, "variant: \"\" is not allowed: give a name"),
         (
             "[[model]]\ntargets = [1]",
             2,
-            "targets: 1 is none of what is allowed: targets, such as \"tpu:v5e:1x1\"",
+            "targets: 1 is not allowed: give targets, such as \"tpu:v5e:1x1\"",
         ),
         (
             "[[model]]\ntargets = [\"v5e\"]",
             2,
-            "targets: \"v5e\" is none of what is allowed: targets, such as",
+            "targets: \"v5e\" is not allowed: give targets, such as",
         ),
         (
             "[[model]]\nprecision = \"int8\"",
             2,
-            "precision: \"int8\" is none of what is allowed: \"auto\", \"bf16\",",
+            "precision: \"int8\" is not allowed: give \"auto\", \"bf16\",",
         ),
-        ("[[model]]\nvae_precision = 16", 2, "vae_precision: 16 is none of what is allowed"),
-        ("[[model]]\nautocast = 1", 2, "autocast: 1 is none of what is allowed: true or false"),
+        ("[[model]]\nvae_precision = 16", 2, "vae_precision: 16 is not allowed"),
+        ("[[model]]\nautocast = 1", 2, "autocast: 1 is not allowed: give true or false"),
+        (
+            "[[model]]\ncompile_effort = \"quick\"",
+            2,
+            "compile_effort: \"quick\" is not allowed: give \"fast\", \"balanced\", \"full\" or \"tiered\"",
+        ),
         (
             "[[model]]\nsizes = [\"64x64\"]\nsizes = [\"64x64\"]",
             3,

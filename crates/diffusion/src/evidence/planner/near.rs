@@ -1,11 +1,12 @@
 //! Which shapes could serve a given one, or be served by it?
 //!
-//! Shapes of one kind are sorted by their pixels, so that the possible answers lie next to each
-//! other and few others have to be looked at.
+//! Shapes of one kind are sorted by their number of pixels. The possible answers are then next to
+//! each other, and few other shapes have to be checked.
 
 use std::collections::HashMap;
 
-use super::{Shape, waste_percent};
+use super::problem::waste_percent;
+use crate::evidence::Shape;
 
 /// Shapes with their positions, grouped by kind and sorted by number of pixels.
 pub(super) struct Near {
@@ -29,7 +30,8 @@ impl Near {
         Self { kinds }
     }
 
-    /// The positions of the shapes that could serve `own`, including its own, the smallest first.
+    /// The positions of the shapes that could serve `own`, including that of `own` itself, the
+    /// smallest first.
     pub(super) fn larger(&self, own: Shape, most_waste: f64) -> impl Iterator<Item = usize> {
         let of_kind = self.of_kind(own);
         let first = of_kind.partition_point(|(pixels, ..)| *pixels < own.pixels());
@@ -39,7 +41,7 @@ impl Near {
         near.filter(move |(_, other, _)| own.fits(*other)).map(|(.., position)| *position)
     }
 
-    /// The positions of the shapes that `larger` could serve, including its own.
+    /// The positions of the shapes that `larger` could serve, including that of `larger` itself.
     pub(super) fn smaller(&self, larger: Shape, most_waste: f64) -> impl Iterator<Item = usize> {
         let of_kind = self.of_kind(larger);
         let end = of_kind.partition_point(|(pixels, ..)| *pixels <= larger.pixels());

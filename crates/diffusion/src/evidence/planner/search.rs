@@ -1,19 +1,19 @@
 //! Which of the candidates are chosen?
 //!
-//! Where there are few candidates, every subset is tried; otherwise greedy choices are made and
-//! then improved step by step.
+//! If there are few candidates, every subset is tried; otherwise greedy choices are made and then
+//! improved step by step.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use super::problem::{MOST_WORK, Spent};
 use super::state::{State, Tables};
-use super::{MOST_WORK, Spent};
 
 /// Smaller savings, below a microsecond, are rounding errors.
 const SMALLEST_SAVING: f64 = 1e-6;
 
-/// What a greedy choice compares: the seconds saved, as they are or divided by what the candidate
-/// takes of the budget.
+/// The value by which a greedy choice compares candidates: the saved seconds, either undivided, or
+/// divided by the compile seconds or by the bytes that the candidate takes.
 #[derive(Debug, Clone, Copy)]
 enum Measure {
     Saved,
@@ -82,7 +82,7 @@ struct Search<'t> {
     most_work: u64,
 }
 
-/// How much waiting a candidate saves, and what it takes.
+/// The waiting time that a candidate saves, and the part of the budget that it takes.
 #[derive(Debug, Clone, Copy)]
 struct Saving {
     saved: f64,
@@ -120,8 +120,8 @@ impl<'t> Search<'t> {
         )
     }
 
-    /// Adds the candidate that saves most, as long as one saves something and fits. `first` holds
-    /// what the candidates save in the present state.
+    /// Repeatedly adds the candidate that saves most, until no candidate that fits saves anything.
+    /// `first` holds what the candidates save in the present state.
     ///
     /// The saving of a candidate is computed again only when the candidate comes to the top of the
     /// heap: it has usually become smaller by then. If the work is used up, the candidate at the
@@ -153,17 +153,18 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// Starts from all candidates, and removes those that would be missed least for what they take,
+    /// Starts from all candidates, and removes those whose removal costs least for what it frees,
     /// until the rest fits. This finds choices that no single addition finds: two sizes that are
-    /// worth having together, of which the larger alone would draw every request of the smaller.
+    /// worth warming together, although the larger one alone would also serve every request of the
+    /// smaller one.
     fn thin(&self) -> State<'t> {
         let mut state = State::with(self.tables, &self.open);
         let mut heap: BinaryHeap<Missed> =
             self.open.iter().map(|at| self.missed(&mut state, *at)).collect();
         while !state.fits() {
             let Some(least) = heap.pop() else { break };
-            // Other candidates have been removed since this value was computed. If this candidate
-            // would now be missed more than the next one, it goes back into the heap.
+            // Other candidates have been removed since this value was computed. If removing this
+            // candidate would now cost more than removing the next one, it goes back into the heap.
             let now = self.missed(&mut state, least.candidate);
             if heap.peek().is_some_and(|next| now < *next) && !self.is_enough() {
                 heap.push(now);
@@ -248,7 +249,8 @@ fn is_cheaper(state: &mut State<'_>, candidate: usize, total: f64) -> bool {
 }
 
 impl Measure {
-    /// What is saved divided by what is taken; candidates that take nothing come first.
+    /// The saving, divided by the part of the budget that the candidate takes; candidates that take
+    /// nothing come first.
     #[expect(clippy::cast_precision_loss, reason = "bytes")]
     fn worth(self, &(candidate, saving): &(usize, Saving)) -> Worth {
         let price = match self {
@@ -287,8 +289,8 @@ impl PartialEq for Worth {
 
 impl Eq for Worth {}
 
-/// How much a candidate would be missed, relative to what it takes. The order is reversed: the
-/// greatest is the one that would be missed least.
+/// What removing a candidate costs, relative to what it frees. The order is reversed: the greatest
+/// is the candidate whose removal costs least.
 struct Missed {
     missed: f64,
     candidate: usize,

@@ -6,22 +6,22 @@
 use std::cell::Cell;
 
 use super::near::Near;
-use super::{Candidate, Cost, Problem, Server, Spent, chance};
+use super::problem::{Candidate, Cost, Problem, Server, Spent, chance};
 
-/// Which candidate can serve which requests, and which needs which graph: the facts that do not
-/// change with the choice.
+/// The facts that do not change with the choice: the requests that each candidate can serve, and
+/// the graphs that it needs.
 pub(super) struct Tables<'a> {
     pub(super) problem: &'a Problem,
     /// For each kind of request, the candidates that could serve it, in the order in which the
     /// runtime prefers them.
     covers: Vec<Vec<usize>>,
     /// For each candidate, the kinds of requests that it could serve, each with the candidate's
-    /// place in the list of those that could serve it.
+    /// place in the list that `covers` has for this kind.
     covered: Vec<Vec<(usize, usize)>>,
     /// For each graph, the candidates that need it.
     users: Vec<Vec<usize>>,
     requests: f64,
-    /// The work done so far, counted as [`MOST_WORK`](super::MOST_WORK) counts it.
+    /// The work done so far, counted as [`MOST_WORK`](super::problem::MOST_WORK) counts it.
     work: Cell<u64>,
 }
 
@@ -67,22 +67,22 @@ fn covers(problem: &Problem, near: &Near, own: usize) -> Vec<usize> {
     std::iter::once(own).chain(larger.into_iter().flatten().filter(|at| *at != own)).collect()
 }
 
-/// The work that one new computation of a cost counts for: a logarithm, and what belongs to it.
+/// The work that is counted for each new computation of a cost, which takes a logarithm.
 const TURN: usize = 16;
 
-/// A choice, its cost and what it takes.
+/// A choice, its cost, and the part of the budget that it takes.
 #[derive(Clone)]
 pub(super) struct State<'t> {
     tables: &'t Tables<'t>,
     chosen: Vec<bool>,
-    /// For each graph, how many chosen candidates need it, plus one where the store has it.
+    /// For each graph, how many chosen candidates need it, plus one if the store has it.
     uses: Vec<usize>,
     /// For each candidate, how many of its graphs are cold.
     lacks: Vec<usize>,
-    /// For each kind of request, the place of the candidate that serves it in the list of those
-    /// that could; `None` where all of these are cold.
+    /// For each kind of request, the candidate that serves it, as a place in the list that
+    /// `Tables::covers` has for this kind; `None` if all candidates of the list are cold.
     ranks: Vec<Option<usize>>,
-    /// For each graph, how many cold requests need it.
+    /// For each graph, how many of the requests that no warm shape serves need it.
     waiting: Vec<u64>,
     cost: Cost,
     /// A whole number, so that adding and then removing a candidate leaves no rounding error.

@@ -33,8 +33,8 @@ fn graph(compile_seconds: f64, stored_bytes: u64) -> GraphCost {
 
 const NO_BOUND: Budget = Budget { compile_seconds: None, stored_bytes: None };
 
-/// Sizes with a denoiser of 100 s and 10 bytes each, and one text encoder of 5 s and 1 byte that
-/// all of them share.
+/// Sizes, each with a denoiser of 100 s and 10 bytes. They share one text encoder of 5 s and 1
+/// byte.
 fn sizes(sizes: &[([u64; 2], u64)], budget: Budget) -> Problem {
     let mut graphs = vec![graph(5.0, 1)];
     let (mut candidates, mut wanted) = (Vec::new(), Vec::new());
@@ -95,7 +95,7 @@ fn a_larger_size_serves_within_the_waste_and_the_smallest_that_is_warm_is_taken(
     let served = problem.servers(&[1, 2]);
     assert_eq!(served, [Server::Larger(1), Server::Own, Server::Own, Server::Cold]);
     let (cost, _) = problem.evaluate(&[1, 2]);
-    // 64 x 512 more pixels, in 400 passes, for 1000 requests in place of 31.
+    // 64 x 512 more pixels, in 400 passes, scaled from the log's 31 requests to 1000.
     let padding = 64.0 * 512.0 * 400.0 * 1e-7 * 1000.0 / 31.0;
     assert!((cost.padding_seconds - padding).abs() < 1e-6, "{cost:?}");
     assert_eq!(problem.servers(&[2])[0], Server::Cold, "a third would be padding");

@@ -2,14 +2,13 @@
 //!
 //! The answer is an error with advice. Nothing that is found here is opened as a model.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use preheat_io::input;
 
-use super::{Family, INDEX, MOST_CONFIG_BYTES};
 use crate::models::ModelError;
+use crate::models::family::{INDEX, MOST_CONFIG_BYTES};
 
 /// The error for an index at `path` that could not be read. It says what is at the path instead.
 pub(super) fn why(path: &Path, error: io::Error) -> ModelError {
@@ -20,17 +19,12 @@ pub(super) fn why(path: &Path, error: io::Error) -> ModelError {
         return ModelError::NoIndex { path: path.to_owned(), advice: of_folder(path) };
     }
     if path.exists() {
-        let advice = if is_checkpoint(path) { conversion(path) } else { String::new() };
-        return ModelError::NotAFolder { path: path.to_owned(), advice };
+        return ModelError::NotAFolder { path: path.to_owned() };
     }
     ModelError::NoFolder { path: path.to_owned() }
 }
 
-fn is_checkpoint(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "safetensors" || extension == "ckpt")
-}
-
-/// What a folder without an index appears to be.
+/// The advice for a folder without an index, by what it appears to be.
 fn of_folder(path: &Path) -> String {
     if path.join("config.json").is_file() {
         return ". It looks like one component of a model: name the folder around it".to_owned();
@@ -44,11 +38,17 @@ fn of_folder(path: &Path) -> String {
     {
         return of_hub_cache(path, snapshots);
     }
-    entries.iter().find(|entry| is_checkpoint(entry)).map_or_else(String::new, |file| {
+    let ends = |ending: &str| {
+        let has = |entry: &&PathBuf| entry.extension().is_some_and(|found| found == ending);
+        entries.iter().find(has)
+    };
+    if let Some(file) = ends("safetensors") {
+        return format!(", but {}: name that file", file.display());
+    }
+    ends("ckpt").map_or_else(String::new, |file| {
         format!(
-            ", but {}{}",
-            file.file_name().unwrap_or_default().to_string_lossy(),
-            conversion(file)
+            ", but {}, which is a pickle: convert it to safetensors, and name that file",
+            file.display()
         )
     })
 }
@@ -77,48 +77,5 @@ fn of_hub_cache(path: &Path, snapshots: &Path) -> String {
             ". It is a repository in a cache of the hub, and {} holds no complete model: is it fully downloaded?",
             snapshots.display()
         ),
-    }
-}
-
-/// How much of a safetensors header is read. That of a diffusion model takes a few hundred KiB; of
-/// a longer one, the beginning is enough.
-const MOST_HEADER_BYTES: u64 = 16 << 20;
-
-/// How to convert a checkpoint in a single file into a folder, with the class that reads it.
-fn conversion(file: &Path) -> String {
-    let class = match family(file) {
-        Some(family) => format!("`{}.from_single_file(...)`", family.class()),
-        None => format!(
-            "`{}.from_single_file(...)`, or `{}` for one of Stable Diffusion XL",
-            Family::StableDiffusion.class(),
-            Family::StableDiffusionXl.class()
-        ),
-    };
-    format!(
-        ". It looks like a checkpoint in a single file: convert it once with diffusers ({class}, then \
-         `.save_pretrained(...)`)"
-    )
-}
-
-/// The family of a checkpoint in the layout of the original releases, recognised by the names of
-/// its tensors. Those of the text encoders begin with `conditioner.embedders` in Stable Diffusion
-/// XL, and with `cond_stage_model` in the releases before it.
-fn family(file: &Path) -> Option<Family> {
-    if file.extension()? != "safetensors" {
-        return None;
-    }
-    let mut file = input::open(file).ok()?;
-    let mut length = [0; 8];
-    file.read_exact(&mut length).ok()?;
-    let mut header = Vec::new();
-    file.take(u64::from_le_bytes(length).min(MOST_HEADER_BYTES)).read_to_end(&mut header).ok()?;
-    let header = String::from_utf8_lossy(&header);
-    let has = |name: &str| header.contains(name);
-    if has("\"conditioner.embedders.") {
-        Some(Family::StableDiffusionXl)
-    } else if has("\"cond_stage_model.") {
-        Some(Family::StableDiffusion)
-    } else {
-        None
     }
 }

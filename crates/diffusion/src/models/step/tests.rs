@@ -86,8 +86,8 @@ fn scalars_stand_in_the_order_in_which_the_graph_reads_them() {
         std::array::from_fn::<f32, 14, _>(|index| u8::try_from(index).unwrap().into())
     );
 
-    let mut b = Builder::new("scalars");
-    let input = b.input("scalars", Type::new(Dtype::Float32, [16]));
+    let mut b = FunctionBuilder::new("scalars");
+    let input = b.input("scalars", TensorType::new(Dtype::Float32, [16]));
     let read = Scalars::read(&mut b, input).unwrap();
     let [h1, h2, h3] = read.history;
     let in_order = [

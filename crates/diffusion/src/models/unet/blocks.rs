@@ -2,7 +2,7 @@
 //!
 //! Outputs of the way down are saved as skips, which the way up reads in the reverse order.
 
-use preheat_ir::graph::{Builder, GraphError, Value};
+use preheat_ir::graph::{FunctionBuilder, GraphError, Value};
 
 use super::config::{UnetBlock, UnetConfig};
 use super::transformer::transformer;
@@ -21,7 +21,7 @@ pub(super) struct Conditions {
 /// `skips`.
 #[expect(clippy::too_many_arguments, reason = "a block is all of this")]
 pub(super) fn down(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     path: &str,
     block: &UnetBlock,
@@ -43,7 +43,7 @@ pub(super) fn down(
 
 /// `UNetMidBlock2DCrossAttn`: a transformer between two resnets.
 pub(super) fn middle(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     x: Value,
     conditions: Conditions,
@@ -54,10 +54,10 @@ pub(super) fn middle(
 }
 
 /// `UpBlock2D` and `CrossAttnUpBlock2D`. Each resnet takes the last of `skips` and reads it
-/// together with its input. The block ends by scaling its output to the size of the next block's
-/// first skip: twice its own size, or less where halving had rounded up.
+/// together with its input. Every block except the last scales its output to the size of the next
+/// block's first skip: twice its own size, or less if halving had rounded up.
 pub(super) fn up(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     path: &str,
     block: &UnetBlock,
@@ -79,9 +79,9 @@ pub(super) fn up(
     Ok(x)
 }
 
-/// A resnet, followed by a transformer if the block has them.
+/// A resnet, followed by a transformer if the block has transformers.
 fn layer(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     path: &str,
     block: &UnetBlock,

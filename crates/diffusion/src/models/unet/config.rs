@@ -1,7 +1,7 @@
 //! Which graph does `unet/config.json` describe?
 //!
-//! Lists and defaults are resolved to one value for each block, and a value for which no graph is
-//! built is refused by the name of its field.
+//! Lists and defaults are resolved to one value for each block, and a value that is not supported
+//! is refused by the name of its field.
 
 use std::path::Path;
 
@@ -20,7 +20,8 @@ pub struct UnetConfig {
     pub in_channels: u64,
     /// How many channels the prediction has.
     pub out_channels: u64,
-    /// Height and width of the latents that the model was made for; it also accepts any others.
+    /// Height and width of the latents that the model was made for; the model also accepts other
+    /// sizes.
     #[serde(skip)]
     pub sample_size: [u64; 2],
     /// Whether the latents are first transformed to `2 x - 1`.
@@ -41,9 +42,10 @@ pub struct UnetConfig {
     pub norm_eps: f32,
     /// How many features a token of the prompt has.
     pub context_size: u64,
-    /// Whether transformers project tokens with linear layers, and not pixels with convolutions.
+    /// Whether transformers project tokens with linear layers instead of pixels with convolutions.
     pub use_linear_projection: bool,
-    /// Whether the products of queries and keys stay in f32.
+    /// Whether the products of queries and keys are computed in f32, whatever dtype the stage
+    /// computes in.
     pub upcast_attention: bool,
     /// What the network is conditioned on besides timestep and prompt.
     pub added: Option<AddedConfig>,
@@ -68,7 +70,7 @@ pub struct UnetAttention {
     /// How many heads each attention has. If they do not divide the block's channels, the tokens
     /// have fewer features: the remainder of the division is left out.
     pub heads: u64,
-    /// Whether the first attention of a layer reads the prompt, and not the picture.
+    /// Whether the first attention of a layer reads the prompt instead of the picture.
     pub only_cross_attention: bool,
 }
 
@@ -93,7 +95,8 @@ impl UnetConfig {
     /// Reads `unet/config.json`. `path` is the path that messages name.
     ///
     /// # Errors
-    /// Where a field that shapes the graph has a value that is not built.
+    /// If the text is not a JSON object, or a field that shapes the graph is missing or has a value
+    /// that is not supported.
     pub fn read(path: &Path, text: &str) -> Result<Self, ModelError> {
         Self::of(&Fields::parse(path, text)?)
     }
@@ -127,7 +130,7 @@ impl UnetConfig {
     }
 }
 
-/// Checks the fields for which only one value is built.
+/// Checks the fields for which only one value is supported.
 fn neutrals(fields: &Fields) -> Result<(), ModelError> {
     fields.neutrals(&[
         ("mid_block_type", json!("UNetMidBlock2DCrossAttn")),

@@ -2,16 +2,16 @@
 //!
 //! Sines and cosines of the numbers go through two linear layers, and the two embeddings are added.
 
-use preheat_ir::graph::{Builder, GraphError, UnaryOp, Value};
+use preheat_ir::graph::{FunctionBuilder, GraphError, UnaryOp, Value};
 
 use super::config::{AddedConfig, UnetConfig};
-use super::{Added, refused, same};
+use super::operands::{Added, refused, same};
 use crate::models::layers::{features, last, linear};
 
 /// The time embedding after the activation that each resnet would otherwise apply to it: `[1,
 /// dim]`, or `[n, dim]` with `added`.
 pub(super) fn time(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     timestep: Value,
     added: Option<Added>,
@@ -22,22 +22,7 @@ pub(super) fn time(
     let mut time = embed(b, "time_embedding", waves, channels * 4)?;
     match (&config.added, added) {
         (Some(settings), Some(added)) => {
-            let count = features(b, added.time_ids, 0) * features(b, added.time_ids, 1);
-            let batch = features(b, added.text_embeds, 0);
-            let ids = b.reshape(added.time_ids, [count, 1])?;
-            let waves = sinusoid(b, config, ids, settings.time_size)?;
-            let waves = b.reshape(waves, [batch, count / batch.max(1) * settings.time_size])?;
-            same(
-                "the features of the pooled prompt",
-                last(b, added.text_embeds),
-                settings.pooled_size,
-            )?;
-            same(
-                "the sizes and crop beside the pooled prompt",
-                last(b, added.time_ids),
-                AddedConfig::TIME_IDS,
-            )?;
-            let joined = b.concat([added.text_embeds, waves], 1)?;
+            let joined = joined(b, config, *settings, added)?;
             let embedded = embed(b, "add_embedding", joined, channels * 4)?;
             time = b.add(time, embedded)?;
         }
@@ -52,8 +37,35 @@ pub(super) fn time(
     b.unary(UnaryOp::Silu, time)
 }
 
+/// The pooled prompt and the embedded sizes in one vector for each latent.
+fn joined(
+    b: &mut FunctionBuilder,
+    config: &UnetConfig,
+    settings: AddedConfig,
+    added: Added,
+) -> Result<Value, GraphError> {
+    let AddedConfig { time_size, pooled_size } = settings;
+    let (text_embeds, time_ids) = match added {
+        Added::Parts { text_embeds, time_ids } => (text_embeds, time_ids),
+        Added::Joined(vector) => {
+            let wanted = pooled_size + AddedConfig::TIME_IDS * time_size;
+            same("the features of the added vector", last(b, vector), wanted)?;
+            return Ok(vector);
+        }
+    };
+    let count = features(b, time_ids, 0) * features(b, time_ids, 1);
+    let batch = features(b, text_embeds, 0);
+    let ids = b.reshape(time_ids, [count, 1])?;
+    let waves = sinusoid(b, config, ids, time_size)?;
+    let waves = b.reshape(waves, [batch, count / batch.max(1) * time_size])?;
+    same("the features of the pooled prompt", last(b, text_embeds), pooled_size)?;
+    let ids = last(b, time_ids);
+    same("the sizes and crop beside the pooled prompt", ids, AddedConfig::TIME_IDS)?;
+    b.concat([text_embeds, waves], 1)
+}
+
 /// `TimestepEmbedding`: two linear layers.
-fn embed(b: &mut Builder, path: &str, x: Value, size: u64) -> Result<Value, GraphError> {
+fn embed(b: &mut FunctionBuilder, path: &str, x: Value, size: u64) -> Result<Value, GraphError> {
     let x = linear(b, &format!("{path}.linear_1"), x, size)?;
     let x = b.unary(UnaryOp::Silu, x)?;
     linear(b, &format!("{path}.linear_2"), x, size)
@@ -62,7 +74,7 @@ fn embed(b: &mut Builder, path: &str, x: Value, size: u64) -> Result<Value, Grap
 /// `get_timestep_embedding`: sines and cosines of `x [n, 1]` at frequencies that fall from 1
 /// towards 1 / 10000, `[n, size]`.
 fn sinusoid(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     x: Value,
     size: u64,
@@ -79,7 +91,7 @@ fn sinusoid(
 
 /// `10000^(-i / (half - shift))`. The exponents are rounded to f32, as torch rounds them. The
 /// powers are computed in f64, because the last bit of an f32 `exp` differs between C libraries,
-/// and a program that contains another number is another program.
+/// and a program with another number has another graph key.
 fn frequencies(half: u64, shift: f32) -> Vec<f32> {
     #[expect(
         clippy::cast_possible_truncation,

@@ -5,36 +5,29 @@
 mod blocks;
 mod config;
 mod embeddings;
+mod operands;
 mod transformer;
 
-use preheat_ir::graph::{BinaryOp, Builder, GraphError, UnaryOp, Value};
+use preheat_ir::graph::{BinaryOp, FunctionBuilder, GraphError, UnaryOp, Value};
 
 use self::blocks::Conditions;
 pub use self::config::{AddedConfig, UnetAttention, UnetBlock, UnetConfig};
+pub use self::operands::Added;
+use self::operands::same;
 use crate::models::layers::{SAME_3, conv, features, group_norm, last};
 
-/// The values that Stable Diffusion XL conditions on besides the prompt's tokens.
-#[derive(Debug, Clone, Copy)]
-pub struct Added {
-    /// The pooled output of the second text encoder, `f32[n, proj]`.
-    pub text_embeds: Value,
-    /// Height and width of the original, top and left of the crop, height and width of the target:
-    /// `f32[n, 6]`.
-    pub time_ids: Value,
-}
-
-/// Computes the prediction from which [`crate::pipeline::schedulers`] makes the update: `[n,
-/// out_channels, h, w]`.
+/// Computes the prediction, `[n, out_channels, h, w]`, from which the update of a scheduler
+/// ([`crate::pipeline::schedulers`]) is computed.
 ///
 /// `sample` is `[n, in_channels, h, w]`, `timestep` is an f32 scalar for the whole batch, and
 /// `context` is `[n, tokens, context_size]`. Any height and width can be used: if one is odd when
 /// it is halved, the way up restores it.
 ///
 /// # Errors
-/// Where an operand has another shape than the network expects, or `added` is given to a network
-/// that does not take it or is missing for one that does.
+/// If an operand has another shape than the network expects, if `added` is given to a network that
+/// does not take it, or if it is missing for a network that does.
 pub fn unet(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     sample: Value,
     timestep: Value,
@@ -75,20 +68,6 @@ pub fn unet(
     x = group_norm(b, "conv_norm_out", x, config.groups())?;
     x = b.unary(UnaryOp::Silu, x)?;
     conv(b, "conv_out", x, config.out_channels, SAME_3)
-}
-
-/// Checks a size of an operand. Weights are declared with sizes taken from the operands that they
-/// meet, so a wrong size would not be noticed later.
-fn same(what: &str, given: u64, wanted: u64) -> Result<(), GraphError> {
-    if given == wanted {
-        Ok(())
-    } else {
-        Err(refused(format!("{what} are {given}, and should be {wanted}")))
-    }
-}
-
-fn refused(why: String) -> GraphError {
-    GraphError::of_function("unet", why)
 }
 
 #[cfg(test)]

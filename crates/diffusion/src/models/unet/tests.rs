@@ -1,5 +1,6 @@
-use preheat_ir::graph::{Type, Verified};
+use preheat_ir::graph::Verified;
 use preheat_tensor::Dtype;
+use preheat_tensor::TensorType;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -116,12 +117,13 @@ fn the_first_attention_can_see_the_prompt_only() {
 #[test]
 fn added_conditioning_is_there_exactly_where_it_is_wanted() {
     let build = |config: &UnetConfig, added: bool| {
-        let mut b = Builder::new("test");
-        let mut input = |name: &str, dims: &[u64]| b.input(name, Type::new(Dtype::Float32, dims));
+        let mut b = FunctionBuilder::new("test");
+        let mut input =
+            |name: &str, dims: &[u64]| b.input(name, TensorType::new(Dtype::Float32, dims));
         let sample = input("sample", &[2, 4, 8, 8]);
         let timestep = input("timestep", &[]);
         let context = input("context", &[2, 77, config.context_size]);
-        let added = added.then(|| Added {
+        let added = added.then(|| Added::Parts {
             text_embeds: input("text_embeds", &[2, 1280]),
             time_ids: input("time_ids", &[2, 6]),
         });

@@ -2,7 +2,7 @@
 //!
 //! It is diffusers' `Transformer2DModel`.
 
-use preheat_ir::graph::{Builder, GraphError, UnaryOp, Value};
+use preheat_ir::graph::{FunctionBuilder, GraphError, UnaryOp, Value};
 
 use super::config::{UnetAttention, UnetConfig};
 use crate::models::layers::{
@@ -18,7 +18,7 @@ const LAYER_NORM_EPS: f32 = 1e-5;
 /// Treats the pixels of `x [n, c, h, w]` as tokens, and runs them through blocks of attention. The
 /// input is added to the result.
 pub(super) fn transformer(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     path: &str,
     settings: UnetAttention,
@@ -63,10 +63,11 @@ pub(super) fn transformer(
     b.add(x, out)
 }
 
-/// `BasicTransformerBlock`: attention to the picture, attention to the prompt, and a gated linear
-/// unit. Each of these follows a norm and has a residual connection.
+/// `BasicTransformerBlock`: attention to the picture (or to the prompt, with
+/// `only_cross_attention`), attention to the prompt, and a gated linear unit. Each of these follows
+/// a norm and has a residual connection.
 fn block(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     path: &str,
     settings: UnetAttention,
@@ -88,7 +89,7 @@ fn block(
 }
 
 fn attend(
-    b: &mut Builder,
+    b: &mut FunctionBuilder,
     config: &UnetConfig,
     path: &str,
     heads: u64,
@@ -105,7 +106,7 @@ fn attend(
 
 /// A GEGLU (arXiv 2002.05202) of four times the width, with its gate in the second half, and a
 /// linear layer back to the old width.
-fn feed_forward(b: &mut Builder, path: &str, x: Value) -> Result<Value, GraphError> {
+fn feed_forward(b: &mut FunctionBuilder, path: &str, x: Value) -> Result<Value, GraphError> {
     let (channels, inner) = (last(b, x), last(b, x) * 4);
     let both = linear(b, &format!("{path}.0.proj"), x, inner * 2)?;
     let value = b.slice(both, 2, 0, inner)?;

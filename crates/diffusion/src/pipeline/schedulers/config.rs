@@ -1,7 +1,7 @@
-//! What does the `scheduler_config.json` of a model folder ask for?
+//! Which schedule does the `scheduler_config.json` of a model folder describe?
 //!
-//! This module reads the file, and finds the class that its fields are for. `settings.rs` knows
-//! what the fields mean to that class.
+//! This module reads the file, and finds the class that its fields are for. `settings.rs`
+//! interprets the fields for that class.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl SchedulerConfig {
         Self::from_json(&text, file)
     }
 
-    /// Takes a configuration from JSON text. `file` is the path that messages name.
+    /// Parses a configuration from JSON text. `file` is the path that messages name.
     ///
     /// Python writes numbers that JSON does not have (`"lambda_min_clipped": -Infinity`); they are
     /// accepted.
@@ -76,9 +76,16 @@ impl SchedulerConfig {
         Self { index: Some((class.to_owned(), index.to_owned())), ..self.clone() }
     }
 
+    /// The same configuration with another value of a field.
+    #[must_use]
+    pub fn with_field(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.to_owned(), value.into());
+        self
+    }
+
     /// The configuration with the changes that diffusers' `StableDiffusionPipeline` makes, and
     /// `StableDiffusionXLPipeline` does not: `steps_offset` is 1 and `clip_sample` is false,
-    /// whatever the file says. Where another scheduler than the model's own is chosen,
+    /// whatever the file says. If another scheduler than the model's own is chosen,
     /// `from_config` passes these values on only for fields that the file has.
     #[must_use]
     pub fn for_stable_diffusion(&self) -> Self {
@@ -102,24 +109,39 @@ impl SchedulerConfig {
     /// The table of calls for a number of steps.
     pub fn schedule(&self, steps: u64) -> Result<Schedule, SchedulerError> {
         let settings = self.settings()?;
-        let train_timesteps = settings.train_timesteps;
         let least = if settings.runge_kutta { pndm::LEAST_RUNGE_KUTTA_STEPS } else { 1 };
-        let steps = usize::try_from(steps)
-            .ok()
-            .filter(|steps| (least..=train_timesteps).contains(steps))
-            .ok_or_else(|| SchedulerError::Steps {
+        let known = usize::try_from(steps).ok();
+        match known.filter(|steps| (least..=settings.train_timesteps).contains(steps)) {
+            Some(steps) => self.table(&settings, steps),
+            None => Err(SchedulerError::Steps {
                 file: self.file.clone(),
+                scheduler: settings.name.to_string(),
                 steps,
                 least,
-                train_timesteps,
-            })?;
+                most: self.most_steps(&settings, least),
+            }),
+        }
+    }
+
+    /// The largest number of steps for which there is a table. It may be less than the number of
+    /// the training's timesteps, because `steps_offset` can move a timestep beyond the last one.
+    fn most_steps(&self, settings: &Settings, least: usize) -> usize {
+        /// Enough for a model of the usual 1000 timesteps.
+        const MOST_TRIED: usize = 1000;
+        let mut tried = (least..=settings.train_timesteps).rev().take(MOST_TRIED);
+        tried.find(|steps| self.table(settings, *steps).is_ok()).unwrap_or(settings.train_timesteps)
+    }
+
+    /// The table for a number of steps in the range of the training's timesteps.
+    fn table(&self, settings: &Settings, steps: usize) -> Result<Schedule, SchedulerError> {
+        let train_timesteps = settings.train_timesteps;
         let schedule = match settings.name.kind {
-            SchedulerKind::Ddim => ddim::schedule(&settings, steps),
-            SchedulerKind::Euler => Ok(euler::schedule(&settings, steps)),
-            SchedulerKind::EulerAncestral => Ok(euler_ancestral::schedule(&settings, steps)),
-            SchedulerKind::DpmSolverMultistep => Ok(dpm_solver::schedule(&settings, steps)),
-            SchedulerKind::Pndm => pndm::schedule(&settings, steps),
-            SchedulerKind::Heun => Ok(heun::schedule(&settings, steps)),
+            SchedulerKind::Ddim => ddim::schedule(settings, steps),
+            SchedulerKind::Euler => Ok(euler::schedule(settings, steps)),
+            SchedulerKind::EulerAncestral => Ok(euler_ancestral::schedule(settings, steps)),
+            SchedulerKind::DpmSolverMultistep => Ok(dpm_solver::schedule(settings, steps)),
+            SchedulerKind::Pndm => pndm::schedule(settings, steps),
+            SchedulerKind::Heun => Ok(heun::schedule(settings, steps)),
         };
         let schedule = schedule.map_err(|beyond| SchedulerError::Timestep {
             file: self.file.clone(),
@@ -152,7 +174,7 @@ impl SchedulerConfig {
         self.name.map_or_else(|| self.class().map(SchedulerName::from), Ok)
     }
 
-    /// The fields of the file, of which a pipeline replaces some by its own values.
+    /// The fields of the file; a Stable Diffusion pipeline replaces the values of two of them.
     fn read_fields(&self) -> Cow<'_, Map<String, Value>> {
         let mut fields = Cow::Borrowed(&self.fields);
         if self.in_stable_diffusion {

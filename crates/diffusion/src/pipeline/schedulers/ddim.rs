@@ -14,7 +14,7 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
     let call = |timestep: f64| {
         let timestep = timestep.round_ties_even();
         let alpha = settings.alpha(whole(timestep))?;
-        // This is not the alpha of the next call's timestep: where timesteps are rounded, the two
+        // This is not the alpha of the next call's timestep: if timesteps are rounded, the two
         // differ a little.
         let next = settings.alpha(whole(timestep) - stride)?;
         Ok(Call::new(single(timestep), update(settings.prediction, settings.clip, alpha, next)))
@@ -29,15 +29,15 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
 fn update(prediction: Prediction, clip: Option<f64>, alpha: f64, next: f64) -> Coefficients {
     let (signal, noise) = (alpha.sqrt(), (1.0 - alpha).sqrt());
     let (next_signal, next_noise) = (next.sqrt(), (1.0 - next).sqrt());
-    // Each is a pair: the factor of m and the factor of L.
+    // Each is a pair: the factors of `m` and of `L` in the formulas of `mod.rs`.
     let (picture, epsilon) = match prediction {
         Prediction::Epsilon => ((-noise / signal, 1.0 / signal), (1.0, 0.0)),
         Prediction::V => ((-noise, signal), (signal, noise)),
         Prediction::Sample => ((1.0, 0.0), (-signal / noise, 1.0 / noise)),
     };
     match clip {
-        // Both are combined into one coefficient. At small alphas this keeps their large parts from
-        // being rounded before they cancel.
+        // The factors of the picture and of epsilon are added before they are rounded: at small
+        // alphas, their large terms cancel.
         None => Coefficients {
             model: single(next_signal * picture.0 + next_noise * epsilon.0),
             latents: single(next_signal * picture.1 + next_noise * epsilon.1),

@@ -7,8 +7,8 @@ use super::settings::{SecondOrder, Settings};
 use super::sigmas::{interpolate, karras, timesteps_of, with_final};
 use super::{Call, Coefficients, Prediction, Schedule, noise_schedule};
 
-/// With at least this many steps, the last step is of second order like the others, unless another
-/// setting forbids it.
+/// With at least this many steps, the last step is of second order, unless another setting forbids
+/// it.
 const FEW_STEPS: usize = 15;
 
 /// The calls of `DPMSolverMultistepScheduler`.
@@ -39,9 +39,9 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
 
 /// A noise level, in the two forms that the solver uses.
 struct Level {
-    /// The standard deviation of the noise where the picture is not scaled.
+    /// The standard deviation of the noise, if the picture is not scaled.
     sigma: f64,
-    /// The factor of the picture where picture and noise together have unit variance.
+    /// The factor of the picture, if picture and noise together have unit variance.
     alpha: f64,
 }
 

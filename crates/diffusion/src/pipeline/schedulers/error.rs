@@ -1,23 +1,17 @@
-//! Why is there no schedule?
+//! Why can no schedule be made?
 
 use std::io;
 use std::path::PathBuf;
 
-use super::{SchedulerKind, SchedulerName};
+use super::{ParseSchedulerError, SchedulerKind};
 
-/// Why there is no schedule.
+/// Why no schedule can be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchedulerError {
     /// No scheduler has the name.
-    #[error(
-        "there is no scheduler `{name}`; there are {} and the names of their classes in diffusers",
-        SchedulerName::known()
-    )]
-    UnknownName {
-        /// The name as given.
-        name: String,
-    },
+    #[error(transparent)]
+    UnknownName(#[from] ParseSchedulerError),
     /// The configuration could not be read.
     #[error("cannot read the scheduler's configuration {}: {source}", file.display())]
     Read {
@@ -34,9 +28,9 @@ pub enum SchedulerError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// The model's own scheduler is not one of those that are built.
+    /// The model's own scheduler is not supported.
     #[error(
-        "{}: `{field}` is {class}, which is not built; built are {}",
+        "{}: `{field}` is {class}, which is not supported; supported are {}",
         file.display(), SchedulerKind::ALL.map(SchedulerKind::class_name).join(", ")
     )]
     Class {
@@ -48,7 +42,10 @@ pub enum SchedulerError {
         class: String,
     },
     /// A field has a value that is not supported, or a value of the wrong type.
-    #[error("{}: `{field}` is {value}, which is not supported for {scheduler}; supported: {supported}", file.display())]
+    #[error(
+        "{}: `{field}` is {value}, which is not supported for {scheduler}; supported: {supported}",
+        file.display()
+    )]
     Field {
         /// The file.
         file: PathBuf,
@@ -63,17 +60,23 @@ pub enum SchedulerError {
     },
     /// The model does not have enough timesteps for the number of steps, or the scheduler needs
     /// more steps.
-    #[error("{steps} steps are not possible with {}: it takes {least} to {train_timesteps} (`num_train_timesteps`)", file.display())]
+    #[error(
+        "{steps} steps are not possible with {}: {scheduler} takes {least} to {most}",
+        file.display()
+    )]
     Steps {
         /// The file.
         file: PathBuf,
+        /// The scheduler.
+        scheduler: String,
         /// The steps that were asked for.
         steps: u64,
         /// The smallest number of steps: 4 if PNDM begins with Runge-Kutta steps (`skip_prk_steps`
         /// is off).
         least: usize,
-        /// How many timesteps the model was trained with.
-        train_timesteps: usize,
+        /// The largest number of steps: at most the number of timesteps that the model was trained
+        /// with (`num_train_timesteps`), and less if `steps_offset` shifts them.
+        most: usize,
     },
     /// The schedule would need a timestep that the model was not trained with.
     #[error(
@@ -109,7 +112,8 @@ pub enum SchedulerError {
     },
 }
 
-/// Fields that say how the model was trained; they mean the same for every scheduler.
+/// Fields that say how the model was trained. They mean the same for every scheduler that reads
+/// them.
 const OF_THE_MODEL: [&str; 9] = [
     "num_train_timesteps",
     "beta_start",

@@ -21,8 +21,8 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
 
 /// A step from one noise level down to another: `L + (L - x0) * (next - sigma) / sigma`.
 ///
-/// The latents here are the picture, not scaled, plus `sigma` times unit noise, so they are larger
-/// where there is more noise. The denoiser is given them scaled to unit variance.
+/// The latents here are the picture, not scaled, plus `sigma` times unit noise, so their values
+/// grow with the noise. The denoiser gets them scaled to unit variance.
 pub(super) fn update(prediction: Prediction, sigma: f64, next: f64) -> Coefficients {
     let variance = sigma * sigma + 1.0;
     // x0 = from_model * m + (1 - from_noise) * L

@@ -1,7 +1,7 @@
 //! Which coefficients make the step graph compute ancestral Euler steps?
 //!
-//! Each step goes down to a lower noise level than the next one, and fresh noise then raises it
-//! again: arXiv 2010.02502, equation 16 with eta 1, in terms of sigmas.
+//! Each step goes down to a lower noise level than that of the next step. Fresh noise then raises
+//! the level again: arXiv 2010.02502, equation 16 with eta 1, in terms of sigmas.
 
 use super::euler;
 use super::numbers::single;

@@ -85,7 +85,7 @@ impl Fields<'_> {
             })
     }
 
-    /// A number; strings stand for Python's infinities.
+    /// A number. Python's infinities are read from strings.
     pub(super) fn number(&self, field: &'static str, default: f64) -> Result<f64, SchedulerError> {
         match self.get(field) {
             None => Ok(default),

@@ -1,15 +1,18 @@
-//! How does Heun's method denoise? With second-order steps along the probability flow: arXiv
-//! 2206.00364, algorithm 1 without churn.
+//! Which coefficients make the step graph compute Heun's method?
+//!
+//! It makes second-order steps along the probability flow: arXiv 2206.00364, algorithm 1 without
+//! churn.
 
 use super::numbers::single;
 use super::settings::Settings;
 use super::sigmas::Levels;
 use super::{Base, Call, Coefficients, Prediction, Schedule};
 
-/// The calls of `HeunDiscreteScheduler`: two for each step but the last one.
+/// The calls of `HeunDiscreteScheduler`: two for each step except the last one.
 ///
-/// The first call of a step is one of Euler's. The second sees where that led to, and does the step
-/// again from the saved latents, by the mean of both slopes.
+/// The first call of a step is an Euler step. The second call runs the denoiser on the latents that
+/// the first one produced, and does the step again from the saved latents, with the mean of both
+/// slopes.
 pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
     let levels = Levels::new(settings, steps);
     let redone = levels.timesteps.iter().skip(1).map(Some).chain([None]);
@@ -21,7 +24,7 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
         let again = redone.map(|&timestep| {
             let mut again = along(settings, next, stride / 2.0);
             again.base = 1.0;
-            // The slope of the first call, or the picture that it leads to.
+            // The first call's `out` is its slope or, with clipping, the picture that it predicted.
             if settings.clip.is_some() {
                 again.base = single(1.0 + stride / sigma / 2.0);
                 again.history[0] = single(-stride / sigma / 2.0);
@@ -37,8 +40,8 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
     Schedule { init_noise_sigma: levels.init_noise_sigma(settings.spacing), calls: calls.collect() }
 }
 
-/// A way along the slope `(L - x0) / sigma`. `out` is that slope, which keeps large parts from
-/// being rounded before they cancel; where `x0` is clipped, it is `x0`.
+/// A step of length `way` along the slope `(L - x0) / sigma`. `out` is that slope, so that large
+/// terms cancel before they are rounded; if `x0` is clipped, `out` is `x0`.
 fn along(settings: &Settings, sigma: f64, way: f64) -> Coefficients {
     let variance = sigma * sigma + 1.0;
     let input_scale = single(1.0 / variance.sqrt());

@@ -1,8 +1,7 @@
-//! What is each call of the denoiser given, and how does its output update the latents?
+//! Which inputs does each call of the denoiser get, and how does its output update the latents?
 //!
 //! A scheduler here is not an object with state. It is a table, computed before the first call, of
-//! the numbers that the step graph takes. One call of the graph, where `m` is the guided output of
-//! the denoiser for `input_scale * L` at `timestep`, computes
+//! the numbers that the step graph takes. One call of the graph computes
 //!
 //! ```text
 //! out = clamp(output_model * m + output_latents * L, -clip, clip)
@@ -10,18 +9,19 @@
 //!       + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
 //! ```
 //!
-//! where `L` are the latents that the denoiser sees, `B` the latents of an earlier call ([`Base`]),
-//! `h1`, `h2` and `h3` the `out` of the last remembered calls, the newest first, and `n` normal
-//! noise. Every update that is linear in these can be expressed in this form.
+//! where `L` are the present latents, `m` the guided output of the denoiser for `input_scale * L`
+//! at `timestep`, `B` the latents of an earlier call ([`Base`]), `h1`, `h2` and `h3` the `out` of
+//! the last remembered calls, the newest first, and `n` normal noise. Every update that is linear
+//! in these can be expressed in this form.
 //!
 //! | scheduler | history keeps | source |
 //! |---|---|---|
-//! | [`Ddim`](SchedulerKind::Ddim) | nothing; `out` is the clipped picture | arXiv 2010.02502, equations 12 and 16 |
+//! | [`Ddim`](SchedulerKind::Ddim) | nothing; `out` is the clipped picture, if pictures are clipped | arXiv 2010.02502, equations 12 and 16 |
 //! | [`Euler`](SchedulerKind::Euler) | nothing | arXiv 2206.00364, algorithm 1 without its second-order correction |
 //! | [`EulerAncestral`](SchedulerKind::EulerAncestral) | nothing; draws noise | arXiv 2010.02502, equation 16 with eta 1, in terms of sigmas |
 //! | [`DpmSolverMultistep`](SchedulerKind::DpmSolverMultistep) | predicted pictures | arXiv 2211.01095, algorithm 2 |
 //! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 9, 12 and 13 |
-//! | [`Heun`](SchedulerKind::Heun) | predicted pictures; two calls a step | arXiv 2206.00364, algorithm 1 without churn |
+//! | [`Heun`](SchedulerKind::Heun) | slopes, or predicted pictures if they are clipped; two calls for each step except the last | arXiv 2206.00364, algorithm 1 without churn |
 //!
 //! The numbers follow diffusers 0.42.1, including its rounding of timesteps, since models were
 //! released with it.
@@ -44,7 +44,7 @@ mod spacing;
 
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
-pub use name::{SchedulerKind, SchedulerName, Variant};
+pub use name::{ParseSchedulerError, SchedulerKind, SchedulerName, Variant};
 
 pub use crate::models::Coefficients;
 
@@ -60,14 +60,43 @@ pub enum Prediction {
     Sample,
 }
 
+impl Prediction {
+    /// Its name in configs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Epsilon => "epsilon",
+            Self::V => "v_prediction",
+            Self::Sample => "sample",
+        }
+    }
+}
+
+impl std::str::FromStr for Prediction {
+    type Err = ParsePredictionError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePredictionError> {
+        [Self::Epsilon, Self::V, Self::Sample]
+            .into_iter()
+            .find(|prediction| prediction.name() == text)
+            .ok_or_else(|| ParsePredictionError(text.to_owned()))
+    }
+}
+
+/// The error for a text that is not the name of a prediction type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("take epsilon, v_prediction or sample: `{0}` is none of them")]
+pub struct ParsePredictionError(String);
+
 /// All calls of the denoiser for one picture.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Schedule {
     /// The factor that turns unit normal noise into the first latents.
     pub init_noise_sigma: f32,
-    /// The calls in order. There are usually as many as there are steps; PNDM has one more from two
-    /// steps on, and nine more if it starts with Runge-Kutta steps; Heun has two for each step but
-    /// the last; DPM++ has fewer if `lambda_min_clipped` cuts off trailing strides.
+    /// The calls in order. Usually there is one call for each step. PNDM has one call more if there
+    /// are at least two steps, or nine more if it starts with Runge-Kutta steps. Heun has two calls
+    /// for each step except the last. DPM++ has fewer calls if `lambda_min_clipped` cuts off
+    /// strides of trailing spacing.
     pub calls: Vec<Call>,
 }
 
@@ -87,20 +116,21 @@ impl Schedule {
 
 /// One call of the denoiser, and how its output is used.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Call {
-    /// The timestep that the denoiser is given. It is a whole number, except with linspace spacing
-    /// or Karras sigmas of the Euler schedulers.
+    /// The timestep that the denoiser is given. It is a whole number, except for Heun and the Euler
+    /// schedulers: with linspace spacing or Karras sigmas, their timesteps have fractions.
     pub timestep: f32,
     /// The coefficients of the update.
     pub coefficients: Coefficients,
     /// Which latents are in the slot `B`.
     pub base: Base,
-    /// Whether this call's `L` are kept; a later call then reads them as [`Base::Saved`].
+    /// Whether the `L` of this call is kept; a later call then reads it as [`Base::Saved`].
     pub saves_latents: bool,
     /// Whether this call's `out` becomes `h1` of the next call, while `h1` becomes `h2` and `h2`
     /// becomes `h3`. If not, `out` becomes `h3`.
     pub remembers: bool,
-    /// How `h3` is treated, whose memory every call reuses.
+    /// How `h3` is treated; every call reuses the memory of `h3`.
     pub third: Third,
     /// Whether noise is drawn for this call. If not, the slot may hold any finite numbers.
     pub draws_noise: bool,
@@ -109,7 +139,7 @@ pub struct Call {
 /// Which latents are in the slot `B` of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Base {
-    /// The latents that the denoiser sees. The coefficient [`base`](Coefficients::base) is zero, so
+    /// No latents besides `L` are needed. The coefficient [`base`](Coefficients::base) is zero, so
     /// the slot may hold any finite numbers.
     Current,
     /// The latents of the last call with [`saves_latents`](Call::saves_latents).
@@ -119,16 +149,16 @@ pub enum Base {
 /// How the third remembered output is treated before and after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Third {
-    /// The call reads it, and reuses its memory.
+    /// The call reads `h3`, and reuses its memory.
     Stays,
-    /// It is set aside before the call, which reads zeros in its place.
+    /// `h3` is set aside before the call, which reads zeros in its place.
     SetAside,
     /// After the call, the output that was set aside is put back.
     TakenBack,
 }
 
 impl Call {
-    /// A call that reads and leaves nothing but latents.
+    /// A call that reads only latents, and whose output is not remembered.
     const fn new(timestep: f32, coefficients: Coefficients) -> Self {
         Self {
             timestep,

@@ -1,12 +1,10 @@
 //! Which scheduler does a name mean?
 //!
-//! A name is either a short name, in the spelling of any user interface, or the name of a class of
-//! diffusers. It gives an update rule and a variant of that rule.
+//! A name is either a short name, in the spelling of a common user interface, or the name of a
+//! class of diffusers. It gives an update rule and a variant of that rule.
 
 use std::fmt;
 use std::str::FromStr;
-
-use super::SchedulerError;
 
 /// A scheduler's update rule; each supported class of diffusers has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,7 +17,7 @@ pub enum SchedulerKind {
     EulerAncestral,
     /// `DPMSolverMultistepScheduler`: DPM++ 2M.
     DpmSolverMultistep,
-    /// `PNDMScheduler` without Runge-Kutta steps.
+    /// `PNDMScheduler`.
     Pndm,
     /// `HeunDiscreteScheduler`.
     Heun,
@@ -90,7 +88,7 @@ pub struct SchedulerName {
 /// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Variant {
-    /// As the model's configuration has it.
+    /// The variant that the model's configuration describes.
     Configured,
     /// The variant without options.
     Plain,
@@ -126,12 +124,20 @@ impl SchedulerName {
     }
 }
 
-impl FromStr for SchedulerName {
-    type Err = SchedulerError;
+/// The text is not the name of a scheduler.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no scheduler `{0}`; there are {known} and the names of their classes in diffusers",
+    known = SchedulerName::known()
+)]
+pub struct ParseSchedulerError(String);
 
-    /// Accepts the short names, in the spelling of any user interface, and the class names of
+impl FromStr for SchedulerName {
+    type Err = ParseSchedulerError;
+
+    /// Accepts the short names, in the spelling of a common user interface, and the class names of
     /// diffusers.
-    fn from_str(name: &str) -> Result<Self, SchedulerError> {
+    fn from_str(name: &str) -> Result<Self, ParseSchedulerError> {
         if let Some(kind) = SchedulerKind::of_class(name) {
             return Ok(kind.into());
         }
@@ -140,12 +146,12 @@ impl FromStr for SchedulerName {
             .iter()
             .find(|(names, _, _)| names.contains(&short.as_str()))
             .map(|&(_, kind, variant)| Self { kind, variant })
-            .ok_or_else(|| SchedulerError::UnknownName { name: name.to_owned() })
+            .ok_or_else(|| ParseSchedulerError(name.to_owned()))
     }
 }
 
 impl From<SchedulerKind> for SchedulerName {
-    /// Leaves the variant as the model's configuration has it.
+    /// Leaves the variant to the model's configuration.
     fn from(kind: SchedulerKind) -> Self {
         Self { kind, variant: Variant::Configured }
     }

@@ -23,11 +23,12 @@ pub(super) enum Betas {
 /// The change that makes the last timestep hold no picture at all (arXiv 2305.08891, algorithm 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ZeroSnr {
-    /// Nothing.
+    /// Betas are not changed.
     Off,
     /// Betas are rescaled until the last alpha is zero.
     Exact,
-    /// As `Exact`, but the last alpha is then set to 2^-24, so that its sigma is finite.
+    /// Betas are rescaled as for `Exact`. The last alpha is then set to 2^-24, so that its sigma is
+    /// finite.
     Almost,
 }
 
@@ -63,8 +64,7 @@ pub(super) fn alphas_cumprod(
     Some(products)
 }
 
-/// The standard deviations of the noise where the picture is not scaled: `sqrt((1 - alpha) /
-/// alpha)`.
+/// The standard deviations of the noise, if the picture is not scaled: `sqrt((1 - alpha) / alpha)`.
 pub(super) fn sigmas(alphas_cumprod: &[f32]) -> Vec<f32> {
     alphas_cumprod.iter().map(|alpha| ((1.0 - alpha) / alpha).sqrt()).collect()
 }

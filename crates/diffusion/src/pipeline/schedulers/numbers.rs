@@ -1,6 +1,6 @@
 //! How are numbers converted between types, and why does a conversion lose nothing that matters?
 //!
-//! Each conversion is a function of its own, which states the reason.
+//! Each conversion is a separate function, which states the reason.
 
 /// A count as an f64.
 #[expect(clippy::cast_precision_loss, reason = "counts of timesteps are far below 2^53")]

@@ -28,9 +28,9 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
 
 /// The calls with `skip_prk_steps`.
 ///
-/// The second timestep is called twice. After the first of these calls, its output is averaged with
-/// that of the call before, and the first step is done again with the average, from the latents
-/// where it began. The output of that first call is not remembered.
+/// The second timestep is called twice. The output of the first of these two calls is averaged with
+/// the output of the call before it. With the average, the first step is done again, from the
+/// latents at which it began. The output of the first of the two calls is not remembered.
 fn multistep(
     settings: &Settings,
     stride: i64,
@@ -145,8 +145,8 @@ fn runge_kutta(
         history: [single(whole_step.model / 6.0), 0.0, single(whole_step.model / 3.0)],
         ..Coefficients::NONE
     };
-    // Only during the last of these steps do the slots hold three earlier outputs that are still
-    // needed.
+    // In the first two of these steps, the slot `h3` is free. In the last one, all three slots hold
+    // earlier outputs that are still needed.
     let [aside, back] =
         if is_last { [Third::SetAside, Third::TakenBack] } else { [Third::Stays; 2] };
     Ok([
@@ -157,15 +157,15 @@ fn runge_kutta(
     ])
 }
 
-/// A timestep in the form in which the denoiser is given it.
+/// A timestep in the form that the denoiser takes.
 #[expect(clippy::cast_precision_loss, reason = "there are 100000 timesteps at most")]
 fn timestep(whole: i64) -> f32 {
     whole as f32
 }
 
-/// The weights of this output and of the remembered ones, the newest first. The row is that of the
-/// call; the last row also holds for all later calls. All rows but the second are Adams and
-/// Bashforth's.
+/// The weights of this output and of the remembered ones, the newest first. The first row is for
+/// the first call, and so on; the last row is also for all later calls. All rows except the second
+/// are those of Adams and Bashforth's method.
 const WEIGHTS: [[f64; 4]; 5] = [
     [1.0, 0.0, 0.0, 0.0],
     [1.0 / 2.0, 1.0 / 2.0, 0.0, 0.0],

@@ -1,6 +1,6 @@
 //! What do the fields of a configuration mean to one scheduler?
 //!
-//! This is the only place that knows the names and defaults of the fields.
+//! The defaults of the fields are defined here, too.
 
 use std::path::Path;
 
@@ -27,11 +27,11 @@ pub(super) struct Settings {
     /// `set_alpha_to_one`: whether the picture after the last step is free of noise; for DDIM and
     /// PNDM.
     pub(super) final_alpha_one: bool,
-    /// `clip_sample_range`, if `clip_sample` is on; for DDIM.
+    /// `clip_sample_range`, if `clip_sample` is on; for DDIM and Heun.
     pub(super) clip: Option<f64>,
     /// The opposite of `skip_prk_steps`: whether PNDM begins with Runge-Kutta steps.
     pub(super) runge_kutta: bool,
-    /// The range of Karras sigmas, if `use_karras_sigmas` is on; for Euler and DPM++.
+    /// The range of Karras sigmas, if they are on; for Euler, Heun and DPM++.
     pub(super) karras: Option<KarrasRange>,
     /// Whether DPM++ rounds the timesteps of Karras sigmas to the nearest integer. It truncates
     /// them if `beta_schedule` is `squaredcos_cap_v2`.
@@ -66,8 +66,8 @@ pub(super) struct Solver {
     pub(super) second_order: SecondOrder,
     pub(super) lower_order_final: bool,
     pub(super) euler_at_final: bool,
-    /// How many of the training's timesteps are visited: those whose lambda, half the logarithm of
-    /// the signal-to-noise ratio, is not below `lambda_min_clipped`.
+    /// How many of the training's timesteps may be visited: those whose lambda, half the logarithm
+    /// of the signal-to-noise ratio, is not below `lambda_min_clipped`.
     pub(super) train_timesteps: usize,
 }
 
@@ -83,9 +83,9 @@ pub(super) enum SecondOrder {
 const MOST_TIMESTEPS: usize = 100_000;
 
 const PREDICTIONS: [(&str, Prediction); 3] = [
-    ("epsilon", Prediction::Epsilon),
-    ("v_prediction", Prediction::V),
-    ("sample", Prediction::Sample),
+    (Prediction::Epsilon.name(), Prediction::Epsilon),
+    (Prediction::V.name(), Prediction::V),
+    (Prediction::Sample.name(), Prediction::Sample),
 ];
 const SPACINGS: [(&str, Spacing); 3] = [
     ("leading", Spacing::Leading),
@@ -104,7 +104,7 @@ const SOLVER_TYPES: [(&str, SecondOrder); 5] = [
 ];
 
 impl Settings {
-    /// Reads the fields that a scheduler has, and refuses values that it cannot follow.
+    /// Reads the fields that a scheduler has, and refuses values that it does not support.
     pub(super) fn new(
         file: &Path,
         fields: &Map<String, Value>,
@@ -134,8 +134,8 @@ impl Settings {
         };
         let spacing =
             if matches!(kind, Ddim | Pndm) { Spacing::Leading } else { Spacing::Linspace };
-        // DDIM's class clips by default, although latents lie beyond 1. No program's `ddim` does
-        // that.
+        // The DDIM class of diffusers clips by default, although latents exceed 1. The scheduler
+        // that other programs call `ddim` does not clip.
         let has_clip = matches!(kind, Ddim | Heun)
             && fields.flag("clip_sample", kind == Ddim && name.variant == Variant::Configured)?;
         let alphas_cumprod = read_alphas(&fields, train_timesteps, zero_snr)?;
@@ -180,7 +180,7 @@ impl Settings {
         })
     }
 
-    /// The distance between two timesteps that are whole strides apart.
+    /// The distance between two neighbouring timesteps, if the spacing has whole strides.
     pub(super) fn stride(&self, steps: usize) -> i64 {
         i64::try_from(self.train_timesteps / steps).unwrap_or(i64::MAX)
     }
@@ -234,7 +234,7 @@ impl Solver {
     }
 }
 
-/// Refuses values of the scheduler's fields that ask for something that is not built.
+/// Refuses values of the scheduler's fields that ask for an unsupported feature.
 fn refuse_unsupported(fields: &Fields) -> Result<(), SchedulerError> {
     let kind = fields.name.kind;
     if matches!(kind, SchedulerKind::Ddim | SchedulerKind::DpmSolverMultistep) {
@@ -257,7 +257,7 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), SchedulerError> {
     }
 }
 
-/// The same for the fields that a short name decides.
+/// Refuses unsupported values of the fields that a short name would override.
 fn refuse_unsupported_variants(fields: &Fields) -> Result<(), SchedulerError> {
     let kind = fields.name.kind;
     if kind.has_karras() {

@@ -1,6 +1,6 @@
-//! At which noise levels do the Euler schedulers and DPM-Solver step?
+//! At which noise levels do the Euler schedulers, Heun and DPM-Solver step?
 //!
-//! The levels lie between those of the training's timesteps.
+//! The levels are interpolated between those of the training's timesteps, or are Karras sigmas.
 
 use super::noise_schedule;
 use super::numbers::{position, real, single};
@@ -16,7 +16,7 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// The levels of the Euler schedulers.
+    /// The levels of the Euler schedulers and of Heun.
     pub(super) fn new(settings: &Settings, steps: usize) -> Self {
         let trained = noise_schedule::sigmas(&settings.alphas_cumprod);
         let mut timesteps: Vec<f32> = settings
@@ -86,8 +86,8 @@ pub(super) fn karras(range: KarrasRange, most: f64, least: f64, steps: usize) ->
         .collect()
 }
 
-/// The timesteps, with fractions, at which the levels lie among the trained ones, interpolated by
-/// their logarithms.
+/// The timesteps, with fractions, that correspond to these levels. They are interpolated between
+/// the trained levels, in the logarithm of sigma.
 pub(super) fn timesteps_of(sigmas: &[f64], trained: &[f32]) -> Vec<f64> {
     let logs: Vec<f64> =
         trained.iter().map(|&sigma| f64::from(single(f64::from(sigma).ln()))).collect();

@@ -1,6 +1,6 @@
-//! Which of the training's timesteps does a number of steps visit?
+//! Which of the training's timesteps does a schedule with a given number of steps visit?
 //!
-//! Table 2 of arXiv 2305.08891, with the roundings of diffusers.
+//! The formulas are those of table 2 of arXiv 2305.08891, rounded as in diffusers.
 
 use super::numbers::real;
 
@@ -16,8 +16,8 @@ pub(super) enum Spacing {
 }
 
 impl Spacing {
-    /// The timesteps of a scheduler other than DPM-Solver, the largest first. Those of
-    /// [`Linspace`](Self::Linspace) have fractions.
+    /// The timesteps of a scheduler other than DPM-Solver, the largest first. With
+    /// [`Linspace`](Self::Linspace) they have fractions.
     pub(super) fn timesteps(self, train_timesteps: usize, steps: usize, offset: u32) -> Vec<f64> {
         match self {
             Self::Leading => leading(train_timesteps, steps, offset),
@@ -28,11 +28,11 @@ impl Spacing {
         }
     }
 
-    /// The timesteps of DPM-Solver, the largest first. It divides the range into one more step, and
-    /// leaves out the end of the last step.
+    /// The timesteps of DPM-Solver, the largest first. Except with [`Trailing`](Self::Trailing),
+    /// DPM-Solver divides the range into one step more, and leaves out the end of the last step.
     ///
-    /// `within` is the number of timesteps that are left after those with too little of the picture
-    /// are cut off.
+    /// `within` is the number of timesteps that remain after `lambda_min_clipped` cuts off the
+    /// noisiest ones.
     pub(super) fn solver_timesteps(
         self,
         train_timesteps: usize,
@@ -60,10 +60,9 @@ fn leading(span: usize, count: usize, offset: u32) -> Vec<f64> {
 
 /// Timesteps in strides from `start` downwards, each reduced by one.
 ///
-/// For some numbers of steps (61 is the first, with 1000 timesteps) the division of `numpy.arange`
-/// gives one value more, which would be zero but for its rounding. diffusers then makes one more
-/// call at timestep -1, for which DDIM looks up the noisiest level of all. That call is left out
-/// here.
+/// For some numbers of steps (61 is the first, with 1000 timesteps), rounding errors in
+/// `numpy.arange` give one value more. That value is near zero, so diffusers makes one more call at
+/// timestep -1, for which DDIM looks up the noisiest level of all. That call is left out here.
 fn trailing(start: usize, stride: f64) -> Vec<f64> {
     let count = (real(start) / stride).ceil();
     let step = (real(start) - stride) - real(start);

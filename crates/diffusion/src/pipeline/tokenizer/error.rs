@@ -1,4 +1,4 @@
-//! Why is there no tokenizer, or why could it not encode a text?
+//! Why could a tokenizer not be opened, or a text not be encoded?
 
 use std::io;
 use std::path::PathBuf;

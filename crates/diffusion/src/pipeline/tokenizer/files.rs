@@ -1,11 +1,11 @@
 //! Which vocabulary, special tokens and added tokens do the files of a tokenizer's folder give?
 //!
-//! | file | what is read of it |
+//! | file | what is read from it |
 //! |---|---|
-//! | `tokenizer.json` | the vocabulary with its merges, which takes precedence over the next two files; its `added_tokens`. Everything else is as `CLIPTokenizer` has it |
+//! | `tokenizer.json` | the vocabulary with its merges, which takes precedence over the next two files; its `added_tokens`, only if there is no `added_tokens_decoder`. Everything else in it is ignored; `CLIPTokenizer`'s rules are used |
 //! | `vocab.json`, `merges.txt` | the vocabulary with its merges |
 //! | `tokenizer_config.json` | the special tokens, `model_max_length`, `added_tokens_decoder` |
-//! | `special_tokens_map.json`, `added_tokens.json` | the same in older releases: read only where there is no `added_tokens_decoder` |
+//! | `special_tokens_map.json`, `added_tokens.json` | the special and the added tokens, as older releases wrote them; read only if there is no `added_tokens_decoder` |
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -29,7 +29,7 @@ pub(super) struct Vocabulary {
     pub(super) merges: Vec<(String, String)>,
 }
 
-/// Everything that is read of a folder.
+/// Everything that is read from a folder.
 pub(super) struct Files {
     pub(super) vocabulary: Vocabulary,
     pub(super) names: Names,
@@ -57,6 +57,20 @@ impl Files {
             Some(whole) => whole.model.vocabulary(whole_path)?,
             None => from_parts(folder)?,
         };
+        let added = with_special(added, &names);
+        Ok(Self { vocabulary, names, added, model_max_length: config.model_max_length })
+    }
+
+    /// A vocabulary, with the special tokens of a `tokenizer_config.json`. `path` is the path of
+    /// that file for messages.
+    pub(super) fn with_config(
+        vocabulary: Vocabulary,
+        path: &Path,
+        config: &str,
+    ) -> Result<Self, TokenizerError> {
+        let mut config: Config = json(path, config.as_bytes())?;
+        let added = config.added_tokens_decoder.take().unwrap_or_default();
+        let names = config.names;
         let added = with_special(added, &names);
         Ok(Self { vocabulary, names, added, model_max_length: config.model_max_length })
     }
@@ -112,7 +126,8 @@ struct Config {
     names: Names,
 }
 
-/// The special tokens, as both files name them.
+/// The special tokens, in the form that `tokenizer_config.json` and `special_tokens_map.json`
+/// share.
 #[derive(Default, Deserialize)]
 pub(super) struct Names {
     bos_token: Option<Name>,
@@ -135,7 +150,7 @@ enum Extra {
     Map(BTreeMap<String, Name>),
 }
 
-/// The special tokens of `CLIPTokenizer`, for those that no file names.
+/// The default special tokens of `CLIPTokenizer`, which are used if no file names others.
 const BEGIN: &str = "<|startoftext|>";
 const END: &str = "<|endoftext|>";
 
@@ -189,7 +204,7 @@ impl Names {
         lists.into_iter().find(|names| !names.is_empty()).unwrap_or_default().into_iter()
     }
 
-    /// The special tokens with a role of their own, in the order in which transformers adds them.
+    /// The special tokens that have a role, in the order in which transformers adds them.
     fn with_defaults(&self) -> Vec<Name> {
         let others = |name: &Option<Name>| name.clone();
         let all = [
@@ -362,7 +377,7 @@ fn from_parts(folder: &Path) -> Result<Vocabulary, TokenizerError> {
 }
 
 /// Splits a line at the space between its two tokens.
-fn pair(line: &str) -> Option<(String, String)> {
+pub(super) fn pair(line: &str) -> Option<(String, String)> {
     let (left, right) = line.split_once(' ')?;
     let is_pair = !left.is_empty() && !right.is_empty() && !right.contains(' ');
     is_pair.then(|| (left.to_owned(), right.to_owned()))

@@ -1,12 +1,17 @@
 //! How does a prompt become the ids that a CLIP text encoder reads?
 //!
 //! The tokenizer is made from the files of a model folder, which `files.rs` reads. Special and
-//! added tokens are cut out of the text before anything else is done. Where the padding token is
-//! `!`, as in the second tokenizer of SDXL, every exclamation mark of a prompt therefore becomes
+//! added tokens are cut out of the text before anything else is done. If the padding token is `!`,
+//! as in the second tokenizer of SDXL, every exclamation mark of a prompt therefore becomes
 //! padding, too. An added token is one id, as textual inversion trained it; the token of an
-//! embedding of several vectors stands for all of them (`vectors.rs`). The ids equal those of
-//! `CLIPTokenizer` of transformers 5.23, one by one (tests/fixtures/tokenizer).
+//! embedding of several vectors is replaced by all of its tokens (`vectors.rs`). The ids equal
+//! those of `CLIPTokenizer` of transformers 5.23, one by one (tests/fixtures/tokenizer).
+//!
+//! A model in a single file has no tokenizer, so preheat carries the vocabulary of the public CLIP
+//! models (`carried.rs`).
 
+mod carried;
+mod clip;
 mod error;
 mod files;
 #[cfg(test)]
@@ -16,25 +21,19 @@ mod words;
 
 use std::path::Path;
 
-use tokenizers::TokenizerImpl;
-use tokenizers::decoders::byte_level::ByteLevel;
-use tokenizers::models::bpe::{BPE, Vocab};
-
+use self::clip::{Clip, END_OF_WORD, clip};
 pub use self::error::TokenizerError;
-use self::files::{Files, Name, Vocabulary};
+use self::files::{Files, Name};
 use self::vectors::Vectors;
-use self::words::{Normalize, Split, Words};
 
+/// The file that has the special tokens and the length.
+pub(super) const CONFIG: &str = "tokenizer_config.json";
+/// The files that may have the vocabulary.
+pub(super) const VOCABULARIES: [&str; 2] = ["tokenizer.json", "vocab.json"];
 /// How many tokens a text encoder takes, if `tokenizer_config.json` does not say.
 const MAX_LENGTH: usize = 77;
 /// transformers writes a length beyond this to say that there is no limit.
 const NO_LENGTH: f64 = 1e9;
-/// The suffix of the last token of a word.
-const END_OF_WORD: &str = "</w>";
-
-/// A vocabulary with the steps that every CLIP tokenizer does before it looks words up. Nothing is
-/// done after that: the last two types are required, but no value of them is used.
-type Clip = TokenizerImpl<BPE, Normalize, Split, ByteLevel, ByteLevel>;
 
 /// Turns a prompt into the ids that a CLIP text encoder reads.
 pub struct Tokenizer {
@@ -48,13 +47,14 @@ pub struct Tokenizer {
 
 /// A prompt as ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Encoded {
     /// The begin token, the text's tokens, the end token and padding: always
     /// [`Tokenizer::max_length`] ids in total.
     pub ids: Vec<i32>,
     /// The position of the end token.
     pub eos_position: usize,
-    /// The part of the text that did not fit, as its tokens read.
+    /// The part of the text that did not fit, decoded from its tokens.
     pub truncated: Option<String>,
 }
 
@@ -64,8 +64,18 @@ impl Tokenizer {
         if !folder.is_dir() {
             return Err(TokenizerError::NoFolder { folder: folder.to_owned() });
         }
-        let Files { vocabulary, names, added, model_max_length } = Files::read(folder)?;
-        let max_length = max_length(folder, model_max_length)?;
+        Self::of(Files::read(folder)?, &folder.join(CONFIG))
+    }
+
+    /// The tokenizer of the public CLIP models, whose vocabulary preheat carries, with the special
+    /// tokens of a `tokenizer_config.json`. `path` is the path of that file for messages.
+    pub fn carried(path: &Path, config: &str) -> Result<Self, TokenizerError> {
+        Self::of(Files::with_config(carried::vocabulary()?, path, config)?, path)
+    }
+
+    fn of(files: Files, config: &Path) -> Result<Self, TokenizerError> {
+        let Files { vocabulary, names, added, model_max_length } = files;
+        let max_length = max_length(config, model_max_length)?;
         let path = vocabulary.path.clone();
         let mut inner = clip(vocabulary, names.unk().content())?;
         let id = |role: &'static str, name: &Name| {
@@ -76,7 +86,7 @@ impl Tokenizer {
                 token: name.content().to_owned(),
             })
         };
-        // The special tokens are looked up before they are added: adding a missing one would invent
+        // The special tokens are looked up before they are added: adding a missing one would create
         // an id for which there is no embedding.
         let (bos, eos, pad) =
             (id("begin", &names.bos())?, id("end", &names.eos())?, id("padding", &names.pad())?);
@@ -87,7 +97,7 @@ impl Tokenizer {
         Ok(Self { inner, vectors, max_length, bos, eos, pad })
     }
 
-    /// How many ids each text is turned into: 77 for every CLIP.
+    /// How many ids each text is turned into: 77 for the public CLIP models.
     pub fn max_length(&self) -> usize {
         self.max_length
     }
@@ -127,7 +137,7 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 /// Checks `model_max_length`.
-fn max_length(folder: &Path, length: Option<f64>) -> Result<usize, TokenizerError> {
+fn max_length(config: &Path, length: Option<f64>) -> Result<usize, TokenizerError> {
     match length {
         None => Ok(MAX_LENGTH),
         Some(length) if length > NO_LENGTH => Ok(MAX_LENGTH),
@@ -140,29 +150,8 @@ fn max_length(folder: &Path, length: Option<f64>) -> Result<usize, TokenizerErro
             Ok(length as usize)
         }
         Some(length) => {
-            let why = format!("model_max_length is {length}, which is no number of tokens");
-            Err(TokenizerError::Broken { path: folder.join("tokenizer_config.json"), why })
+            let why = format!("model_max_length is {length}, which is not a number of tokens");
+            Err(TokenizerError::Broken { path: config.to_owned(), why })
         }
     }
-}
-
-/// Builds `CLIPTokenizer` over a vocabulary.
-fn clip(vocabulary: Vocabulary, unknown: &str) -> Result<Clip, TokenizerError> {
-    let Vocabulary { path, words, merges } = vocabulary;
-    let broken = |why: String| TokenizerError::Broken { path: path.clone(), why };
-    let model = BPE::builder()
-        .vocab_and_merges(words.into_iter().collect::<Vocab>(), merges)
-        .unk_token(unknown.to_owned())
-        .end_of_word_suffix(END_OF_WORD.to_owned())
-        .continuing_subword_prefix(String::new())
-        .build()
-        .map_err(|error| broken(error.to_string()))?;
-    let words = Words::get().map_err(broken)?;
-    let mut inner = Clip::new(model);
-    inner
-        .with_normalizer(Some(words.normalize()))
-        .map_err(|error| broken(error.to_string()))?
-        .with_pre_tokenizer(Some(words.split()))
-        .with_decoder(Some(ByteLevel::default()));
-    Ok(inner)
 }

@@ -62,6 +62,33 @@ fn every_text_gets_the_ids_that_transformers_gives_it() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// With the vocabulary that preheat carries, each text has the ids that transformers gives it with
+/// the same merges (`tests/fixtures/single_file_fixtures.py`).
+#[test]
+fn the_carried_vocabulary_gives_the_ids_of_the_public_models() {
+    #[derive(Deserialize)]
+    struct Row {
+        text: String,
+        ids: String,
+    }
+    let config = fixtures().join("../configs/sd15/tokenizer/tokenizer_config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    let tokenizer = Tokenizer::carried(&config, &text).unwrap();
+    let rows = fs::read(fixtures().join("../clip_vocabulary.json")).unwrap();
+    let rows: Vec<Row> = serde_json::from_slice(&rows).unwrap();
+    assert!(rows.len() >= 80);
+    for row in rows {
+        let ids = tokenizer.encode(&row.text).unwrap().ids;
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        assert_eq!(ids.join(" "), row.ids, "{:?}", row.text);
+    }
+    // The second tokenizer of Stable Diffusion XL pads with the token 0.
+    let config = fixtures().join("../configs/sdxl/tokenizer_2/tokenizer_config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    let second = Tokenizer::carried(&config, &text).unwrap();
+    assert_eq!(second.encode("").unwrap().ids[..4], [49_406, 49_407, 0, 0]);
+}
+
 /// A folder that differs from another one in a few files.
 #[derive(Deserialize)]
 struct Variant {

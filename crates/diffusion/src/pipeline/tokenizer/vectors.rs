@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Clip;
+use super::clip::Clip;
 
 /// For each token that has several vectors, the text that replaces it in a prompt.
 pub(super) struct Vectors(BTreeMap<String, String>);

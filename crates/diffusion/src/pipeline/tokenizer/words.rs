@@ -1,7 +1,7 @@
 //! How does CLIP split a text into words before it looks them up?
 //!
 //! The rules are the same for every model, so their patterns are compiled only once in a process:
-//! that takes longer than reading a vocabulary.
+//! compiling them takes longer than reading a vocabulary.
 
 use std::sync::LazyLock;
 

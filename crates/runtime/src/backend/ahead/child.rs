@@ -7,20 +7,17 @@ use std::time::Instant;
 
 use preheat_cache::Program;
 use preheat_io::result_file;
-use preheat_pjrt::{Plugin, Topology, compile_ahead};
+use preheat_pjrt::{PjrtError, PjrtTopology, PjrtValue, Plugin, compile_ahead};
 
+use super::ended::NOT_ANSWERED;
 use super::job::{self, Answer, Job, PluginFile, Task, Wanted};
 use super::{refused, trial};
-use crate::backend::environment::Facts;
 use crate::backend::xla;
+use preheat_environment::Facts;
 
 /// The environment variable that tells a process that it is a child. Its value is the folder for
 /// the answer.
 pub(super) const VARIABLE: &str = "PREHEAT_COMPILER_CHILD";
-
-/// The exit status of a child that could not read its job or write its answer (`EX_IOERR` of
-/// sysexits.h). The plugin is not the cause.
-pub(super) const NOT_ANSWERED: i32 = 74;
 
 /// Whether this program becomes a child when it is started as one.
 static SERVES: AtomicBool = AtomicBool::new(false);
@@ -29,12 +26,13 @@ pub(super) fn this_program_serves() -> bool {
     SERVES.load(Ordering::Relaxed)
 }
 
-/// Allows this program to be started again as the process that compiles a graph ahead of time.
+/// Allows this program to be started again as a child process that compiles a graph ahead of time,
+/// or that tries an executable which may end its process.
 ///
 /// A program that compiles for hardware that is not here
-/// ([`Builder::target`](crate::Builder::target)) calls this first thing in `main`. In a process
-/// that was started to compile, this function compiles and then ends the process. In any other
-/// process it returns at once.
+/// ([`RuntimeBuilder::target`](crate::RuntimeBuilder::target)) must call this first in `main`. In
+/// such a child process, this function does the child's work and then ends the process. In any
+/// other process it returns at once.
 pub fn serve_compiler() {
     SERVES.store(true, Ordering::Relaxed);
     let Some(folder) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return };
@@ -45,8 +43,7 @@ pub fn serve_compiler() {
             NOT_ANSWERED
         }
     };
-    // The answer is complete, so whatever the plugin would do at the end of its process does not
-    // matter any more.
+    // The answer is complete, so it does not matter what the plugin does at the end of its process.
     std::process::exit(status);
 }
 
@@ -59,8 +56,8 @@ fn serve(folder: &Path) -> io::Result<()> {
 }
 
 /// Ends this process when the parent ends. The parent keeps its end of standard input open for as
-/// long as it wants the answer. When that end closes, this process removes what it wrote and exits,
-/// even in the middle of a compile.
+/// long as it waits for the answer. When that end closes, this process removes what it wrote and
+/// exits, even in the middle of a compile.
 fn end_with_the_parent(folder: PathBuf) -> io::Result<()> {
     let watch = move || {
         let mut byte = [0];
@@ -78,25 +75,45 @@ fn work(job: &Job, input: Vec<u8>, folder: &Path) -> io::Result<Answer> {
         Task::Describe { topology } => {
             of_topology(&job.plugin, topology, |_, facts| Ok(Answer::Described(facts)))
         }
-        Task::Compile(wanted) => of_topology(&job.plugin, &wanted.topology, |topology, facts| {
-            if wanted.facts.are_alike(&facts) {
-                compile(&topology, wanted, input, folder)
-            } else {
-                Ok(Answer::Replaced)
+        Task::Compile(wanted) => {
+            if wanted.in_background {
+                make_way();
             }
-        }),
+            of_topology(&job.plugin, &wanted.topology, |topology, facts| {
+                if wanted.facts.are_alike(&facts) {
+                    compile(&topology, wanted, input, folder)
+                } else {
+                    Ok(Answer::Replaced)
+                }
+            })
+        }
         Task::Try(subject) => trial::serve(&job.plugin, subject, &input),
     }
 }
 
-/// Reads the topology of this name and its description, and returns what `answer` makes of them.
+/// The least priority that a process can have, as `nice` counts.
+#[cfg(unix)]
+const LEAST_PRIORITY: i32 = 19;
+
+/// Gives this process the lowest priority. Threads that are started later inherit it.
+#[cfg(unix)]
+fn make_way() {
+    // If the system refuses, the compile runs at the same priority as any other process.
+    let _ = rustix::process::nice(LEAST_PRIORITY);
+}
+
+/// On systems where the priority cannot be set, the compile runs like any other process.
+#[cfg(not(unix))]
+fn make_way() {}
+
+/// Reads the topology of this name and its description, and returns what `answer` returns for them.
 fn of_topology(
     plugin: &PluginFile,
     topology: &str,
-    answer: impl FnOnce(Topology, Facts) -> io::Result<Answer>,
+    answer: impl FnOnce(PjrtTopology, Facts) -> io::Result<Answer>,
 ) -> io::Result<Answer> {
     let loaded = Plugin::open(&plugin.path).and_then(|plugin| {
-        let topology = Topology::create(&plugin, topology, &[])?;
+        let topology = create_topology(&plugin, topology)?;
         let facts = Facts::read(&topology)?;
         Ok((topology, facts))
     });
@@ -107,8 +124,29 @@ fn of_topology(
     }
 }
 
+/// Makes the topology of this name. Releases of libtpu before 0.0.50 take a name such as `v5e:1x1`
+/// for a part of a larger host, and refuse it unless they are told that the host has no more chips.
+fn create_topology(plugin: &Plugin, name: &str) -> Result<PjrtTopology, PjrtError> {
+    PjrtTopology::create(plugin, name, &[]).or_else(|error| {
+        let Some(chips) = chips_of_a_small_host(name) else { return Err(error) };
+        let one_host = ("chips_per_host_bounds", PjrtValue::IntList(chips));
+        PjrtTopology::create(plugin, name, &[one_host]).map_err(|_| error)
+    })
+}
+
+/// How many chips a topology has along each of its three axes, such as 1, 2 and 1 for `v5e:1x2`, if
+/// it has fewer than the four of the host that libtpu assumes.
+fn chips_of_a_small_host(name: &str) -> Option<Vec<i64>> {
+    let (_, shape) = name.split_once(':')?;
+    let mut chips: Vec<i64> =
+        shape.split('x').map(|length| length.parse().ok()).collect::<Option<_>>()?;
+    chips.resize(chips.len().max(3), 1);
+    let is_small = chips.iter().try_fold(1_i64, |all, &axis| all.checked_mul(axis))? < 4;
+    (is_small && chips.iter().all(|&axis| axis > 0)).then_some(chips)
+}
+
 fn compile(
-    topology: &Topology,
+    topology: &PjrtTopology,
     wanted: &Wanted,
     program: Vec<u8>,
     folder: &Path,
@@ -132,5 +170,29 @@ fn compile(
             Ok(answer)
         }
         Err(error) => Ok(refused(error.code(), &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_topology_of_fewer_than_four_chips_is_a_host_of_its_own() {
+        for (name, chips) in [
+            ("v5e:1x1", Some(vec![1, 1, 1])),
+            ("v5e:1x2", Some(vec![1, 2, 1])),
+            ("v4:1x1x1", Some(vec![1, 1, 1])),
+            ("v5e:2x2", None),
+            ("v5e:7x9x3", None),
+            ("v5e:0x1", None),
+            ("v5e:-1x-1", None),
+            ("v5e:9999999999x9999999999", None),
+            ("v5e", None),
+            ("v5e:2xtwo", None),
+            ("v5e:", None),
+        ] {
+            assert_eq!(chips_of_a_small_host(name), chips, "{name}");
+        }
     }
 }

@@ -7,11 +7,11 @@ use std::time::SystemTime;
 use preheat_cache::{CompileOptions, Interface, Measurements, ProgramFormat, TensorSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::environment::Facts;
 use crate::backend::file_state;
+use preheat_environment::Facts;
 
-/// A job without its input is never longer than this. It comes from a parent of the same build; the
-/// length is bounded all the same.
+/// The largest length of a job without its input. The length is checked although the job comes from
+/// a parent of the same build.
 const JOB_LIMIT_BYTES: u64 = 16 << 20;
 
 /// The plugin's file, as it was when its build was identified.
@@ -59,6 +59,8 @@ pub(super) struct Wanted {
     pub(super) options: CompileOptions,
     /// The description of the topology that the key was made from.
     pub(super) facts: Facts,
+    /// Whether nobody waits for the executable.
+    pub(super) in_background: bool,
 }
 
 /// An executable that is to be tried.

@@ -1,15 +1,18 @@
-//! What happens in a process of its own?
+//! Which work is done in a separate process, and how?
 //!
-//! Two kinds of work do: compiling for hardware that is not here, and trying an executable that may
+//! There are two kinds: compiling for hardware that is not here, and trying an executable that may
 //! end its process.
 //!
-//! A compiler that is given a topology and no device reads the environment variables, takes a
+//! A compiler that is given a topology and no device reads environment variables, takes a
 //! machine-wide lock, may end its process, and holds gigabytes. All of that stays in a child
-//! (`child.rs`): the same program, started again (`process.rs`). The child reads its job from its
-//! standard input and writes its answer into a folder (`job.rs`). An executable that is suspected
-//! of ending the process that loads it is loaded in such a child first (`trial.rs`).
+//! (`child.rs`): the same program, or another one that the caller names, is started as the child
+//! (`process.rs`). The child reads its job from its standard input and writes its answer into a
+//! folder (`job.rs`). An executable that is suspected of ending the process that loads it is loaded
+//! in such a child first (`trial.rs`). How a child ended tells whether the code that it ran is the
+//! cause (`ended.rs`).
 
 mod child;
+mod ended;
 mod job;
 mod process;
 mod trial;
@@ -22,17 +25,18 @@ use preheat_cache::{Digest, Environment, FramedHasher, KeyInputs, Note, Store};
 use preheat_pjrt::ErrorCode;
 
 pub use self::child::serve_compiler;
+pub(crate) use self::ended::ended_itself;
 use self::job::{Answer, Job, PluginFile, Task, Wanted};
 pub use self::process::AheadError;
 pub(crate) use self::process::Starting;
 pub(crate) use self::trial::{TrialOutcome, try_executable};
-use super::environment::{Facts, Identity};
-use super::xla::{Compiled, Payload};
+use super::contract::Compiled;
 use super::{BackendError, CompileError};
 use crate::device::Target;
 use crate::progress::Cancel;
+use preheat_environment::{Facts, Identity};
 
-/// The version of the key under which a target's description is remembered.
+/// The version of the key under which a target's description is stored.
 const TARGET_TAG: &str = "preheat-target-v1";
 
 /// A compiler for one target.
@@ -41,18 +45,20 @@ pub(crate) struct Ahead {
     pub(crate) target: Target,
     pub(crate) environment: Arc<Environment>,
     plugin: PluginFile,
-    /// The program that is started as the child; it is looked for when the first child is needed.
+    /// The program that is started as the child; `None` stands for this program.
     program: Option<PathBuf>,
     facts: Facts,
     /// The environment variables that the compiler reads, as they were when the keys were made.
     variables: [(&'static str, String); 2],
-    /// The name under which `facts` are remembered.
+    /// The name under which `facts` are stored.
     note: Note,
+    /// Whether children compile at low priority, because nobody waits for them.
+    in_background: bool,
 }
 
 impl Ahead {
-    /// Asks the plugin at `plugin` to describe `target`, or takes the description from `notes`,
-    /// where an earlier answer is remembered.
+    /// Gets the description of `target` from the plugin at `plugin`, or from `notes` if an earlier
+    /// call stored it there.
     pub(crate) fn open(
         target: Target,
         plugin: &Path,
@@ -62,7 +68,7 @@ impl Ahead {
         cancel: &Cancel,
     ) -> Result<Self, BackendError> {
         let file = PluginFile::now(plugin);
-        let identity = Identity::now(build)?;
+        let identity = Identity::now(build()?)?;
         let note = Note::Target(note_key(&target, &identity));
         let facts = if let Some(facts) = notes.and_then(|store| remembered(store, note)) {
             facts
@@ -82,12 +88,27 @@ impl Ahead {
         };
         let variables = identity.variables().clone();
         let environment = Arc::new(facts.clone().environment(identity));
-        Ok(Self { target, environment, plugin: file, program, facts, variables, note })
+        let in_background = false;
+        Ok(Self {
+            target,
+            environment,
+            plugin: file,
+            program,
+            facts,
+            variables,
+            note,
+            in_background,
+        })
+    }
+
+    /// The same compiler at low priority, for compiles that nobody waits for.
+    pub(crate) fn in_background(self) -> Self {
+        Self { in_background: true, ..self }
     }
 
     /// Compiles `inputs` in a child.
     ///
-    /// `notes` is the store that remembers the target's description.
+    /// `notes` is the store that has the target's description.
     pub(crate) fn compile(
         &self,
         inputs: &KeyInputs,
@@ -101,14 +122,15 @@ impl Ahead {
             program_bytes: program.len(),
             options: inputs.options.clone(),
             facts: self.facts.clone(),
+            in_background: self.in_background,
         };
         let job = Job { plugin: self.plugin.clone(), task: Task::Compile(Box::new(wanted)) };
         let folder = process::answer_folder()?;
         let starting = Starting { program: self.program.as_deref(), variables: &self.variables };
         let answer =
             process::run(&starting, &job, program, &folder, cancel).inspect_err(|error| {
-                // The remembered description may be the reason that the plugin looks replaced. It
-                // is forgotten, so that a program that starts again asks the plugin anew.
+                // The plugin may look replaced only because the stored description is wrong. The
+                // description is removed, so that the next start gets it from the plugin again.
                 if let (AheadError::Replaced, Some(store)) = (error, notes) {
                     store.forget_note(self.note);
                 }
@@ -117,11 +139,11 @@ impl Ahead {
             return Err(AheadError::Confused.into());
         };
         let payload = std::fs::read(job::payload(folder.path())).map_err(AheadError::Answer)?;
-        Ok(Compiled { payload: Ok(Payload::Owned(payload)), interface, abi_version, measurements })
+        Ok(Compiled { payload: Ok(Box::new(payload)), interface, abi_version, measurements })
     }
 }
 
-/// Has a child ask the plugin for the description of `target`.
+/// Starts a child that gets the description of `target` from the plugin.
 fn describe(
     plugin: &PluginFile,
     target: &Target,
@@ -159,7 +181,7 @@ fn remembered(store: &Store, note: Note) -> Option<Facts> {
     serde_json::from_slice(&store.note(note)?).ok()
 }
 
-/// Remembers a description. If it cannot be written, the next process takes a second longer.
+/// Stores a description. If it cannot be written, the next process takes a second longer.
 fn remember(store: &Store, note: Note, facts: &Facts) {
     let written = serde_json::to_vec(facts)
         .map_err(std::io::Error::from)

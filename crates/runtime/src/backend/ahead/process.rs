@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use preheat_pjrt::ErrorCode;
 use tempfile::TempDir;
 
-use super::child::{NOT_ANSWERED, VARIABLE, this_program_serves};
+use super::child::{VARIABLE, this_program_serves};
+use super::ended::NOT_ANSWERED;
 use super::job::{self, Answer, Job};
 use crate::progress::Cancel;
 
@@ -46,8 +47,8 @@ const STACK_TRACE: [&str; 3] = ["@ ", "PC: @", "*** "];
 /// A line with this text tells why a process aborted.
 const REASON: &str = "Check failed";
 
-/// The variables that libtpu needs in order to answer at once where there is no TPU, to share its
-/// machine-wide lock, and to be quiet. A variable that the user has set is not changed.
+/// The variables that libtpu needs in order to answer at once on a machine without a TPU, to share
+/// its machine-wide lock, and to write no log. A variable that the user has set is not changed.
 const SURROUNDINGS: [(&str, &str); 7] = [
     ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1"),
     ("TPU_SKIP_MDS_QUERY", "1"),
@@ -65,7 +66,7 @@ pub enum AheadError {
     /// The plugin raised an error.
     #[error("{message}")]
     Plugin {
-        /// The plugin's kind of error, where it gave one.
+        /// The plugin's kind of error, if it gave one.
         code: Option<ErrorCode>,
         /// The plugin's message.
         message: String,
@@ -81,8 +82,8 @@ pub enum AheadError {
     },
     /// No program is known that could be started to compile.
     #[error(
-        "a process of its own is needed to compile ahead of time, and this program offers none: call `preheat::serve_compiler()` \
-         first in `main`, or name the `preheat` command with `Builder::compiler_program`"
+        "a child process is needed to compile ahead of time, and this program cannot be started as one: call `preheat::serve_compiler()` \
+         first in `main`, or name the `preheat` command with `RuntimeBuilder::compiler_program`"
     )]
     NoProgram,
     /// The process could not be started.
@@ -95,7 +96,7 @@ pub enum AheadError {
         cause: std::io::Error,
     },
     /// The child's answer could not be read, or the folder for it could not be made.
-    #[error("what a compiling process wrote could not be read")]
+    #[error("the answer of the process that compiled could not be read")]
     Answer(#[source] std::io::Error),
     /// The child could not read its job or write its answer.
     #[error("the process that compiled could not answer{}", after(.said))]
@@ -103,8 +104,8 @@ pub enum AheadError {
         /// The last lines that it wrote to standard error.
         said: String,
     },
-    /// The program that was started does not compile, or it answered another question: it is of
-    /// another release.
+    /// The program that was started does not compile, or its answer does not belong to the job: it
+    /// is of another release.
     #[error(
         "the program that was started to compile does not do so: it is not the `preheat` of this release, and does not call `serve_compiler()` first"
     )]
@@ -118,7 +119,7 @@ pub enum AheadError {
 }
 
 impl AheadError {
-    /// The plugin's kind of error, where the plugin raised it.
+    /// The plugin's kind of error, if the plugin raised the error.
     pub fn code(&self) -> Option<ErrorCode> {
         if let Self::Plugin { code, .. } = self { *code } else { None }
     }
@@ -136,7 +137,7 @@ fn after(said: &str) -> String {
 #[derive(Debug)]
 pub(super) struct AnswerFolder {
     /// The marker, locked for as long as the folder is used. It is closed before the folder is
-    /// removed, because some systems keep a file that is open.
+    /// removed, because some systems do not remove an open file.
     _marker: File,
     folder: TempDir,
 }
@@ -148,8 +149,8 @@ impl AnswerFolder {
         let folder = builder.tempdir_in(temporary)?;
         let marker = File::create_new(job::marker(folder.path()))?;
         if let Err(error) = marker.try_lock() {
-            // On a file system without locks, no other process can take this one either, so the
-            // folder is kept.
+            // On a file system without locks, no other process can lock the marker either. So none
+            // of them removes the folder as abandoned.
             tracing::debug!(%error, "the folder of an answer is not locked");
         }
         Ok(Self { _marker: marker, folder })
@@ -192,7 +193,7 @@ fn remove_if_abandoned(folder: &Path, own: &Metadata) {
     if !std::fs::symlink_metadata(&marker).is_ok_and(|found| found.is_file()) {
         return;
     }
-    // The process that made the folder holds the lock for as long as it lives.
+    // The process that made the folder holds the lock for as long as it uses the folder.
     let Ok(lock) = File::open(&marker) else { return };
     if lock.try_lock().is_ok() {
         job::remove_folder(folder);
@@ -229,7 +230,7 @@ pub(crate) struct Starting<'a> {
     pub(crate) variables: &'a [(&'static str, String)],
 }
 
-/// Has a child do `job`.
+/// Starts a child, gives it `job` and its `input`, and returns the child's answer.
 pub(super) fn run(
     starting: &Starting<'_>,
     job: &Job,
@@ -245,11 +246,11 @@ pub(super) fn run(
     let mut child =
         Running::start(&program, starting.variables, folder.path()).map_err(not_started)?;
     tracing::debug!(pid = child.process.id(), "a process compiles");
-    // The child takes the closing of this pipe as the sign that nobody wants its answer any more.
+    // The child ends when this pipe closes: then nobody waits for its answer any more.
     let mut lifeline = child.process.stdin.take();
     let ended = std::thread::scope(|scope| {
         // A program that does not read its input blocks the writer until the program is killed. The
-        // writer has a thread of its own, so that this thread can still be asked to stop.
+        // writer has its own thread, so that this thread can still react to `cancel`.
         let write = || lifeline.as_mut().map_or(Ok(()), |lifeline| job.write(input, lifeline));
         let writer = std::thread::Builder::new().spawn_scoped(scope, write).map_err(not_started)?;
         let ended = child.wait(folder.path(), cancel);
@@ -385,8 +386,7 @@ impl Running {
     }
 
     fn end(&mut self) {
-        // Both calls fail if the child has already ended and was waited for. That is as it should
-        // be.
+        // The child may already have ended and been waited for, so errors are ignored.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -37,7 +37,7 @@ impl<'a> Buffers<'a> {
     pub(super) fn read(bytes: &'a [u8], module: &Module<'_>) -> Result<Self, NotSlimmed> {
         let message =
             Message::read(bytes, "the buffer assignment", Self::LOGICAL..=Self::ALLOCATIONS)?;
-        let missing = NotSlimmed::Inconsistent { what: "a buffer is named that is not there" };
+        let missing = NotSlimmed::Inconsistent { what: "a buffer that is named does not exist" };
         let owner_of_place = |place: &[u8]| {
             let place = Message::read(place, "the place of a buffer", 3..=4)?;
             module.owner.get(&place.varint_or_zero(4)?).copied().ok_or_else(|| missing.clone())
@@ -100,7 +100,7 @@ impl<'a> Allocation<'a> {
         for assigned in message.every(Buffers::ASSIGNED) {
             let assigned = Message::read(assigned?, "an assigned buffer", 1..=4)?;
             let missing =
-                NotSlimmed::Inconsistent { what: "a buffer is assigned that is not there" };
+                NotSlimmed::Inconsistent { what: "a buffer that is assigned does not exist" };
             computations.insert(*owners.get(&assigned.varint_or_zero(1)?).ok_or(missing)?);
         }
         Ok(Self { is_thread_local: message.varint_or_zero(3)? == 1, computations, message })

@@ -1,12 +1,11 @@
 //! Which parts of a serialised XLA:CPU executable does a load not need?
 //!
-//! The parts that only the compiler needed are taken out; loading then costs four tenths less.
+//! The parts that only the compiler needed are removed. Loading then takes four tenths less time.
 //!
 //! The bytes hold the machine code, the thunks that call it, the buffer assignment, and the whole
-//! optimised HLO module. Loading rebuilds that module instruction by instruction, although only
-//! these parts of it are still read: the entry's shape and aliasing, the constants that own a
-//! buffer, the analysis that gives each logical buffer its value, and a count of operations.
-//! Therefore:
+//! optimised HLO module. Loading rebuilds that module instruction by instruction, but then reads
+//! only a few parts of it: the entry's shape and aliasing, the constants that own a buffer, the
+//! analysis that gives each logical buffer its value, and a count of operations. Therefore:
 //!
 //! 1. metadata (source lines, operation names, statistics) is removed from every instruction;
 //! 2. the body of a fusion, which has already been compiled to a kernel, is replaced by its
@@ -18,7 +17,7 @@
 //! buffers are copied byte for byte. `docs/slim.md` says why each of these removals is safe, and
 //! for which builds that was shown.
 //!
-//! | file | knows |
+//! | file | handles |
 //! |---|---|
 //! | `wire.rs` | protocol buffers |
 //! | `thunks.rs` | which thunks look something up in the module |
@@ -26,8 +25,8 @@
 //! | `buffers.rs` | logical buffers and allocations |
 //! | `plan.rs` | what is removed |
 //!
-//! The rewriter knows the few fields that it reads and refuses what it does not recognise; the
-//! bytes are then kept as they are. Field numbers are those of XLA's `xla/service/hlo.proto`,
+//! The rewriter rejects an executable in which it does not recognise a field, and that executable
+//! is then kept unchanged. Field numbers are those of XLA's `xla/service/hlo.proto`,
 //! `xla/service/cpu/executable.proto` and `xla/backends/cpu/runtime/thunk.proto`.
 
 mod buffers;
@@ -64,7 +63,7 @@ pub(crate) fn is_wanted() -> bool {
 /// Why an executable is kept as the plugin wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotSlimmed {
-    /// A length or a number reaches past the end, or a field has a form that no field here has.
+    /// A length or a number reaches past the end, or a field has an unknown wire type.
     #[error("{message} is not a well-formed message")]
     Malformed {
         /// The message that was read.
@@ -94,8 +93,8 @@ pub(crate) enum NotSlimmed {
     },
 }
 
-/// `CompilationResultProto.ObjFileKind.KERNELS`: thunks that call kernels, which has been the only
-/// kind for years.
+/// `CompilationResultProto.ObjFileKind.KERNELS`: the executable consists of thunks that call
+/// kernels. XLA:CPU has made no other kind for years.
 const KERNELS: u64 = 2;
 /// XLA:CPU runs an executable with fewer floating point operations than this in the caller's
 /// thread.
@@ -106,7 +105,7 @@ pub(crate) fn slim(payload: &[u8]) -> Result<Vec<u8>, NotSlimmed> {
     rewrite(payload, FEWEST_OPERATIONS_OF_ITS_OWN_THREAD)
 }
 
-/// Does the work of [`slim`]. It keeps so much of the fusions' bodies that XLA still counts
+/// Does the work of [`slim`]. It keeps enough of the fusions' bodies for XLA to still count
 /// `operations` floating point operations.
 pub(crate) fn rewrite(payload: &[u8], operations: u64) -> Result<Vec<u8>, NotSlimmed> {
     let with_options = Message::read(payload, "the executable with its options", 1..=2)?;

@@ -1,4 +1,4 @@
-//! Which parts of the optimised HLO module can be replaced or removed, and how is it written then?
+//! Which parts of the optimised HLO module can be replaced or removed, and how is the rest written?
 
 use std::collections::{HashMap, HashSet};
 
@@ -28,7 +28,7 @@ mod instruction {
 
 /// The operations that a fusion's body may hold if it is to be replaced. Each gives a new value:
 /// none of them writes in place (dynamic-update-slice, scatter), keeps state, communicates with
-/// other devices, or calls foreign code. XLA looks for all of those within fusions.
+/// other devices, or calls foreign code. XLA looks for operations of those kinds within fusions.
 const PLAIN_OPERATIONS: &str = "\
     abs add and atan2 bitcast bitcast-convert broadcast cbrt ceil clamp compare complex concatenate \
     constant convert convolution copy cosine count-leading-zeros divide dot dynamic-slice erf exponential \
@@ -119,7 +119,7 @@ impl<'a> Module<'a> {
             .flat_map(|one| &one.calls);
         if !calls.chain([&entry]).all(|id| position.contains_key(id)) {
             return Err(NotSlimmed::Inconsistent {
-                what: "a computation that is called is not there",
+                what: "a computation that is called does not exist",
             });
         }
         let schedule = Message::read(message.bytes(Self::SCHEDULE)?, "the schedule", 1..=1)?;
@@ -175,7 +175,7 @@ impl<'a> Module<'a> {
                     }
                     put_bytes(&mut written, Self::SCHEDULE, &schedule);
                 }
-                // The metadata pointed into this field.
+                // Only the removed metadata pointed into this field.
                 (Self::STACK_FRAMES, _) => {}
                 _ => written.extend_from_slice(field.raw),
             }
@@ -202,7 +202,7 @@ impl<'a> Computation<'a> {
         let instructions: Vec<Instruction<'_>> = instructions;
         let Some(last) = instructions.iter().find(|one| one.id == root) else {
             return Err(NotSlimmed::Inconsistent {
-                what: "the root of a computation is not there",
+                what: "the root of a computation does not exist",
             });
         };
         let results = if last.opcode == b"tuple" {
@@ -283,7 +283,7 @@ impl<'a> Instruction<'a> {
         })
     }
 
-    /// Whether it is a fusion that was compiled to a kernel, and only its result matters outside.
+    /// Whether this is a fusion that was compiled to a kernel, and whose only effect is its result.
     pub(super) fn is_kernel_fusion(&self) -> bool {
         let kind = self.message.bytes(instruction::FUSION_KIND);
         self.opcode == b"fusion"

@@ -9,7 +9,8 @@ use super::module::{Computation, Module};
 /// The computations to remove or to reduce.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// Fused computations of which only the parameters and a stand-in for the root are kept.
+    /// Bodies of fusions of which only the parameters are kept, with constants in place of the
+    /// results.
     pub(super) stubbed: HashSet<u64>,
     /// Computations that are removed as a whole.
     pub(super) dropped: HashSet<u64>,
@@ -36,7 +37,7 @@ impl Plan {
         }
         for instruction in pinned {
             let missing =
-                NotSlimmed::Inconsistent { what: "the instruction of a thunk is not there" };
+                NotSlimmed::Inconsistent { what: "the instruction of a thunk does not exist" };
             read_again.insert(*module.owner.get(instruction).ok_or(missing)?);
         }
         read_again.extend(module.reachable(called_by_pinned, &HashSet::new()));
@@ -76,13 +77,13 @@ impl Plan {
     }
 }
 
-/// Keeps XLA:CPU's choice of a thread. It counts operations during a load: an executable with few
-/// of them runs in the caller's thread, any other in a thread of its own. One body that has enough
-/// operations by itself is kept. If there is no such body, all bodies are kept. So the choice never
-/// changes.
+/// Removes bodies from `stubbed` if too few operations would be left without them. While XLA:CPU
+/// loads an executable, it counts the operations. It runs an executable with few of them in the
+/// caller's thread, and any other in a separate thread, and slimming must not change this choice.
+/// So one body is kept that has enough operations by itself, or all bodies if no body has enough.
 fn keep_enough_operations(module: &Module<'_>, operations: u64, stubbed: &mut HashSet<u64>) {
     let enough = |one: &&Computation<'_>| one.operations() >= operations;
-    // XLA surely counts these: the entry, and the computations that it calls unconditionally.
+    // XLA always counts these: the entry, and the computations that it calls unconditionally.
     let mut pending = vec![module.entry];
     let mut counted = HashSet::new();
     let mut bodies = Vec::new();

@@ -8,7 +8,7 @@ use super::wire::{Message, is_one_of};
 /// How deeply call, while and conditional thunks may be nested.
 const MAX_THUNK_DEPTH: usize = 64;
 
-/// All kinds of thunks except XNNPACK's, which this build cannot serialise.
+/// All kinds of thunks except XNNPACK's, which the plugin builds that are slimmed cannot serialise.
 const THUNKS: &str = "\
     all-gather all-reduce all-to-all call collective-permute conditional convolution copy custom-call dot \
     fft infeed kernel outfeed partition-id reduce-scatter replica-id rng-get-and-update-state sort topk \

@@ -1,4 +1,4 @@
-//! How are protocol buffers read and written, so that all other bytes are copied unchanged?
+//! How are protocol buffers read and written, so that the bytes of all kept fields stay the same?
 
 use std::ops::RangeInclusive;
 

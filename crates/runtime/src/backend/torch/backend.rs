@@ -9,25 +9,27 @@ use std::time::Instant;
 use preheat_cache::{
     Environment, Interface, KeyInputs, Measurements, ProgramFormat, TensorSpec, Topology,
 };
-use preheat_ir::graph::{Type, Verified};
-use preheat_pjrt::{ErrorCode, MemoryStats};
+use preheat_ir::graph::Verified;
 use preheat_tensor::Tensor;
 use preheat_tensor::TensorType;
 use preheat_torch_abi::UNKNOWN_BYTES;
 
 use super::{
-    Torch, TorchError, TorchErrorCode, TorchFallback, TorchGraph, TorchTensor, WeightPlace,
-    is_in_host_memory,
+    Torch, TorchError, TorchErrorCode, TorchEvent, TorchFallback, TorchGraph, TorchTensor,
+    WeightPlace, is_in_host_memory,
 };
+use crate::backend::contract::{Buffer, Compiled, Device, Done, Event, Loaded, MemoryUse, own};
 use crate::backend::host_memory::host_memory;
-use crate::backend::xla::{Compiled, Payload};
-use crate::backend::{BackendError, CompileError};
+use crate::backend::{BackendError, CompileError, DeviceFault, FaultKind};
 use crate::device::arguments::{ArgumentError, Placed, Reader};
 use crate::device::estimate::{AttentionMemory, activations};
-use crate::device::{TorchDevice, TorchId};
+use crate::device::{DeviceName, TorchDevice, TorchId};
 
-/// A device of a session, and the environment that graphs fit which were made ready on it.
-#[derive(Debug)]
+/// The name of this driver in the error that a buffer of another driver causes.
+const DRIVER: &str = "libtorch";
+
+/// A device of a session, and the environment of the graphs that are made ready on it.
+#[derive(Debug, Clone)]
 pub(crate) struct TorchBackend {
     torch: Torch,
     device: TorchDevice,
@@ -36,7 +38,7 @@ pub(crate) struct TorchBackend {
 
 /// A graph that is ready to run on a device.
 pub(crate) struct TorchExecutable {
-    backend: Arc<TorchBackend>,
+    backend: TorchBackend,
     graph: TorchGraph,
     reader: Reader,
 }
@@ -57,7 +59,8 @@ impl Given<'_> {
 }
 
 impl TorchBackend {
-    /// `identify` returns the name of a library's build, for the environment.
+    /// Prepares a device of a session for use by the runtime. `identify` returns the name of a
+    /// library's build, for the environment.
     pub(crate) fn new(
         torch: &Torch,
         device: &TorchDevice,
@@ -71,19 +74,74 @@ impl TorchBackend {
         })
     }
 
-    /// The device, as it was when the session was opened.
-    pub(crate) fn device(&self) -> &TorchDevice {
-        &self.device
+    fn read(&self, bytes: &[u8]) -> Result<(TorchExecutable, Verified), TorchError> {
+        let function = Verified::decode(bytes)?;
+        let graph = self.torch.load(&self.device, &function)?;
+        let reader = Reader::of(&function, self.device.id);
+        Ok((TorchExecutable { backend: self.clone(), graph, reader }, function))
     }
 
-    pub(crate) fn environment(&self) -> &Arc<Environment> {
+    /// Copies a tensor to this device.
+    fn bring(&self, tensor: &TorchTensor) -> Result<TorchTensor, TorchError> {
+        tensor.copy_to(&self.device)
+    }
+
+    fn place_of(&self, tensor: &TorchTensor) -> TorchId {
+        let device = self.torch.devices().get(tensor.device() as usize);
+        device.map_or(self.device.id, |device| device.id)
+    }
+}
+
+impl Device for TorchBackend {
+    fn name(&self) -> DeviceName {
+        self.device.id.into()
+    }
+
+    fn environment(&self) -> &Arc<Environment> {
         &self.environment
     }
 
-    /// The memory that can still be allocated: the device's free memory, and the memory that
-    /// libtorch keeps for later. For the CPU, the memory that the system or a container leaves
-    /// free.
-    pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
+    /// There is nothing to compile. The graph itself is stored, and shows that it was made ready on
+    /// this device.
+    fn compile(&self, inputs: &KeyInputs) -> Result<(Box<dyn Loaded>, Compiled), CompileError> {
+        let began = Instant::now();
+        let program = &inputs.program;
+        if program.format() != ProgramFormat::Graph {
+            let (format, device) = (program.format(), self.device.id.into());
+            let refused = OtherFormat { format, device };
+            return Err(DeviceFault::new(FaultKind::Unsupported, refused).into());
+        }
+        let (executable, function) = self.read(program.bytes()).map_err(DeviceFault::from)?;
+        let compiled = Compiled {
+            payload: Ok(Box::new(program.bytes().to_vec())),
+            interface: Some(interface(&function)),
+            abi_version: None,
+            measurements: measurements(&function, self, began),
+        };
+        Ok((Box::new(executable), compiled))
+    }
+
+    fn load(&self, payload: &[u8]) -> Result<Box<dyn Loaded>, DeviceFault> {
+        Ok(Box::new(self.read(payload)?.0))
+    }
+
+    fn put(&self, tensor: &Tensor) -> Result<Box<dyn Buffer>, DeviceFault> {
+        Ok(Box::new(self.torch.tensor(&self.device, tensor.kind(), tensor.bytes())?))
+    }
+
+    fn put_in_host_memory(&self, tensor: &Tensor) -> Result<Box<dyn Buffer>, DeviceFault> {
+        let all = self.torch.devices();
+        let host = all.iter().find(|device| device.id == TorchId::Cpu).unwrap_or(&self.device);
+        Ok(Box::new(self.torch.tensor(host, tensor.kind(), tensor.bytes())?))
+    }
+
+    fn copy(&self, buffer: &dyn Buffer) -> Result<Box<dyn Buffer>, DeviceFault> {
+        Ok(Box::new(self.bring(own(buffer, DRIVER)?)?))
+    }
+
+    /// The device's free memory plus the freed memory that libtorch keeps for later use. For the
+    /// CPU, it is the memory that the system or a container leaves free.
+    fn free_memory_bytes(&self) -> Option<u64> {
         let memory = self.torch.memory(&self.device).ok()?;
         if memory.free != UNKNOWN_BYTES {
             return Some(
@@ -93,7 +151,7 @@ impl TorchBackend {
         is_in_host_memory(self.device.id).then(host_memory)?.map(|memory| memory.available_bytes)
     }
 
-    pub(crate) fn total_memory_bytes(&self) -> Option<u64> {
+    fn total_memory_bytes(&self) -> Option<u64> {
         if self.device.id == TorchId::Cpu {
             Some(host_memory()?.total_bytes)
         } else {
@@ -103,27 +161,32 @@ impl TorchBackend {
 
     /// Memory in use by this session's tensors. On a GPU libtorch's allocator counts more, such as
     /// its workspaces.
-    pub(crate) fn memory_stats(&self) -> Option<MemoryStats> {
+    fn memory_use(&self) -> Option<MemoryUse> {
         let used = self.torch.memory(&self.device).ok()?;
-        let signed = |bytes: u64| i64::try_from(bytes).ok();
-        Some(MemoryStats {
-            bytes_in_use: signed(used.allocated.max(used.tensors))?,
-            peak_bytes_in_use: signed(used.allocated_peak.max(used.tensors_peak)),
-            bytes_limit: self.total_memory_bytes().and_then(signed),
-            bytes_reserved: signed(used.reserved).filter(|&bytes| bytes > 0),
-            largest_alloc_size: None,
-            largest_free_block_bytes: None,
+        Some(MemoryUse {
+            in_use: used.allocated.max(used.tensors),
+            peak: Some(used.allocated_peak.max(used.tensors_peak)),
+            limit: self.total_memory_bytes(),
+            reserved: Some(used.reserved).filter(|&bytes| bytes > 0),
         })
     }
 
-    pub(crate) fn give_memory_back(&self) {
+    fn give_memory_back(&self) {
         if let Err(error) = self.torch.drop_caches(&self.device) {
             tracing::debug!(%error, "libtorch keeps the memory that it freed");
         }
     }
 
-    /// The ops that ran on the CPU because this device lacks them, one sentence for each op.
-    pub(crate) fn lacking(&self) -> Vec<String> {
+    /// The figures are an estimate, and not all weights need to be on the device at once.
+    fn knows_footprints(&self) -> bool {
+        false
+    }
+
+    fn torch(&self) -> Option<&TorchDevice> {
+        Some(&self.device)
+    }
+
+    fn lacking(&self) -> Vec<String> {
         let own = self.device.id.to_string();
         let told = |TorchFallback { op, device, count, reason }: TorchFallback| {
             format!(
@@ -134,72 +197,61 @@ impl TorchBackend {
         let all = self.torch.fallbacks().unwrap_or_default();
         all.into_iter().filter(|one| one.device == own).map(told).collect()
     }
+}
 
-    /// Makes a graph ready. There is nothing to compile: the graph itself is stored, as a sign that
-    /// it was ready on this device.
-    pub(crate) fn compile(
-        self: &Arc<Self>,
-        inputs: &KeyInputs,
-    ) -> Result<(TorchExecutable, Compiled), CompileError> {
-        let began = Instant::now();
-        let program = &inputs.program;
-        if program.format() != ProgramFormat::Graph {
-            return Err(CompileError::NoTorchProgram {
-                format: program.format(),
-                device: self.device.id.into(),
-            });
-        }
-        let (executable, function) = self.read(program.bytes())?;
-        let compiled = Compiled {
-            payload: Ok(Payload::Owned(program.bytes().to_vec())),
-            interface: Some(interface(&function)),
-            abi_version: None,
-            measurements: measurements(&function, self, began),
-        };
-        Ok((executable, compiled))
+/// A program was given to libtorch, but only a PJRT plugin can compile programs of its format.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{device} runs through libtorch, which runs the graphs of models and no {format} programs: \
+     choose xla-cpu, xla-cuda or tpu"
+)]
+struct OtherFormat {
+    format: ProgramFormat,
+    device: DeviceName,
+}
+
+impl Loaded for TorchExecutable {
+    fn put(&self, tensor: &Tensor) -> Result<Box<dyn Buffer>, DeviceFault> {
+        self.backend.put(tensor)
     }
 
-    pub(crate) fn load(self: &Arc<Self>, payload: &[u8]) -> Result<TorchExecutable, TorchError> {
-        Ok(self.read(payload)?.0)
+    fn run(&self, inputs: &[&dyn Buffer]) -> Result<Vec<Box<dyn Buffer>>, DeviceFault> {
+        let inputs =
+            inputs.iter().map(|buffer| own(*buffer, DRIVER)).collect::<Result<Vec<_>, _>>()?;
+        let outputs = self.execute(&inputs)?;
+        Ok(outputs.into_iter().map(|tensor| Box::new(tensor) as Box<dyn Buffer>).collect())
+    }
+}
+
+impl Buffer for TorchTensor {
+    fn kind(&self) -> Result<TensorType, DeviceFault> {
+        Ok(TorchTensor::kind(self).clone())
     }
 
-    fn read(self: &Arc<Self>, bytes: &[u8]) -> Result<(TorchExecutable, Verified), TorchError> {
-        let function = Verified::decode(bytes)?;
-        let graph = self.torch.load(&self.device, &function)?;
-        let reader = Reader::of(&function, self.device.id);
-        Ok((TorchExecutable { backend: Arc::clone(self), graph, reader }, function))
+    fn ready(&self) -> Result<Box<dyn Event>, DeviceFault> {
+        Ok(Box::new(Arc::new(TorchTensor::ready(self)?)))
     }
 
-    pub(crate) fn upload(&self, tensor: &Tensor) -> Result<TorchTensor, TorchError> {
-        self.torch.tensor(&self.device, &graph_type(tensor.kind())?, tensor.bytes())
+    fn read_into(&self, bytes: &mut [u8]) -> Result<(), DeviceFault> {
+        Ok(TorchTensor::read_into(self, bytes)?)
+    }
+}
+
+impl Event for Arc<TorchEvent> {
+    fn wait(&self) -> Result<(), DeviceFault> {
+        Ok(TorchEvent::wait(self)?)
     }
 
-    /// Keeps a tensor in the host's memory.
-    pub(crate) fn upload_to_host(&self, tensor: &Tensor) -> Result<TorchTensor, TorchError> {
-        let host = self
-            .torch
-            .devices()
-            .iter()
-            .find(|device| device.id == TorchId::Cpu)
-            .unwrap_or(&self.device);
-        self.torch.tensor(host, &graph_type(tensor.kind())?, tensor.bytes())
-    }
-
-    /// Copies a tensor to this device.
-    pub(crate) fn bring(&self, tensor: &TorchTensor) -> Result<TorchTensor, TorchError> {
-        tensor.copy_to(&self.device)
-    }
-
-    fn place_of(&self, tensor: &TorchTensor) -> TorchId {
-        let device = self.torch.devices().get(tensor.device() as usize);
-        device.map_or(self.device.id, |device| device.id)
+    fn on_ready(&self, done: Done) -> Result<(), DeviceFault> {
+        TorchEvent::on_ready(self, |result| done(result.map_err(Into::into)));
+        Ok(())
     }
 }
 
 impl TorchExecutable {
-    /// Runs the graph on inputs, then weights, on whichever device they are. Inputs are copied to
-    /// this device; weights that rest elsewhere are streamed.
-    pub(crate) fn execute(&self, given: &[&TorchTensor]) -> Result<Vec<TorchTensor>, TorchError> {
+    /// Runs the graph on `given`: its inputs, then its weights, which may be on any device. Inputs
+    /// are copied to this device; weights that rest elsewhere are streamed.
+    fn execute(&self, given: &[&TorchTensor]) -> Result<Vec<TorchTensor>, TorchError> {
         let place = |tensor: &&'_ TorchTensor| self.backend.place_of(tensor);
         let placed = given
             .iter()
@@ -235,7 +287,7 @@ fn environment(device: &TorchDevice, build: String) -> Environment {
         TorchId::Cpu => "torch-cpu",
         TorchId::Fake(_) => "torch-fake",
     };
-    // The CPU's name describes libtorch and its threads, which have no influence on what fits.
+    // The CPU's name describes libtorch and its threads. Neither decides whether a graph fits.
     let device_kind =
         if device.id == TorchId::Cpu { "cpu".to_owned() } else { device.name.clone() };
     let [major, minor, patch] = preheat_torch_abi::LIBTORCH_VERSION;
@@ -254,17 +306,13 @@ fn interface(function: &Verified) -> Interface {
     let weights = function.weights().iter().map(|weight| &weight.kind);
     let outputs = function.outputs().iter().map(|output| function.type_of(output.value));
     Interface {
-        inputs: inputs.chain(weights).filter_map(spec).collect(),
-        outputs: outputs.filter_map(spec).collect(),
+        inputs: inputs.chain(weights).map(TensorSpec::from).collect(),
+        outputs: outputs.map(TensorSpec::from).collect(),
     }
 }
 
-fn spec(kind: &Type) -> Option<TensorSpec> {
-    let TensorType { dtype, dimensions } = tensor_type(kind).ok()?;
-    Some(TensorSpec { dtype: dtype.stablehlo().to_owned(), dims: dimensions })
-}
-
-/// The estimate of the graph's memory. Weights are left out: under offload they rest elsewhere.
+/// The time in which the graph was made ready, an estimate of its memory, and the number of its
+/// ops. The estimate leaves out the weights, because they may rest elsewhere.
 fn measurements(function: &Verified, backend: &TorchBackend, began: Instant) -> Measurements {
     let attention =
         AttentionMemory { whole_scores: backend.device.id == TorchId::Mps, in_float32: false };
@@ -274,43 +322,5 @@ fn measurements(function: &Verified, backend: &TorchBackend, began: Instant) -> 
         memory_bytes: [("temporaries".to_owned(), temporaries)].into(),
         program_counts: [("instructions".to_owned(), function.nodes().len() as u64)].into(),
         ..Measurements::default()
-    }
-}
-
-/// Converts the type of a host tensor to a type of the graph.
-pub(crate) fn graph_type(kind: &TensorType) -> Result<Type, TorchError> {
-    let dims =
-        kind.dimensions.iter().map(|&size| u64::try_from(size).ok()).collect::<Option<Vec<u64>>>();
-    dims.map(|dims| Type::new(kind.dtype, dims)).ok_or_else(|| unsupported(kind))
-}
-
-/// Converts the type of a graph's tensor to that of a host tensor.
-pub(crate) fn tensor_type(kind: &Type) -> Result<TensorType, TorchError> {
-    let dimensions =
-        kind.dims.iter().map(|&size| i64::try_from(size).ok()).collect::<Option<Vec<i64>>>();
-    dimensions
-        .map(|dimensions| TensorType { dtype: kind.dtype, dimensions })
-        .ok_or_else(|| unsupported(kind))
-}
-
-fn unsupported(kind: &dyn std::fmt::Display) -> TorchError {
-    TorchError::Call {
-        doing: format!("moving a tensor of {kind}"),
-        code: TorchErrorCode::Unsupported,
-        message: "torch has no tensors like it".to_owned(),
-    }
-}
-
-impl From<TorchErrorCode> for ErrorCode {
-    fn from(code: TorchErrorCode) -> Self {
-        match code {
-            TorchErrorCode::Unsupported => Self::Unimplemented,
-            TorchErrorCode::OutOfMemory => Self::ResourceExhausted,
-            TorchErrorCode::WrongDevice | TorchErrorCode::WrongType | TorchErrorCode::BadGraph => {
-                Self::InvalidArgument
-            }
-            TorchErrorCode::Donated => Self::FailedPrecondition,
-            TorchErrorCode::Libtorch | TorchErrorCode::Bug => Self::Internal,
-        }
     }
 }

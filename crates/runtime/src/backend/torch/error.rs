@@ -62,8 +62,7 @@ pub enum TorchError {
     },
     /// A library's file is shorter than its headers say.
     #[error(
-        "{} was cut short: {missing} bytes are missing at its end. To install it again, `preheat plugins install torch --force` \
-         (libtorch) or `cargo xtask setup torch` in preheat's sources (the torch library)",
+        "{} was cut short, and has to be installed again: {missing} bytes are missing at its end",
         path.display()
     )]
     CutShort {
@@ -121,7 +120,7 @@ pub enum TorchError {
 }
 
 impl TorchError {
-    /// The kind of failure, where a call failed.
+    /// The kind of failure, if a call failed.
     pub fn code(&self) -> Option<TorchErrorCode> {
         match self {
             Self::Call { code, .. } => Some(*code),

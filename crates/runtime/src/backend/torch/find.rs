@@ -5,10 +5,10 @@
 //! | what | looked for, in this order |
 //! |---|---|
 //! | the torch library | `PREHEAT_TORCH_BACKEND`; beside the executable; `torch/` in the data folder |
-//! | libtorch | `LIBTORCH`, as tch reads it; `lib/` beside the torch library, and its folder; the sets in `torch/` of the data folder |
+//! | libtorch | `LIBTORCH`, as tch reads it; `lib/` beside the torch library; the torch library's folder; the sets in `torch/` of the data folder |
 //!
-//! A variable that names a file that does not exist ends the search with an error, because the user
-//! set it on purpose.
+//! If a variable names something that does not exist, the search ends with an error, because the
+//! user set the variable on purpose.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsString;
@@ -45,6 +45,7 @@ impl TorchLookup<'static> {
 
 /// The files to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TorchLibraries {
     /// The torch library.
     pub backend: PathBuf,
@@ -65,7 +66,8 @@ pub(super) fn libtorch_file(stem: &str) -> String {
 /// Looks for the torch library and its libtorch.
 ///
 /// # Errors
-/// Where one of them is not found; the error lists every place that was searched.
+/// If one of them is not found. The error lists every place that was searched, or names the
+/// variable that points to nothing.
 pub fn find(lookup: &TorchLookup<'_>) -> Result<TorchLibraries, TorchError> {
     let backend = find_backend(lookup)?;
     let libtorch = find_libtorch(lookup, &backend)?;

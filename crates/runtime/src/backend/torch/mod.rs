@@ -4,13 +4,13 @@
 //! This module is its safe side.
 //!
 //! ```no_run
-//! use preheat_tensor::Dtype;
+//! use preheat_tensor::{Dtype, TensorType};
 //! use preheat_runtime::backend::torch::{Torch, TorchLookup, TorchOptions, WeightPlace};
-//! use preheat_ir::graph::{Builder, Type};
+//! use preheat_ir::graph::FunctionBuilder;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut b = Builder::new("double");
-//! let x = b.input("x", Type::new(Dtype::Float32, [2]));
+//! let mut b = FunctionBuilder::new("double");
+//! let x = b.input("x", TensorType::new(Dtype::Float32, [2]));
 //! let y = b.scale(x, 2.0)?;
 //! b.output("y", y);
 //!
@@ -18,13 +18,13 @@
 //! let cpu = &torch.devices()[0];
 //! let graph = torch.load(cpu, &b.finish()?)?;
 //! let bytes = [1.0_f32, 2.0].map(f32::to_le_bytes).concat();
-//! let x = torch.tensor(cpu, &Type::new(Dtype::Float32, [2]), &bytes)?;
+//! let x = torch.tensor(cpu, &TensorType::new(Dtype::Float32, [2]), &bytes)?;
 //! let outputs = graph.run(&[&x], WeightPlace::OnDevice)?;
 //! println!("{:?}", outputs[0].to_host()?);
 //! # Ok(())
 //! # }
 //! ```
-#![expect(unsafe_code, reason = "the room that calls the torch library")]
+#![expect(unsafe_code, reason = "this module calls the torch library")]
 
 mod backend;
 mod error;
@@ -36,15 +36,18 @@ mod watchers;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
-pub(crate) use backend::{TorchBackend, TorchExecutable, tensor_type};
+pub(crate) use backend::TorchBackend;
 pub use error::{TorchError, TorchErrorCode};
 pub use find::installed_library;
 pub use find::{
     BACKEND_VARIABLE, LIBTORCH_VARIABLE, TorchLibraries, TorchLookup, backend_file, find,
     is_installed,
 };
-use preheat_ir::graph::{Type, Verified};
-use preheat_torch_abi::{Answer, Api, Bytes, OwnedBytes, Session, TensorSpec, code, dtype_code};
+use preheat_ir::graph::Verified;
+use preheat_tensor::TensorType;
+use preheat_torch_abi::{
+    Answer, Bytes, OwnedBytes, Session, TorchApi, TorchTensorSpec, code, dtype_code,
+};
 pub use preheat_torch_abi::{
     FAKE_DEVICES_VARIABLE, FakeDevice, MemoryUse, TorchFallback, TorchOptions,
 };
@@ -61,7 +64,8 @@ pub enum WeightPlace {
     /// On the graph's device. A weight on another device is an error.
     OnDevice,
     /// Anywhere. A weight on another device is copied to the graph's device when an op needs it,
-    /// and the copy is freed after the last op that does. This is slow and takes the least memory.
+    /// and the copy is freed after the last op that needs it. This is slow and takes the least
+    /// memory.
     Anywhere,
 }
 
@@ -75,7 +79,7 @@ pub struct Torch {
 
 /// A session that is closed when nothing that belongs to it is left.
 pub(super) struct OpenSession {
-    api: &'static Api,
+    api: &'static TorchApi,
     raw: NonNull<Session>,
     watchers: Watchers,
 }
@@ -101,11 +105,13 @@ impl std::fmt::Debug for Torch {
 }
 
 impl Torch {
-    /// Loads what `lookup` finds, once per process, and opens a session. Devices of
-    /// [`FAKE_DEVICES_VARIABLE`] come after those of `options`.
+    /// Loads what `lookup` finds, and opens a session. The system loads each library only once in a
+    /// process. Fake devices of [`FAKE_DEVICES_VARIABLE`] come after those of `options`.
     ///
     /// # Errors
-    /// Where a library is missing, or has another version than this release works with.
+    /// If a library is missing, is damaged, cannot be loaded, or has another version than this
+    /// release works with; if [`FAKE_DEVICES_VARIABLE`] cannot be read; or if the library cannot
+    /// open the session.
     pub fn open(lookup: &TorchLookup<'_>, options: &TorchOptions) -> Result<Self, TorchError> {
         let mut options = options.clone();
         if let Some(text) = (lookup.env)(FAKE_DEVICES_VARIABLE).filter(|text| !text.is_empty()) {
@@ -138,7 +144,7 @@ impl Torch {
     /// The devices with their free memory as it is now.
     ///
     /// # Errors
-    /// Where libtorch cannot tell.
+    /// If libtorch cannot report it.
     pub fn devices_now(&self) -> Result<Vec<TorchDevice>, TorchError> {
         self.session.devices()
     }
@@ -146,7 +152,7 @@ impl Torch {
     /// How much of a device's memory this session uses.
     ///
     /// # Errors
-    /// Where libtorch cannot tell.
+    /// If libtorch cannot report it.
     pub fn memory(&self, device: &TorchDevice) -> Result<MemoryUse, TorchError> {
         let mut memory = MemoryUse::default();
         // SAFETY: a live session, and a place for the figures.
@@ -159,15 +165,15 @@ impl Torch {
     /// Resets the peaks that [`Self::memory`] returns.
     ///
     /// # Errors
-    /// Where libtorch raises an error.
+    /// If libtorch raises an error.
     pub fn reset_peaks(&self, device: &TorchDevice) -> Result<(), TorchError> {
         self.on_device(self.session.api.reset_peaks, device, "resetting the peaks")
     }
 
-    /// Returns the memory that libtorch keeps for later to the device.
+    /// Returns to the device the freed memory that libtorch keeps for later use.
     ///
     /// # Errors
-    /// Where libtorch raises an error.
+    /// If libtorch raises an error.
     pub fn drop_caches(&self, device: &TorchDevice) -> Result<(), TorchError> {
         self.on_device(self.session.api.drop_caches, device, "freeing the memory that is kept")
     }
@@ -175,7 +181,7 @@ impl Torch {
     /// Waits until `device` has done all the work that was queued on it.
     ///
     /// # Errors
-    /// Where some of that work failed.
+    /// If some of that work failed.
     pub fn synchronize(&self, device: &TorchDevice) -> Result<(), TorchError> {
         self.on_device(self.session.api.synchronize, device, "waiting")
     }
@@ -184,7 +190,7 @@ impl Torch {
     /// also logged once.
     ///
     /// # Errors
-    /// Where the library's answer cannot be read.
+    /// If the library's answer cannot be read.
     pub fn fallbacks(&self) -> Result<Vec<TorchFallback>, TorchError> {
         self.session.json(self.session.api.fallbacks, "listing what ran on the CPU")
     }
@@ -192,12 +198,12 @@ impl Torch {
     /// Makes a tensor on `device` from row-major, little-endian bytes.
     ///
     /// # Errors
-    /// Where the number of bytes is not that of `kind`, torch has no such dtype, or the device has
+    /// If the number of bytes is not that of `kind`, torch has no such dtype, or the device has
     /// no memory for the tensor.
     pub fn tensor(
         &self,
         device: &TorchDevice,
-        kind: &Type,
+        kind: &TensorType,
         bytes: &[u8],
     ) -> Result<TorchTensor, TorchError> {
         let doing = || format!("bringing {kind} to {device}");
@@ -219,7 +225,7 @@ impl Torch {
     /// Makes `function` ready to run on `device`.
     ///
     /// # Errors
-    /// Where the function uses something that libtorch lacks, or the device has no memory for its
+    /// If the function uses something that libtorch lacks, or the device has no memory for its
     /// constants.
     pub fn load(
         &self,
@@ -229,10 +235,10 @@ impl Torch {
         TorchGraph::load(&self.session, device, function)
     }
 
-    /// An event that comes when `device` has done all the work that was queued on it so far.
+    /// An event that is ready when `device` has done all the work that was queued on it so far.
     ///
     /// # Errors
-    /// Where libtorch raises an error.
+    /// If libtorch raises an error.
     pub fn record(&self, device: &TorchDevice) -> Result<TorchEvent, TorchError> {
         TorchEvent::record(&self.session, device.position)
     }
@@ -313,7 +319,7 @@ impl<F: FnOnce() -> String> Words for F {
 
 /// Takes the handle that a call made, or its error.
 fn made<T>(
-    api: &Api,
+    api: &TorchApi,
     answer: Answer,
     raw: *mut T,
     doing: impl Words,
@@ -327,7 +333,7 @@ fn made<T>(
 }
 
 /// The text of a successful answer, or the error.
-fn checked(api: &Api, answer: Answer, doing: impl Words) -> Result<Vec<u8>, TorchError> {
+fn checked(api: &TorchApi, answer: Answer, doing: impl Words) -> Result<Vec<u8>, TorchError> {
     let text = taken(api, answer.message);
     if answer.code == code::OK {
         return Ok(text);
@@ -337,7 +343,7 @@ fn checked(api: &Api, answer: Answer, doing: impl Words) -> Result<Vec<u8>, Torc
 }
 
 /// Copies bytes that belong to the library, and frees them.
-fn taken(api: &Api, bytes: OwnedBytes) -> Vec<u8> {
+fn taken(api: &TorchApi, bytes: OwnedBytes) -> Vec<u8> {
     if bytes.start.is_null() {
         return Vec::new();
     }
@@ -359,7 +365,7 @@ fn bad_json(doing: &str, error: &serde_json::Error) -> TorchError {
 
 /// `kind` in the form that the library takes, which borrows the dimensions; `None` if torch has no
 /// such dtype.
-fn spec_of(kind: &Type) -> Option<TensorSpec> {
+fn spec_of(kind: &TensorType) -> Option<TorchTensorSpec> {
     let rank = u32::try_from(kind.dims.len()).ok()?;
-    Some(TensorSpec { dtype: dtype_code(kind.dtype)?, rank, dims: kind.dims.as_ptr() })
+    Some(TorchTensorSpec { dtype: dtype_code(kind.dtype)?, rank, dims: kind.dims.as_ptr() })
 }

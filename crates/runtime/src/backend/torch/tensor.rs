@@ -3,7 +3,8 @@
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
-use preheat_ir::graph::{Type, Verified};
+use preheat_ir::graph::Verified;
+use preheat_tensor::TensorType;
 use preheat_torch_abi::TorchFallback;
 use preheat_torch_abi::{Bytes, EventHandle, GraphHandle, RUN_STREAMS_WEIGHTS, TensorHandle};
 
@@ -15,7 +16,7 @@ use crate::device::TorchDevice;
 pub struct TorchTensor {
     session: Arc<OpenSession>,
     raw: NonNull<TensorHandle>,
-    kind: Type,
+    kind: TensorType,
     device: u32,
 }
 
@@ -43,14 +44,14 @@ impl TorchTensor {
     pub(super) fn new(
         session: Arc<OpenSession>,
         raw: NonNull<TensorHandle>,
-        kind: Type,
+        kind: TensorType,
         device: u32,
     ) -> Self {
         Self { session, raw, kind, device }
     }
 
     /// Its dtype and shape.
-    pub fn kind(&self) -> &Type {
+    pub fn kind(&self) -> &TensorType {
         &self.kind
     }
 
@@ -59,10 +60,10 @@ impl TorchTensor {
         self.device
     }
 
-    /// An event that comes when the tensor has been computed.
+    /// An event that is ready when the tensor has been computed.
     ///
     /// # Errors
-    /// Where libtorch raises an error.
+    /// If libtorch raises an error.
     pub fn ready(&self) -> Result<TorchEvent, TorchError> {
         TorchEvent::record(&self.session, self.device)
     }
@@ -70,7 +71,7 @@ impl TorchTensor {
     /// Copies it to another device.
     ///
     /// # Errors
-    /// Where that device has no memory for it, or the tensor was donated to a run.
+    /// If that device has no memory for it, or the tensor was donated to a run.
     pub fn copy_to(&self, device: &TorchDevice) -> Result<Self, TorchError> {
         let (api, mut raw) = (self.session.api, null_mut());
         // SAFETY: a live handle, and a place for the new one; the library checks the position.
@@ -83,7 +84,7 @@ impl TorchTensor {
     /// they have been computed.
     ///
     /// # Errors
-    /// Where `bytes` has another length than the tensor, the computation failed, or the tensor was
+    /// If `bytes` has another length than the tensor, the computation failed, or the tensor was
     /// donated to a run.
     pub fn read_into(&self, bytes: &mut [u8]) -> Result<(), TorchError> {
         // SAFETY: a live handle, and the stated number of bytes.
@@ -96,7 +97,8 @@ impl TorchTensor {
     /// The tensor's elements, row-major and little-endian.
     ///
     /// # Errors
-    /// As [`Self::read_into`].
+    /// If the host has no memory for the elements, the computation failed, or the tensor was
+    /// donated to a run.
     pub fn to_host(&self) -> Result<Vec<u8>, TorchError> {
         let bytes = usize::try_from(self.kind.bytes()).unwrap_or(usize::MAX);
         let mut all = Vec::new();
@@ -116,7 +118,7 @@ pub struct TorchGraph {
     session: Arc<OpenSession>,
     raw: NonNull<GraphHandle>,
     name: String,
-    outputs: Vec<Type>,
+    outputs: Vec<TensorType>,
     device: u32,
 }
 
@@ -162,7 +164,7 @@ impl TorchGraph {
     }
 
     /// The types of the tensors that [`Self::run`] returns.
-    pub fn outputs(&self) -> &[Type] {
+    pub fn outputs(&self) -> &[TensorType] {
         &self.outputs
     }
 
@@ -170,11 +172,11 @@ impl TorchGraph {
     /// the outputs are computed; reading one waits for it.
     ///
     /// An input that the function donates to an output cannot be used after the run, even if the
-    /// run failed: using it again is [`TorchErrorCode::Donated`].
+    /// run failed: using it again fails with [`TorchErrorCode::Donated`].
     ///
     /// # Errors
-    /// Where a tensor is not what is declared, or is on another device although it must not be;
-    /// where an op fails, or memory runs out.
+    /// If a tensor has another type than declared, or is on another device although `place` does
+    /// not allow it; if an op fails, or if memory runs out.
     pub fn run(
         &self,
         given: &[&TorchTensor],
@@ -210,7 +212,8 @@ impl TorchGraph {
     }
 }
 
-/// A point in a device's work: it comes when the device has done all the work queued before it.
+/// A point in a device's work. It is ready when the device has done all the work that was queued
+/// before it.
 pub struct TorchEvent {
     session: Arc<OpenSession>,
     raw: NonNull<EventHandle>,
@@ -245,18 +248,19 @@ impl TorchEvent {
         Ok(Self { session: Arc::clone(session), raw, device })
     }
 
-    /// Waits until the event has come.
+    /// Waits until the event is ready.
     ///
     /// # Errors
-    /// Where some of the work before it failed.
+    /// If some of the work before it failed.
     pub fn wait(&self) -> Result<(), TorchError> {
         // SAFETY: a live handle.
         let answer = unsafe { (self.session.api.wait_event)(self.raw.as_ptr()) };
         self.session.check(answer, "waiting for the device")
     }
 
-    /// Calls `done` when the event has come or its work has failed, on a thread that waits for the
-    /// device, because libtorch offers no callbacks.
+    /// Calls `done` when the event is ready or its work has failed. It is called on a thread that
+    /// waits for the device, because libtorch offers no callbacks. If no such thread can be
+    /// started, this thread waits for the event and calls `done`.
     pub(crate) fn on_ready(
         self: &Arc<Self>,
         done: impl FnOnce(Result<(), TorchError>) + Send + 'static,

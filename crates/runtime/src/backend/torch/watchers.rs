@@ -18,12 +18,13 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// Has a device's thread run `watch` after all earlier watches, which is the order in which
-    /// events come on a device.
+    /// Runs `watch` on the device's thread after all earlier watches. The events of a device become
+    /// ready in this order, too.
     pub(super) fn add(&self, device: u32, watch: impl FnOnce() + Send + 'static) {
         let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = by_device.entry(device).or_insert_with(|| start(device)).send(Box::new(watch));
-        // A watch that runs on this thread may take long, and may add another watch.
+        // The lock is released here, because a watch that runs on this thread may take long, and
+        // may add another watch.
         drop(by_device);
         if let Err(mpsc::SendError(watch)) = sent {
             guarded(watch);

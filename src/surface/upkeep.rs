@@ -1,0 +1,48 @@
+//! How does a program look after a cache?
+
+/// A cache can be opened alone: no device is chosen, and no plugin is loaded.
+///
+/// ```
+/// use preheat::{Cache, Runtime};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let cache: Cache = Runtime::builder().cache_dir(folder.path()).open_cache()?;
+/// for record in cache.records()? {
+///     println!("{}", record.graph_key);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub use preheat_runtime::Cache;
+
+/// This has the place of a cache and the space that it takes, as the file system reports them.
+///
+/// ```
+/// use preheat::{CacheInfo, Runtime};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let info: CacheInfo = Runtime::builder().cache_dir(folder.path()).open_cache()?.info()?;
+/// println!("{} of {} bytes in {}", info.object_bytes, info.max_bytes, info.dir.display());
+/// # assert_eq!(info.objects, 0);
+/// # Ok(())
+/// # }
+/// ```
+pub use preheat_runtime::CacheInfo;
+
+/// A rule says which entries are removed. Pinned entries stay.
+///
+/// ```
+/// use preheat::{PruneRule, Runtime};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let cache = Runtime::builder().cache_dir(folder.path()).open_cache()?;
+/// let rule = PruneRule { max_bytes: Some(10 << 30), dry_run: true, ..PruneRule::default() };
+/// let pruned = cache.prune(rule)?;
+/// assert!(pruned.entries.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+pub use preheat_runtime::PruneRule;
