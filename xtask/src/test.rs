@@ -77,6 +77,15 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
         "clippy",
         &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     )?;
+    // `--all-targets` leaves these programs out. They run only after a set-up that takes long, so a
+    // change that breaks one of them is reported here, before any set-up.
+    let by_name =
+        ["--package", "preheat", "--package", "preheat-pjrt-plugin", "--package", "xtask"]
+            .into_iter()
+            .chain(["--features", "xtask/xla-rs", "--bin", "xla-extension"])
+            .chain(["--test", "torch", "--test", "torch_runs", "--test", "frameworks"]);
+    let lints = ["clippy"].into_iter().chain(by_name).chain(["--", "-D", "warnings"]);
+    steps.command("clippy of programs that run by name", &mut cargo(lints))?;
     for folder in FUZZ {
         steps.command(&format!("targets of {folder}/"), &mut fuzz_targets(folder))?;
     }

@@ -229,9 +229,10 @@ impl Shown {
     fn tell(self) -> impl Fn(InstallProgress) {
         move |progress| {
             let stage = match progress {
-                InstallProgress::Download { total_bytes, .. } => {
-                    format!("downloading {} MB", total_bytes / 1_000_000)
+                InstallProgress::Download { total_bytes: Some(bytes), .. } => {
+                    format!("downloading {} MB", bytes / 1_000_000)
                 }
+                InstallProgress::Download { .. } => "downloading".to_owned(),
                 InstallProgress::Verify { .. } => "checking its sha256".to_owned(),
                 InstallProgress::Unpack { .. } => "unpacking".to_owned(),
                 _ => return,
