@@ -236,6 +236,25 @@ fn every_example_gives_the_same_bytes() {
     assert!(seen >= 4);
 }
 
+/// On some processors, XLA:CPU leaves products of this size to XNNPACK.
+#[test]
+fn products_that_xnnpack_may_compute_give_the_same_bytes() {
+    let text = "func.func public @main(%x: tensor<154x768xf32>, %w: tensor<768x768xf32>, %v: tensor<768x3072xf32>)
+      -> tensor<154x3072xf32> {
+        %a = stablehlo.dot %x, %w : (tensor<154x768xf32>, tensor<768x768xf32>) -> tensor<154x768xf32>
+        %b = stablehlo.tanh %a : tensor<154x768xf32>
+        %c = stablehlo.add %b, %x : tensor<154x768xf32>
+        %d = stablehlo.dot %c, %v : (tensor<154x768xf32>, tensor<768x3072xf32>) -> tensor<154x3072xf32>
+        return %d : tensor<154x3072xf32>
+      }";
+    let compiled = compile(PjrtProgram::mlir(text.as_bytes()));
+    let whole = compiled.executable().serialize().unwrap();
+    let thunks = whole.windows(10).filter(|bytes| bytes == b"xnn-fusion").count();
+    let (outcome, before, after) = check("products", &compiled, &arguments(&compiled));
+    println!("{thunks} products are XNNPACK's: {before} bytes, slimmed {after}");
+    assert!(outcome.outputs[0].iter().any(|byte| *byte != 0));
+}
+
 /// Checks a program of your own that donates nothing: `PREHEAT_SLIM_PROGRAM=FILE.mlir cargo test
 /// --test cpu a_program_of_ones_own -- --ignored --nocapture`.
 ///

@@ -8,11 +8,12 @@ use super::wire::{Message, is_one_of};
 /// How deeply call, while and conditional thunks may be nested.
 const MAX_THUNK_DEPTH: usize = 64;
 
-/// All kinds of thunks except XNNPACK's, which the plugin builds that are slimmed cannot serialise.
+/// All kinds of thunks. XLA:CPU uses XNNPACK's on some processors. Of these, the plugin builds that
+/// are slimmed serialise only products of matrices, which name no instruction of the HLO module.
 const THUNKS: &str = "\
     all-gather all-reduce all-to-all call collective-permute conditional convolution copy custom-call dot \
     fft infeed kernel outfeed partition-id reduce-scatter replica-id rng-get-and-update-state sort topk \
-    while ynn-fusion";
+    while xnn-fusion ynn-fusion";
 
 /// The instructions of the HLO module that thunks look up while they are loaded. YNNPACK's thunks,
 /// for example, are built again from their instructions.
@@ -35,6 +36,10 @@ fn read_sequence(
         if !is_one_of(THUNKS, thunk.bytes(1)?) {
             return Err(NotSlimmed::Inconsistent { what: "a thunk is of an unknown kind" });
         }
+        for xnn_fusion in thunk.every(6) {
+            let xnn_fusion = Message::read(xnn_fusion?, "a thunk of XNNPACK", 1..=2)?;
+            Message::read(xnn_fusion.bytes(2)?, "a product of XNNPACK", 1..=5)?;
+        }
         for ynn_fusion in thunk.every(21) {
             pinned.insert(Message::read(ynn_fusion?, "a YNNPACK thunk", 1..=4)?.varint(2)?);
         }
@@ -52,4 +57,31 @@ fn read_sequence(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(bytes.len()).unwrap();
+        [&[number << 3 | 2, length], bytes].concat()
+    }
+
+    fn sequence(implementation: &[u8]) -> Vec<u8> {
+        field(1, &[field(1, b"xnn-fusion"), field(6, implementation)].concat())
+    }
+
+    #[test]
+    fn a_product_of_xnnpack_pins_nothing_and_its_other_thunks_are_refused() {
+        let options = field(1, &[8, 1]);
+        let product = [field(1, b""), field(2, b""), field(3, b""), field(4, b""), vec![40, 1]];
+        let product = field(2, &product.concat());
+        let both = [options.clone(), product.clone()].concat();
+        assert_eq!(pinned_instructions(&sequence(&both)).unwrap(), HashSet::new());
+        let unknown_field = field(2, &field(6, b""));
+        for other in [options, field(3, b""), [product.clone(), product].concat(), unknown_field] {
+            assert!(pinned_instructions(&sequence(&other)).is_err(), "{other:?}");
+        }
+    }
 }
