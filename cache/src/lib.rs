@@ -56,7 +56,7 @@ pub use signature::{
 pub use statistics::{
     Counters, DeviceStatistics, FinishedRequest, GroupStatistics, Histogram, Hits, Match, Outcomes,
     Purpose, QuantileLimits, RequestEvent, RequestGroup, RequestOutcome, RequestStatistics, Source,
-    StageUse, Statistics, Use, WarmingStatistics,
+    StageCounts, StageUse, Statistics, Use, WarmingStatistics,
 };
 pub use store::{
     Cleared, EXPORT_START, Exported, Finding, FindingKind, Imported, IndexCause, LoadMark,

@@ -15,10 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use self::event::{FinishedRequest, RequestEvent, StageUse};
 pub use self::histogram::{Histogram, QuantileLimits};
 pub(crate) use self::requests::Counted;
-use self::requests::StageCounts;
 pub use self::requests::{
     GroupStatistics, Outcomes, Purpose, RequestGroup, RequestOutcome, RequestStatistics,
-    WarmingStatistics,
+    StageCounts, WarmingStatistics,
 };
 use crate::key::GraphKey;
 use crate::record::RecordedSignature;
@@ -173,30 +172,17 @@ pub struct Statistics {
     pub stored_bytes: u64,
     /// The length of their machine code, uncompressed.
     pub uncompressed_bytes: u64,
-    /// Hits.
-    pub hits: Hits,
-    /// Look-ups that found nothing.
-    pub misses: u64,
-    /// Compiles that ended with an executable.
-    pub compiles: u64,
-    /// Compiles that failed.
-    pub failed_compiles: u64,
-    /// How often a request waited for a compile in another thread or process.
-    pub single_flight_waits: u64,
-    /// The time spent compiling.
-    pub compile_seconds: f64,
-    /// The compile time that hits saved: for each hit, what compiling its graph took.
-    pub compile_seconds_saved: f64,
-    /// The time spent loading.
-    pub load_seconds: f64,
+    /// How the stages of requests became ready, without the stages of refused requests and of
+    /// warmups. Single look-ups of graphs and programs are counted here, too.
+    #[serde(flatten)]
+    pub stages: StageCounts,
     /// Entries removed to keep the limit.
     pub evictions: u64,
     /// Objects that failed a check.
     pub quarantined: u64,
     /// By device.
     pub by_device: BTreeMap<String, DeviceStatistics>,
-    /// Requests, by how they ended. The counts above are for the stages of these requests, without
-    /// the stages of refused requests and of warmups.
+    /// Requests, by how they ended.
     pub requests: RequestStatistics,
     /// Warmups. They are counted apart from the requests that were served.
     pub warming: WarmingStatistics,
@@ -211,14 +197,7 @@ impl Default for Statistics {
             cached_signatures: 0,
             stored_bytes: 0,
             uncompressed_bytes: 0,
-            hits: Hits::default(),
-            misses: 0,
-            compiles: 0,
-            failed_compiles: 0,
-            single_flight_waits: 0,
-            compile_seconds: 0.0,
-            compile_seconds_saved: 0.0,
-            load_seconds: 0.0,
+            stages: StageCounts::default(),
             evictions: 0,
             quarantined: 0,
             by_device: BTreeMap::new(),
@@ -248,24 +227,7 @@ impl Statistics {
 
     /// Adds what was counted of served requests.
     pub(crate) fn take(&mut self, counted: &Counted) {
-        let StageCounts {
-            hits,
-            misses,
-            compiles,
-            failed_compiles,
-            single_flight_waits,
-            compile_seconds,
-            compile_seconds_saved,
-            load_seconds,
-        } = &counted.stages;
-        self.hits.merge(hits);
-        self.misses += misses;
-        self.compiles += compiles;
-        self.failed_compiles += failed_compiles;
-        self.single_flight_waits += single_flight_waits;
-        self.compile_seconds += compile_seconds;
-        self.compile_seconds_saved += compile_seconds_saved;
-        self.load_seconds += load_seconds;
+        self.stages.merge(&counted.stages);
         for (name, device) in &counted.by_device {
             self.by_device.entry(name.clone()).or_default().merge(device);
         }
@@ -275,9 +237,9 @@ impl Statistics {
     pub(crate) fn add(&mut self, counters: &Counters) {
         let Counters { misses, failed_compiles, single_flight_waits, evictions, quarantined } =
             counters;
-        self.misses += misses;
-        self.failed_compiles += failed_compiles;
-        self.single_flight_waits += single_flight_waits;
+        self.stages.misses += misses;
+        self.stages.failed_compiles += failed_compiles;
+        self.stages.single_flight_waits += single_flight_waits;
         self.evictions += evictions;
         self.quarantined += quarantined;
     }

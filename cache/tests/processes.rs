@@ -99,7 +99,7 @@ fn opening_recording_and_closing_loses_nothing() {
     let statistics = store.statistics().unwrap();
     let uses = PROCESSES * ROUNDS;
     assert_eq!(
-        (statistics.hits.exact, statistics.hits.disk, statistics.misses),
+        (statistics.stages.hits.exact, statistics.stages.hits.disk, statistics.stages.misses),
         (uses, uses, uses)
     );
     assert_eq!(statistics.entries, PROCESSES * ROUNDS / 2 + 5);
@@ -258,7 +258,7 @@ fn a_full_disk_is_an_error_and_what_was_stored_stays() {
         store.commit(&[], &Counters { misses: 1, ..Counters::default() }).unwrap();
         let statistics = store.statistics().unwrap();
         assert_eq!(
-            (statistics.entries, statistics.misses, statistics.hits.exact),
+            (statistics.entries, statistics.stages.misses, statistics.stages.hits.exact),
             (0, 1, 20 - refused)
         );
         return;

@@ -185,9 +185,12 @@ fn the_figures_equal_the_script_although_processes_die() {
     let count = |wanted: fn(&Scripted) -> bool| served().filter(|one| wanted(one)).count() as u64;
     let compiles = count(|one| one.outcome == RequestOutcome::ServedAfterCompile);
     let hits = count(|one| one.outcome != RequestOutcome::ServedAfterCompile);
-    assert_eq!((statistics.compiles, statistics.misses), (compiles, compiles));
-    assert_eq!((statistics.hits.exact, statistics.hits.disk), (hits, hits));
-    assert_eq!(statistics.failed_compiles, count(|one| one.outcome == RequestOutcome::Failed));
+    assert_eq!((statistics.stages.compiles, statistics.stages.misses), (compiles, compiles));
+    assert_eq!((statistics.stages.hits.exact, statistics.stages.hits.disk), (hits, hits));
+    assert_eq!(
+        statistics.stages.failed_compiles,
+        count(|one| one.outcome == RequestOutcome::Failed)
+    );
     assert_eq!(
         statistics.requests.stage_wait_seconds.count,
         count(|one| one.wait_seconds.is_some())

@@ -150,12 +150,15 @@ fn as_table(s: &Statistics) -> String {
         ("requests", ended(requests)),
         ("  hit rate", rate(requests.hit_rate)),
         ("  took", quantiles(&requests.request_seconds)),
-        ("  stages", hits(&s.hits, s.misses)),
-        ("  compiles", compiles(s.compiles, s.compile_seconds, s.failed_compiles)),
+        ("  stages", hits(&s.stages.hits, s.stages.misses)),
+        (
+            "  compiles",
+            compiles(s.stages.compiles, s.stages.compile_seconds, s.stages.failed_compiles),
+        ),
         ("  each compile", quantiles(&requests.stage_compile_seconds)),
         ("  each load", quantiles(&requests.stage_load_seconds)),
         ("  each wait", quantiles(&requests.stage_wait_seconds)),
-        ("  compile time saved", seconds(s.compile_seconds_saved)),
+        ("  compile time saved", seconds(s.stages.compile_seconds_saved)),
     ];
     rows.extend(warmed(warming));
     rows.push(("evicted, quarantined", format!("{}, {}", s.evictions, s.quarantined)));

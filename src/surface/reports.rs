@@ -112,7 +112,7 @@ pub use preheat_cache::GraphKey;
 /// # let folder = tempfile::tempdir()?;
 /// let cache = Runtime::builder().cache_dir(folder.path()).open_cache()?;
 /// let statistics: Statistics = cache.statistics()?;
-/// assert_eq!((statistics.compiles, statistics.hits.exact), (0, 0));
+/// assert_eq!((statistics.stages.compiles, statistics.stages.hits.exact), (0, 0));
 /// # Ok(())
 /// # }
 /// ```

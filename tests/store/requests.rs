@@ -48,16 +48,19 @@ fn each_executable_that_is_asked_for_alone_is_a_request() {
         }
         let counted = runtime.stats().unwrap();
         assert_eq!(outcomes(&counted), [999, 1, 0, 0, 0]);
-        assert_eq!((counted.hits.memory, counted.compiles), (999, 1));
+        assert_eq!((counted.stages.hits.memory, counted.stages.compiles), (999, 1));
         assert_eq!(counted.requests.groups[0].size, "1x4x64x64");
         runtime.warmup(&signature(), &program(DOUBLE)).unwrap();
         runtime.request(&signature(), &program(SQUARE)).precompile().unwrap();
         let warmed = runtime.stats().unwrap();
-        assert_eq!((outcomes(&warmed), &warmed.hits), (outcomes(&counted), &counted.hits));
+        assert_eq!(
+            (outcomes(&warmed), &warmed.stages.hits),
+            (outcomes(&counted), &counted.stages.hits)
+        );
         let of_warming = warmed.warming.requests.outcomes;
         assert_eq!((of_warming.served_warm, of_warming.served_after_compile), (1, 1));
         assert_eq!((warmed.warming.compiles, warmed.warming.hits.memory), (1, 1));
-        let saved = [&counted, &warmed].map(|one| one.compile_seconds_saved.to_bits());
+        let saved = [&counted, &warmed].map(|one| one.stages.compile_seconds_saved.to_bits());
         assert_eq!(saved[0], saved[1], "a warmup saves nothing");
         // Asking whether a request would hit is not counted as a request.
         runtime.lookup(&signature(), &program(DOUBLE)).unwrap();
@@ -99,8 +102,11 @@ fn a_request_that_was_opened_counts_once_with_all_its_stages() {
         assert!(panicked.is_err());
         let counted = runtime.stats().unwrap();
         assert_eq!(outcomes(&counted), [1, 1, 1, 2, 1]);
-        assert_eq!((counted.compiles, counted.failed_compiles, counted.misses), (1, 1, 1));
-        assert_eq!((counted.hits.memory, counted.requests.in_flight), (5, 0));
+        assert_eq!(
+            (counted.stages.compiles, counted.stages.failed_compiles, counted.stages.misses),
+            (1, 1, 1)
+        );
+        assert_eq!((counted.stages.hits.memory, counted.requests.in_flight), (5, 0));
         assert_eq!(counted.requests.groups.len(), 1);
         assert_eq!(counted.requests.groups[0].size, "512x512");
         assert_eq!(counted.requests.request_seconds.count, 2);

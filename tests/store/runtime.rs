@@ -227,10 +227,13 @@ fn what_was_cached_is_told() {
         runtime.get_or_compile(&other, &program(DOUBLE)).unwrap();
         let statistics = runtime.stats().unwrap();
         assert_eq!(
-            (statistics.cached_signatures, statistics.entries, statistics.compiles),
+            (statistics.cached_signatures, statistics.entries, statistics.stages.compiles),
             (2, 1, 1)
         );
-        assert_eq!((statistics.hits.graph, statistics.hits.memory, statistics.misses), (1, 1, 1));
+        assert_eq!(
+            (statistics.stages.hits.graph, statistics.stages.hits.memory, statistics.stages.misses),
+            (1, 1, 1)
+        );
         // Another process over the same cache gets the same answer.
         let second = open(lab);
         assert!(second.is_cached(&signature()).unwrap() && second.is_cached(&other).unwrap());
@@ -549,7 +552,7 @@ fn threads_that_race_for_one_key_compile_once() {
         assert!(sources.contains(&Source::Memory), "{sources:?}");
         runtimes[0].flush();
         let statistics = runtimes[1].stats().unwrap();
-        assert_eq!((statistics.compiles, statistics.entries), (1, 1));
+        assert_eq!((statistics.stages.compiles, statistics.entries), (1, 1));
     });
 }
 
@@ -602,7 +605,10 @@ fn a_failed_compile_is_an_error_and_is_tried_again() {
         assert!(!runtime.is_cached(&signature()).unwrap());
         assert!(runtime.get_or_compile(&signature(), &program(DOUBLE)).is_ok());
         let statistics = runtime.stats().unwrap();
-        assert_eq!((statistics.failed_compiles, statistics.compiles, lab.compiles()), (1, 1, 2));
+        assert_eq!(
+            (statistics.stages.failed_compiles, statistics.stages.compiles, lab.compiles()),
+            (1, 1, 2)
+        );
     });
 }
 
@@ -642,7 +648,7 @@ fn a_failed_compile_is_told_to_each_that_waited_and_is_not_tried_for_each() {
             assert_eq!(lab.compiles(), 2);
             runtimes.iter().for_each(Runtime::flush);
             let statistics = runtimes[0].stats().unwrap();
-            assert_eq!((statistics.failed_compiles, statistics.compiles), (1, 1));
+            assert_eq!((statistics.stages.failed_compiles, statistics.stages.compiles), (1, 1));
             lab.assert_nothing_half_written();
         },
     );

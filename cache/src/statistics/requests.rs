@@ -150,7 +150,8 @@ impl Outcomes {
 /// How the stages of requests became ready.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct StageCounts {
+#[non_exhaustive]
+pub struct StageCounts {
     /// Hits.
     pub hits: Hits,
     /// Stages for which nothing was found.
@@ -170,7 +171,7 @@ pub(crate) struct StageCounts {
 }
 
 impl StageCounts {
-    fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         let Self {
             hits,
             misses,

@@ -186,7 +186,7 @@ fn numbers_that_json_lacks_spoil_neither_record_nor_statistics() {
         );
     }
     let statistics = scratch.store.statistics().unwrap();
-    assert_eq!((statistics.hits.exact, statistics.compiles), (1, 1));
+    assert_eq!((statistics.stages.hits.exact, statistics.stages.compiles), (1, 1));
 
     let (mut record, program) = graph(2);
     record
@@ -302,7 +302,7 @@ fn statistics_add_up() {
     scratch.store.zero_statistics().unwrap();
     let zeroed = scratch.store.statistics().unwrap();
     assert_eq!(
-        (zeroed.entries, zeroed.stored_bytes, zeroed.hits.exact, zeroed.misses),
+        (zeroed.entries, zeroed.stored_bytes, zeroed.stages.hits.exact, zeroed.stages.misses),
         (2, stored, 0, 0)
     );
     assert_eq!(zeroed.by_device["xla-cpu"].entries, 2);
@@ -648,7 +648,7 @@ fn a_holder_that_works_is_waited_for() {
         beginning.recv().unwrap();
         open(dir).unwrap().commit(&[], &Counters { misses: 1, ..Counters::default() }).unwrap();
     });
-    assert_eq!(scratch.store.statistics().unwrap().misses, 1);
+    assert_eq!(scratch.store.statistics().unwrap().stages.misses, 1);
 }
 
 #[test]

@@ -116,7 +116,8 @@ impl Page {
 
     fn stages(&mut self, statistics: &Statistics) {
         let warming = &statistics.warming;
-        let hits: [(&str, &Hits); 2] = [("serving", &statistics.hits), ("warming", &warming.hits)];
+        let hits: [(&str, &Hits); 2] =
+            [("serving", &statistics.stages.hits), ("warming", &warming.hits)];
         let name = "preheat_stage_hits_total";
         self.head(name, "counter", "Stages whose executable was found, by how it matched.");
         for (purpose, hits) in hits {
@@ -138,26 +139,26 @@ impl Page {
             "preheat_stage_misses_total",
             "counter",
             "Stages of served requests whose executable was not found.",
-            statistics.misses,
+            statistics.stages.misses,
         );
         let WarmingStatistics { compiles, failed_compiles, single_flight_waits, .. } = warming;
         for (name, help, serving, warming) in [
             (
                 "preheat_compiles_total",
                 "Compiles that ended with an executable.",
-                statistics.compiles,
+                statistics.stages.compiles,
                 compiles,
             ),
             (
                 "preheat_failed_compiles_total",
                 "Compiles that failed.",
-                statistics.failed_compiles,
+                statistics.stages.failed_compiles,
                 failed_compiles,
             ),
             (
                 "preheat_single_flight_waits_total",
                 "How often a stage waited for the compile of another thread or process.",
-                statistics.single_flight_waits,
+                statistics.stages.single_flight_waits,
                 single_flight_waits,
             ),
         ] {
@@ -169,7 +170,7 @@ impl Page {
             "preheat_compile_seconds_saved_total",
             "counter",
             "The compile time that hits of served requests saved.",
-            statistics.compile_seconds_saved,
+            statistics.stages.compile_seconds_saved,
         );
     }
 

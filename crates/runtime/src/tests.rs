@@ -147,7 +147,7 @@ fn a_failed_compile_is_shared_by_those_who_waited_and_not_remembered() {
     let error = runtime.get_or_compile(&signature(20), &graph(true)).unwrap_err();
     assert!(matches!(error, Error::Compile { .. }), "{error}");
     assert_eq!(sources(&runtime, &graph(true)).0, Source::Compiled);
-    assert_eq!(runtime.stats().unwrap().failed_compiles, 1);
+    assert_eq!(runtime.stats().unwrap().stages.failed_compiles, 1);
 }
 
 #[test]

@@ -98,11 +98,11 @@ fn values_that_are_not_understood_cost_no_more_than_themselves() {
     assert_eq!(scratch.store.record(&records[0].graph_key).unwrap().unwrap().statistics.hits, 0);
     let statistics = scratch.store.statistics().unwrap();
     assert_eq!(
-        (statistics.entries, statistics.cached_signatures, statistics.hits.exact),
+        (statistics.entries, statistics.cached_signatures, statistics.stages.hits.exact),
         (2, 2, 0)
     );
     scratch.store.commit(&[hit(records[0].graph_key)], &Counters::default()).unwrap();
-    assert_eq!(scratch.store.statistics().unwrap().hits.exact, 1);
+    assert_eq!(scratch.store.statistics().unwrap().stages.hits.exact, 1);
     assert_eq!(scratch.store.statistics().unwrap().entries, 2);
     assert!(!scratch.store.layout().quarantine().exists());
 }
@@ -358,7 +358,10 @@ fn an_index_that_is_being_filled_takes_what_is_stored_and_used() {
     let last = (0..40).map(|number| graph(number).0.graph_key).max().unwrap();
     scratch.store.commit(&[hit(last)], &Counters { misses: 3, ..Counters::default() }).unwrap();
     let statistics = scratch.store.statistics().unwrap();
-    assert_eq!((statistics.entries, statistics.misses, statistics.hits.exact), (41, 3, 1));
+    assert_eq!(
+        (statistics.entries, statistics.stages.misses, statistics.stages.hits.exact),
+        (41, 3, 1)
+    );
     assert_eq!(scratch.store.record(&last).unwrap().unwrap().statistics.hits, 1);
     assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
 }
@@ -415,4 +418,28 @@ fn where_names_cannot_be_exchanged_nothing_is_copied() {
     journal::allow_all();
     let changes = journal::of(|| open(scratch.store.dir()).unwrap().tidy_index_above(0).unwrap());
     assert!(changes.contains(&Change::Index("copy")));
+}
+
+#[test]
+fn removed_objects_are_looked_for_a_few_at_a_time_from_any_place() {
+    let scratch = Scratch::new();
+    let mut keys = [1, 2, 3, 4, 5].map(|number| scratch.put(number).graph_key);
+    keys.sort_unstable();
+    for key in &keys {
+        fs::remove_file(scratch.store.layout().object(key)).unwrap();
+    }
+    let look = |first: &GraphKey, limit| {
+        let note = |index: &mut Transaction| scratch.store.note_gone(index, &first.0, limit);
+        scratch.store.read(|| (), note).unwrap();
+    };
+    let records = || scratch.store.records().unwrap();
+    let gone = || {
+        let records = records();
+        keys.clone().map(|key| records.iter().any(|r| r.graph_key == key && r.object.is_none()))
+    };
+    look(&keys[3], 3);
+    assert_eq!(gone(), [true, false, false, true, true], "after the last key comes the first");
+    look(&keys[1], 2);
+    assert_eq!(gone(), [true; 5]);
+    assert_eq!(scratch.store.statistics().unwrap().entries, 0);
 }

@@ -58,8 +58,8 @@ fn refused_requests_and_warmups_are_no_hits_and_save_nothing() {
     }
     let statistics = store.statistics().unwrap();
     assert_eq!(outcomes(&statistics), [1, 0, 1, 0, 0]);
-    assert_eq!((statistics.hits.total(), statistics.misses), (1, 0));
-    assert!((statistics.compile_seconds_saved - 2.0).abs() < 1e-9);
+    assert_eq!((statistics.stages.hits.total(), statistics.stages.misses), (1, 0));
+    assert!((statistics.stages.compile_seconds_saved - 2.0).abs() < 1e-9);
     assert_eq!(statistics.requests.hit_rate, Some(0.5));
     let warming = &statistics.warming;
     assert_eq!((warming.requests.outcomes.served_warm, warming.hits.total()), (1, 1));
@@ -84,12 +84,12 @@ fn a_request_whose_process_died_was_interrupted_and_its_compiles_count() {
     dead.note_event(stage(2, compiled));
     let living = scratch.store.statistics().unwrap();
     assert_eq!((outcomes(&living), living.requests.in_flight), ([1, 0, 0, 0, 0], 1));
-    assert_eq!(living.compiles, 0, "the stages of a request count when the request is over");
+    assert_eq!(living.stages.compiles, 0, "the stages of a request count when the request is over");
     drop(dead);
     for _ in 0..2 {
         let statistics = scratch.store.statistics().unwrap();
         assert_eq!((outcomes(&statistics), statistics.requests.in_flight), ([1, 0, 0, 0, 1], 0));
-        assert_eq!((statistics.compiles, statistics.misses), (1, 1));
+        assert_eq!((statistics.stages.compiles, statistics.stages.misses), (1, 1));
         assert_eq!(journal_files(&scratch), 0, "counted journals are removed");
     }
 }

@@ -235,7 +235,10 @@ fn compare(store: &Store, model: &mut Model) {
     let records: BTreeMap<GraphKey, GraphRecord> =
         store.records().unwrap().into_iter().map(|record| (record.graph_key, record)).collect();
     let with_object = records.values().filter(|record| record.object.is_some()).count();
-    assert_eq!((statistics.entries, statistics.hits.exact), (with_object as u64, model.hits));
+    assert_eq!(
+        (statistics.entries, statistics.stages.hits.exact),
+        (with_object as u64, model.hits)
+    );
     assert_eq!(statistics.cached_signatures, model.records.len() as u64);
     let stored_bytes: u64 =
         records.values().filter_map(|record| Some(record.object.as_ref()?.stored_bytes)).sum();
