@@ -52,5 +52,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(signature::normalize_shape, module)?)?;
     module.add_function(wrap_pyfunction!(signature::latent_shape, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::devices, module)?)?;
+    let end = wrap_pyfunction!(work::end, module)?;
+    module.py().import("atexit")?.call_method1("register", (end,))?;
     Ok(())
 }

@@ -5,10 +5,14 @@
 //! to stop, and given [`GRACE`]; then the call raises `KeyboardInterrupt`, even if a compile inside
 //! the plugin, which nothing can interrupt, is still going on. Events of the work are handed to the
 //! caller's thread, which calls the Python function for them.
+//!
+//! Work can outlive its call, and the thread of the call may be a daemon. A process must not end
+//! while a plugin computes: it would free what the plugin uses, and the process would crash. So
+//! [`end`] runs before the interpreter ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use preheat_runtime::progress::{Cancel, Control, Event, Progress};
@@ -21,6 +25,9 @@ use crate::reports::to_python;
 const POLL: Duration = Duration::from_millis(50);
 /// How long work may take to stop before the caller goes on without it.
 const GRACE: Duration = Duration::from_millis(300);
+/// How long the end of the interpreter waits for work that was asked to stop. A step of a model may
+/// take seconds, and nothing can stop it.
+const GRACE_AT_END: Duration = Duration::from_secs(10);
 /// The most idle threads that wait for the next call.
 const MOST_IDLE: usize = 8;
 
@@ -132,9 +139,14 @@ pub(crate) fn run<T: Send + 'static>(
     if ask.progress.is_some() {
         control = control.progress(Arc::new(Sending(sender.clone())));
     }
+    let Some(at_work) = AtWork::begin(&own) else {
+        return Err(raise(py, Kind::Interrupted, "the interpreter is about to end"));
+    };
     let job = move || {
         let done = catch_unwind(AssertUnwindSafe(|| work(&control)))
             .unwrap_or_else(|_| Err(Failure::Panicked));
+        drop(control);
+        drop(at_work);
         let _ = sender.send(Message::Done(done));
     };
     hand_over(Box::new(job)).map_err(|cause| {
@@ -219,29 +231,93 @@ fn stop<T: Send>(py: Python<'_>, receiver: Receiver<Message<T>>, own: &Cancel) {
     });
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Threads that wait for work. Starting one for each call would take longer than a small call.
-struct Idle {
-    /// The process whose threads they are: a fork has none of them.
-    process: u32,
-    threads: Vec<Sender<Job>>,
+/// Asks all work to stop, refuses new work, and waits until no work is left, for [`GRACE_AT_END`]
+/// at most or until Ctrl-C. The package registers it with `atexit`.
+#[pyfunction]
+pub(crate) fn end(py: Python<'_>) {
+    let until = Instant::now() + GRACE_AT_END;
+    {
+        let mut threads = threads();
+        threads.is_ending = true;
+        for (_, cancel) in &threads.at_work {
+            cancel.cancel();
+        }
+    }
+    while !py.detach(|| none_at_work_within(POLL)) {
+        if Instant::now() >= until || py.check_signals().is_err() {
+            return;
+        }
+    }
 }
 
-static IDLE: Mutex<Idle> = Mutex::new(Idle { process: 0, threads: Vec::new() });
+fn none_at_work_within(limit: Duration) -> bool {
+    let is_busy = |threads: &mut Threads| !threads.at_work.is_empty();
+    let waited = WORK_ENDED.wait_timeout_while(threads(), limit, is_busy);
+    !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+}
 
-fn idle() -> std::sync::MutexGuard<'static, Idle> {
-    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
-    if idle.process != process {
-        *idle = Idle { process, threads: Vec::new() };
+/// Work that is under way, from before it is handed to a thread until it is done.
+struct AtWork {
+    id: u64,
+}
+
+impl AtWork {
+    /// `cancel` asks the work to stop. `None` if the interpreter is about to end.
+    fn begin(cancel: &Cancel) -> Option<Self> {
+        let mut threads = threads();
+        if threads.is_ending {
+            return None;
+        }
+        let id = threads.next_id;
+        threads.next_id += 1;
+        threads.at_work.push((id, cancel.clone()));
+        Some(Self { id })
     }
-    idle
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        threads().at_work.retain(|(id, _)| *id != self.id);
+        WORK_ENDED.notify_all();
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads that work for this process.
+struct Threads {
+    /// The process that they belong to. A fork has none of its parent's threads.
+    process: u32,
+    /// Threads that wait for work. Starting one for each call would take longer than a small call.
+    idle: Vec<Sender<Job>>,
+    /// The work that is under way, with the flag that asks it to stop.
+    at_work: Vec<(u64, Cancel)>,
+    next_id: u64,
+    /// Whether the interpreter is about to end, so that no work may begin.
+    is_ending: bool,
+}
+
+impl Threads {
+    const fn of(process: u32) -> Self {
+        Self { process, idle: Vec::new(), at_work: Vec::new(), next_id: 0, is_ending: false }
+    }
+}
+
+static THREADS: Mutex<Threads> = Mutex::new(Threads::of(0));
+static WORK_ENDED: Condvar = Condvar::new();
+
+fn threads() -> MutexGuard<'static, Threads> {
+    let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if threads.process != process {
+        *threads = Threads::of(process);
+    }
+    threads
 }
 
 /// Gives `job` to an idle thread, or to a new one.
 fn hand_over(mut job: Job) -> std::io::Result<()> {
-    while let Some(thread) = { idle().threads.pop() } {
+    while let Some(thread) = { threads().idle.pop() } {
         match thread.send(job) {
             Ok(()) => return Ok(()),
             Err(mpsc::SendError(back)) => job = back,
@@ -252,11 +328,11 @@ fn hand_over(mut job: Job) -> std::io::Result<()> {
         loop {
             let (sender, receiver) = mpsc::channel::<Job>();
             {
-                let mut idle = idle();
-                if idle.threads.len() >= MOST_IDLE {
+                let mut threads = threads();
+                if threads.idle.len() >= MOST_IDLE {
                     return;
                 }
-                idle.threads.push(sender);
+                threads.idle.push(sender);
             }
             let Ok(next) = receiver.recv() else { return };
             next();

@@ -218,3 +218,43 @@ def test_signals_reach_python_handlers_while_a_call_waits(runtime):
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert seen == [1]
+
+
+#: The main thread ends while a daemon thread runs an executable of some seconds.
+ENDS_MEANWHILE = """
+import os, sys, threading, time
+sys.path.insert(0, {tests!r})
+import numpy, preheat
+from conftest import compiled, slow_program
+runtime = preheat.Runtime("xla-cpu", cache_dir={cache!r})
+slow = compiled(runtime, slow_program(200_000))
+def runs():
+    while True:
+        try:
+            slow(numpy.eye(64, dtype="float32"))
+        except preheat.Interrupted as ended:
+            return
+threading.Thread(target=runs, daemon=True).start()
+time.sleep(0.2)
+"""
+
+
+def test_a_process_ends_cleanly_while_a_daemon_thread_runs(tmp_path):
+    # Without the wait at the end, one process in three crashed.
+    code = ENDS_MEANWHILE.format(tests=os.path.dirname(__file__), cache=str(tmp_path))
+    for _ in range(6):
+        in_a_child(code)
+
+
+def test_nothing_begins_once_the_interpreter_ends(tmp_path):
+    code = f"""
+import atexit
+def late():
+    try:
+        preheat.Runtime("xla-cpu", cache_dir={str(tmp_path)!r})
+    except preheat.Interrupted as ended:
+        print(ended)
+atexit.register(late)  # runs after the function that preheat registers at its import
+import preheat
+"""
+    assert in_a_child(code).strip() == "the interpreter is about to end"
