@@ -435,7 +435,7 @@ fn removed_objects_are_looked_for_a_few_at_a_time_from_any_place() {
     let records = || scratch.store.records().unwrap();
     let gone = || {
         let records = records();
-        keys.clone().map(|key| records.iter().any(|r| r.graph_key == key && r.object.is_none()))
+        keys.map(|key| records.iter().any(|r| r.graph_key == key && r.object.is_none()))
     };
     look(&keys[3], 3);
     assert_eq!(gone(), [true, false, false, true, true], "after the last key comes the first");
