@@ -111,3 +111,28 @@ fn what_is_heavy_stays_where_it_is_needed() {
         }
     }
 }
+
+/// What cargo builds a package of: each crate with its version and features.
+fn built_of(package: &str) -> BTreeMap<String, String> {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none"]);
+    tree.args(["--format", "{p}\t{f}", "--package", package]);
+    let output = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().filter_map(|line| line.trim_end_matches(" (*)").split_once('\t'));
+    lines.map(|(name, features)| (name.to_owned(), features.to_owned())).collect()
+}
+
+/// The wheel holds both packages. If a crate had other features in one of them, cargo would compile
+/// this crate, and all that use it, a second time.
+#[test]
+fn the_command_and_the_python_extension_are_built_of_the_same_crates() {
+    let [command, extension] = ["preheat", "preheat-python"].map(built_of);
+    let both: Vec<_> =
+        extension.iter().filter_map(|(name, has)| Some((name, has, command.get(name)?))).collect();
+    assert!(both.iter().any(|(name, ..)| name.starts_with("preheat-diffusion ")));
+    for (name, of_extension, of_command) in both {
+        assert_eq!(of_extension, of_command, "{name} has other features in one of the two");
+    }
+}
