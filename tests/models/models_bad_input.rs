@@ -271,15 +271,15 @@ fn models_that_are_not_built() {
     edited("unet/config.json", "cross_attention_dim", json!("wide"), &["\"wide\""]);
     edited("text_encoder/config.json", "hidden_act", json!("relu"), &["\"relu\"", "quick_gelu"]);
     let scheduler = "scheduler/scheduler_config.json";
-    let lms = json!(["diffusers", "LMSDiscreteScheduler"]);
+    let sde = json!(["diffusers", "DPMSolverSDEScheduler"]);
     edited(
         index,
         "scheduler",
-        lms,
-        &["LMSDiscreteScheduler", "PNDMScheduler", "hint: `--scheduler euler`"],
+        sde,
+        &["Brownian tree of torchsde", "PNDMScheduler", "hint: `--scheduler euler`"],
     );
-    let sde = json!("sde-dpmsolver++");
-    edited(scheduler, "algorithm_type", sde, &["sde-dpmsolver++", "hint: `--scheduler euler`"]);
+    let flow = &["use_flow_sigmas", "hint: `--scheduler euler`"];
+    edited(scheduler, "use_flow_sigmas", json!(true), flow);
     edited(scheduler, "prediction_type", json!("flow_prediction"), &["flow_prediction", "epsilon"]);
     refused(
         |model| {
@@ -312,14 +312,14 @@ fn models_that_run_as_in_diffusers() {
         taken(|model| edit(&model.join(file), |config| config[field] = value), words);
     };
     // The class in model_index.json counts, not the one in the component's file.
-    edited(scheduler, "_class_name", json!("LMSDiscreteScheduler"), "");
+    edited(scheduler, "_class_name", json!("SASolverScheduler"), "");
     edited(scheduler, "_class_name", json!(null), "");
     edited("unet/config.json", "_class_name", json!("FlaxUNet2DConditionModel"), "");
     edited("vae/config.json", "_class_name", json!(null), "");
     // A scheduler's short name on the command line overrides the model's scheduler.
-    edited(scheduler, "algorithm_type", json!("sde-dpmsolver++"), "--scheduler dpm++_2m");
-    edited(scheduler, "use_beta_sigmas", json!(true), "--scheduler euler");
-    edited(index, "scheduler", json!(["diffusers", "UniPCMultistepScheduler"]), "--scheduler pndm");
+    edited(scheduler, "use_flow_sigmas", json!(true), "--scheduler dpm++_2m");
+    edited(scheduler, "use_flow_sigmas", json!(true), "--scheduler euler");
+    edited(index, "scheduler", json!(["diffusers", "SASolverScheduler"]), "--scheduler pndm");
     edited(scheduler, "variance_type", json!("fixed_small"), "");
     edited(index, "scheduler", json!(["diffusers", "PNDMScheduler"]), "");
     // This model has attention heads that do not divide the channels, and a text encoder with
@@ -575,12 +575,13 @@ fn requests_that_no_model_could_serve() {
     ] {
         bad.refuses(words, 2, &[said]);
     }
-    let names = ["ddim", "euler", "euler_a", "dpm++_2m", "dpm++_2m_karras", "pndm"];
+    let names = ["ddim", "euler", "euler_a", "dpm++_2m", "unipc", "lcm", "_karras"];
     bad.refuses(
-        "--scheduler lms",
+        "--scheduler restart",
         2,
-        &[&["there is no scheduler `lms`"], names.as_slice()].concat(),
+        &[&["there is no scheduler `restart`"], names.as_slice()].concat(),
     );
+    bad.refuses("--scheduler dpmpp_sde", 2, &["`dpmpp_sde`, because its noise", "Brownian tree"]);
     bad.refuses(
         "--steps 1001",
         1,
@@ -614,7 +615,9 @@ fn requests_of_warmup_and_lookup_that_make_no_sense() {
                 .says(&["--program", "--model"]),
         );
         bad.left_nothing(&with(&format!("{command} --width 7 --height 64")).says(&["width is 7"]));
-        bad.left_nothing(&with(&format!("{command} --scheduler lms")).says(&["`lms`", "euler_a"]));
+        bad.left_nothing(
+            &with(&format!("{command} --scheduler restart")).says(&["`restart`", "euler_a"]),
+        );
         bad.left_nothing(
             &with(&format!("{command} --batch auto")).says(&["batch is auto", "libtorch"]),
         );
@@ -743,7 +746,7 @@ fn request_files_that_are_wrong() {
     with("{\"prompt\": \"x\", \"tpu_warmup\": {\"batch_size\": 0}}", &["batch_size is 0"]);
     with("{\"tpu_warmup\": {\"when\": 1}}", &["unknown field `when`", "target_resolution"]);
     with("{\"prompt\": \"x\", \"width\": 7}", &["width is 7"]);
-    with("{\"prompt\": \"x\", \"scheduler\": \"lms\"}", &["`lms`", "euler_a"]);
+    with("{\"prompt\": \"x\", \"scheduler\": \"restart\"}", &["`restart`", "euler_a"]);
     let missing = bad
         .lab
         .quick(&bad.lab.sim())

@@ -342,6 +342,20 @@ fn schedulers_are_known_by_the_names_of_other_programs() {
         ("euler_ancestral", "euler_a"),
         ("DPM++ 2M Karras", "dpm++_2m_karras"),
         ("dpmpp_2m", "dpm++_2m"),
+        ("DPM++ 2M SDE Karras", "dpm++_2m_sde_karras"),
+        ("UniPC", "unipc"),
+        ("uni_pc_beta", "unipc_beta"),
+        ("dpm++_2s", "dpm++_2s"),
+        ("DEIS Exponential", "deis_exponential"),
+        ("DPM2", "dpm2"),
+        ("dpm_2_ancestral", "dpm2_a"),
+        ("LMS Karras", "lms_karras"),
+        ("DDPM", "ddpm"),
+        ("LCM", "lcm"),
+        ("TCD", "tcd"),
+        ("EDMEulerScheduler", "edm_euler"),
+        ("EDMDPMSolverMultistepScheduler", "edm_dpm++_2m"),
+        ("IPNDMScheduler", "ipndm"),
     ] {
         let run = command(&lab, &lab.no_compiles(), "--json run --prompt seven --steps 2")
             .arg("--scheduler")

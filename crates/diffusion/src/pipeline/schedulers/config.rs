@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use preheat_io::input;
 use serde_json::{Map, Value};
 
+use super::given_levels::GivenLevels;
 use super::settings::Settings;
 use super::{
-    Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, Variant, ddim, dpm_solver,
-    euler, euler_ancestral, heun, pndm,
+    Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, Variant, consistency, ddim,
+    ddpm, deis, dpm_solver, dpm_solver_singlestep, edm, euler, euler_ancestral, heun, ipndm, kdpm2,
+    lms, pndm, unipc,
 };
 
 /// The largest file that is read. A configuration takes a few kilobytes; a list of betas takes
@@ -34,6 +36,10 @@ pub struct SchedulerConfig {
     /// The name that a user chose; it replaces the class, and the fields that distinguish its
     /// variants.
     name: Option<SchedulerName>,
+    /// The request's eta.
+    eta: f64,
+    /// The request's timesteps or sigmas.
+    given: Option<GivenLevels>,
 }
 
 impl SchedulerConfig {
@@ -57,6 +63,8 @@ impl SchedulerConfig {
             index: None,
             in_stable_diffusion: false,
             name: None,
+            eta: 0.0,
+            given: None,
         })
     }
 
@@ -83,6 +91,29 @@ impl SchedulerConfig {
         self
     }
 
+    /// The same configuration with another eta than 0: how much of the noise that a step takes away
+    /// is added again, from 0 to 1. Only DDIM and TCD take one; diffusers' pipelines give it to
+    /// the scheduler's `step`.
+    #[must_use]
+    pub fn with_eta(self, eta: f64) -> Self {
+        Self { eta, ..self }
+    }
+
+    /// The same configuration with timesteps to visit, the noisiest first, in the place of a number
+    /// of steps.
+    #[must_use]
+    pub fn with_timesteps(self, timesteps: impl Into<Vec<u32>>) -> Self {
+        Self { given: Some(GivenLevels::Timesteps(timesteps.into())), ..self }
+    }
+
+    /// The same configuration with noise levels in the place of a number of steps: one for each
+    /// step, the noisiest first, and the one that is left at the end, which is usually 0. Only the
+    /// Euler scheduler takes them.
+    #[must_use]
+    pub fn with_sigmas(self, sigmas: impl Into<Vec<f64>>) -> Self {
+        Self { given: Some(GivenLevels::Sigmas(sigmas.into())), ..self }
+    }
+
     /// The configuration with the changes that diffusers' `StableDiffusionPipeline` makes, and
     /// `StableDiffusionXLPipeline` does not: `steps_offset` is 1 and `clip_sample` is false,
     /// whatever the file says. If another scheduler than the model's own is chosen,
@@ -95,10 +126,21 @@ impl SchedulerConfig {
     /// Which scheduler this configures.
     pub fn name(&self) -> Result<SchedulerName, SchedulerError> {
         let name = self.asked()?;
-        let is_karras = name.variant == Variant::Configured
-            && name.kind.has_karras()
-            && self.fields.get("use_karras_sigmas") == Some(&Value::Bool(true));
-        Ok(if is_karras { SchedulerName { variant: Variant::Karras, ..name } } else { name })
+        if name.variant != Variant::Configured {
+            return Ok(name);
+        }
+        let is_on = |field| self.fields.get(field) == Some(&Value::Bool(true));
+        let variant = [
+            ("use_karras_sigmas", Variant::Karras),
+            ("use_exponential_sigmas", Variant::Exponential),
+            ("use_beta_sigmas", Variant::Beta),
+        ]
+        .into_iter()
+        .find(|(field, _)| name.kind.has_sigma_forms() && is_on(*field))
+        .map_or(Variant::Configured, |(_, variant)| variant);
+        let stochastic = name.kind == SchedulerKind::DpmSolverMultistep
+            && self.fields.get("algorithm_type").and_then(Value::as_str) == Some("sde-dpmsolver++");
+        Ok(SchedulerName { stochastic, variant, ..name })
     }
 
     /// How this scheduler interprets the denoiser's output.
@@ -106,12 +148,16 @@ impl SchedulerConfig {
         Ok(self.settings()?.prediction)
     }
 
-    /// The table of calls for a number of steps.
+    /// The table of calls for a number of steps, or for the timesteps or sigmas that were given.
     pub fn schedule(&self, steps: u64) -> Result<Schedule, SchedulerError> {
         let settings = self.settings()?;
+        if let Some(given) = &settings.given {
+            given.check(settings.name, settings.sigma_form, settings.train_timesteps)?;
+            return self.table(&settings, given.steps());
+        }
         let least = if settings.runge_kutta { pndm::LEAST_RUNGE_KUTTA_STEPS } else { 1 };
         let known = usize::try_from(steps).ok();
-        match known.filter(|steps| (least..=settings.train_timesteps).contains(steps)) {
+        match known.filter(|steps| (least..=settings.most_steps).contains(steps)) {
             Some(steps) => self.table(&settings, steps),
             None => Err(SchedulerError::Steps {
                 file: self.file.clone(),
@@ -128,8 +174,8 @@ impl SchedulerConfig {
     fn most_steps(&self, settings: &Settings, least: usize) -> usize {
         /// Enough for a model of the usual 1000 timesteps.
         const MOST_TRIED: usize = 1000;
-        let mut tried = (least..=settings.train_timesteps).rev().take(MOST_TRIED);
-        tried.find(|steps| self.table(settings, *steps).is_ok()).unwrap_or(settings.train_timesteps)
+        let mut tried = (least..=settings.most_steps).rev().take(MOST_TRIED);
+        tried.find(|steps| self.table(settings, *steps).is_ok()).unwrap_or(settings.most_steps)
     }
 
     /// The table for a number of steps in the range of the training's timesteps.
@@ -142,6 +188,20 @@ impl SchedulerConfig {
             SchedulerKind::DpmSolverMultistep => Ok(dpm_solver::schedule(settings, steps)),
             SchedulerKind::Pndm => pndm::schedule(settings, steps),
             SchedulerKind::Heun => Ok(heun::schedule(settings, steps)),
+            SchedulerKind::UniPc => Ok(unipc::schedule(settings, steps)),
+            SchedulerKind::DpmSolverSinglestep => {
+                Ok(dpm_solver_singlestep::schedule(settings, steps))
+            }
+            SchedulerKind::Deis => Ok(deis::schedule(settings, steps)),
+            SchedulerKind::Kdpm2 | SchedulerKind::Kdpm2Ancestral => {
+                Ok(kdpm2::schedule(settings, steps))
+            }
+            SchedulerKind::Lms => Ok(lms::schedule(settings, steps)),
+            SchedulerKind::Ddpm => ddpm::schedule(settings, steps),
+            SchedulerKind::Lcm | SchedulerKind::Tcd => consistency::schedule(settings, steps),
+            SchedulerKind::EdmEuler => Ok(edm::euler(settings, steps)),
+            SchedulerKind::EdmDpmSolverMultistep => Ok(edm::dpm_solver(settings, steps)),
+            SchedulerKind::Ipndm => Ok(ipndm::schedule(steps)),
         };
         let schedule = schedule.map_err(|beyond| SchedulerError::Timestep {
             file: self.file.clone(),
@@ -158,6 +218,8 @@ impl SchedulerConfig {
                 timestep: call.timestep,
                 hint: if settings.rescale_zero_snr {
                     "with `rescale_betas_zero_snr` the model has to predict `v_prediction` or `sample`"
+                } else if settings.ends_at_high_order() {
+                    "set `lower_order_final` to true, or `final_sigmas_type` to sigma_min"
                 } else {
                     "two of its timesteps are the same: take fewer steps"
                 },
@@ -166,7 +228,14 @@ impl SchedulerConfig {
     }
 
     fn settings(&self) -> Result<Settings, SchedulerError> {
-        Settings::new(&self.file, &self.read_fields(), self.asked()?)
+        let settings = Settings::new(&self.file, &self.read_fields(), self.asked()?)?;
+        let (eta, kind) = (self.eta, settings.name.kind);
+        let takes_eta = matches!(kind, SchedulerKind::Ddim | SchedulerKind::Tcd);
+        if eta != 0.0 && !(takes_eta && (0.0..=1.0).contains(&eta)) {
+            let scheduler = settings.name.to_string();
+            return Err(SchedulerError::Eta { scheduler, eta });
+        }
+        Ok(Settings { eta, given: self.given.clone(), ..settings })
     }
 
     /// The scheduler that was asked for by name, or else the model's own.

@@ -1,116 +1,108 @@
-//! Which coefficients make the step graph compute DPM-Solver++?
+//! Which coefficients make the step graph compute DPM-Solver++ in its multistep form?
 //!
-//! The multistep solver of second order: arXiv 2211.01095, algorithm 2.
+//! arXiv 2211.01095, algorithm 2, and arXiv 2206.00927 for the third order and for solvers that
+//! integrate predicted noise. `algorithm_type` `sde-dpmsolver++` adds noise in each step.
 
+use super::integrator::{Integral, Level};
 use super::numbers::single;
-use super::settings::{SecondOrder, Settings};
-use super::sigmas::{interpolate, karras, timesteps_of, with_final};
-use super::{Call, Coefficients, Prediction, Schedule, noise_schedule};
+use super::settings::Settings;
+use super::solver_levels::solver_levels;
+use super::solver_settings::SecondOrder;
+use super::{Call, Schedule};
 
-/// With at least this many steps, the last step is of second order, unless another setting forbids
-/// it.
-const FEW_STEPS: usize = 15;
+/// With at least this many steps, the last steps are not of a lower order, unless another setting
+/// asks for it.
+pub(super) const FEW_STEPS: usize = 15;
 
 /// The calls of `DPMSolverMultistepScheduler`.
 pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
-    let (timesteps, sigmas) = levels(settings, steps);
+    let (timesteps, sigmas) = solver_levels(settings, steps);
     let levels: Vec<Level> = sigmas.iter().copied().map(Level::new).collect();
+    let call = |(index, update): (usize, Update)| {
+        let now = &levels[index];
+        let converted =
+            now.converted(settings.prediction, settings.solver.algorithm.integrates_noise);
+        update.call(Call::new(single(timesteps[index]), converted))
+    };
+    let calls = updates(settings, &levels).into_iter().enumerate().map(call).collect();
+    Schedule { init_noise_sigma: 1.0, calls }
+}
+
+/// How one call updates the latents, given the predictions that it and the calls before it made.
+pub(super) struct Update {
+    latents: f64,
+    /// The factors of this call's prediction and of the two before it, the newest first.
+    predictions: [f64; 3],
+    noise: f64,
+}
+
+impl Update {
+    /// A call with this update. diffusers draws noise in every step of a stochastic solver.
+    pub(super) fn call(&self, call: Call) -> Call {
+        let [output, before, earlier] = self.predictions.map(single);
+        let mut call = Call { remembers: true, draws_noise: self.noise != 0.0, ..call };
+        call.coefficients.latents = single(self.latents);
+        call.coefficients.output = output;
+        call.coefficients.history = [before, earlier, 0.0];
+        call.coefficients.noise = single(self.noise);
+        call
+    }
+}
+
+/// The updates of all steps; there is one level more than there are steps.
+pub(super) fn updates(settings: &Settings, levels: &[Level]) -> Vec<Update> {
     let solver = &settings.solver;
-    let last_is_first_order = solver.euler_at_final
-        || (solver.lower_order_final && timesteps.len() < FEW_STEPS)
-        || sigmas.last() == Some(&0.0);
-    let call = |(index, &timestep): (usize, &f64)| {
-        let before = if index == 0 || (last_is_first_order && index + 1 == timesteps.len()) {
-            None
-        } else {
-            Some(&levels[index - 1])
+    let steps = levels.len().saturating_sub(1);
+    let is_short = solver.lower_order_final && steps < FEW_STEPS;
+    let ends_without_noise = levels.last().is_some_and(|level| level.sigma == 0.0);
+    let last_is_first_order = solver.euler_at_final || is_short || ends_without_noise;
+    let update = |index: usize| {
+        let left = steps - index;
+        let most = match left {
+            1 if last_is_first_order => 1,
+            2 if is_short => solver.order.min(2),
+            _ => solver.order,
         };
-        let update = update(
-            settings.prediction,
-            solver.second_order,
-            before,
-            &levels[index],
-            &levels[index + 1],
-        );
-        Call { remembers: true, ..Call::new(single(timestep), update) }
-    };
-    Schedule { init_noise_sigma: 1.0, calls: timesteps.iter().enumerate().map(call).collect() }
-}
-
-/// A noise level, in the two forms that the solver uses.
-struct Level {
-    /// The standard deviation of the noise, if the picture is not scaled.
-    sigma: f64,
-    /// The factor of the picture, if picture and noise together have unit variance.
-    alpha: f64,
-}
-
-impl Level {
-    fn new(sigma: f32) -> Self {
-        let sigma = f64::from(sigma);
-        Self { sigma, alpha: 1.0 / (sigma * sigma + 1.0).sqrt() }
-    }
-}
-
-/// The timesteps, which are whole numbers, and the noise levels, of which there is one more.
-fn levels(settings: &Settings, steps: usize) -> (Vec<f64>, Vec<f32>) {
-    let trained = noise_schedule::sigmas(&settings.alphas_cumprod);
-    let (timesteps, sigmas) = if let (Some(range), [least, .., most] | [least @ most]) =
-        (settings.karras, trained.as_slice())
-    {
-        let sigmas = karras(range, f64::from(*most), f64::from(*least), steps);
-        let round = if settings.rounds_timesteps { f64::round_ties_even } else { f64::trunc };
-        (timesteps_of(&sigmas, &trained).into_iter().map(round).collect(), sigmas)
-    } else {
-        let within = settings.solver.train_timesteps;
-        let timesteps = settings.spacing.solver_timesteps(
-            settings.train_timesteps,
-            within,
-            steps,
-            settings.steps_offset,
-        );
-        let sigmas = timesteps.iter().map(|&timestep| interpolate(&trained, timestep)).collect();
-        (timesteps, sigmas)
-    };
-    let sigmas = with_final(&sigmas, settings, &trained);
-    (timesteps, sigmas)
-}
-
-/// A step from one noise level to the next; it is of second order if the level before is given.
-///
-/// The paper's `h` is the logarithm of the ratio of the two levels, so `exp(-h)` is that ratio
-/// itself.
-fn update(
-    prediction: Prediction,
-    second_order: SecondOrder,
-    before: Option<&Level>,
-    now: &Level,
-    next: &Level,
-) -> Coefficients {
-    let shrink = next.sigma / now.sigma - 1.0;
-    let direct = -next.alpha * shrink;
-    // The factor of the difference between this output and the one before.
-    let slope = before.map_or(0.0, |before| {
-        let step = (now.sigma / next.sigma).ln();
-        let ratio = step / (before.sigma / now.sigma).ln();
-        ratio
-            * match second_order {
-                SecondOrder::Midpoint => 0.5 * direct,
-                SecondOrder::Heun if step == 0.0 => 0.0,
-                SecondOrder::Heun => next.alpha * (shrink / step + 1.0),
+        let order = most.min(index + 1);
+        let integral = Integral::new(solver.algorithm, &levels[index], &levels[index + 1]);
+        let before = &levels[index + 1 - order..=index + 1];
+        let predictions = match *before {
+            [earlier, before, now, next] => third_order(&integral, [earlier, before, now, next]),
+            [before, now, next] => {
+                second_order(&integral, solver.second_order, [before, now, next])
             }
-    });
-    let (output_model, output_latents) = match prediction {
-        Prediction::Epsilon => (-now.sigma, 1.0 / now.alpha),
-        Prediction::V => (-now.sigma * now.alpha, now.alpha),
-        Prediction::Sample => (1.0, 0.0),
+            _ => [integral.constant, 0.0, 0.0],
+        };
+        Update { latents: integral.latents, predictions, noise: integral.noise }
     };
-    Coefficients {
-        output_model: single(output_model),
-        output_latents: single(output_latents),
-        latents: single(next.sigma * next.alpha / (now.sigma * now.alpha)),
-        output: single(direct + slope),
-        history: [single(-slope), 0.0, 0.0],
-        ..Coefficients::NONE
+    (0..steps).map(update).collect()
+}
+
+/// The derivative is the difference of the last two predictions, divided by the distance of their
+/// levels.
+fn second_order(
+    integral: &Integral,
+    second_order: SecondOrder,
+    [before, now, next]: [Level; 3],
+) -> [f64; 3] {
+    let ratio = now.distance(&next) / before.distance(&now);
+    let first = integral.first(second_order) * ratio;
+    [integral.constant + first, -first, 0.0]
+}
+
+/// The derivatives are those of the polynomial through the last three predictions.
+fn third_order(integral: &Integral, [earlier, before, now, next]: [Level; 4]) -> [f64; 3] {
+    let step = now.distance(&next);
+    if step == 0.0 {
+        return [integral.constant, 0.0, 0.0];
     }
+    let (near, far) = (before.distance(&now) / step, earlier.distance(&before) / step);
+    // The differences of neighbouring predictions, and then of those differences.
+    let recent = [1.0 / near, -1.0 / near, 0.0];
+    let older = [0.0, 1.0 / far, -1.0 / far];
+    let weight = |index: usize| {
+        let change = (recent[index] - older[index]) / (near + far);
+        integral.slope * (recent[index] + near * change) + integral.curve * change
+    };
+    [integral.constant + weight(0), weight(1), weight(2)]
 }

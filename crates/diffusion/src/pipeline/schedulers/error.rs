@@ -30,8 +30,8 @@ pub enum SchedulerError {
     },
     /// The model's own scheduler is not supported.
     #[error(
-        "{}: `{field}` is {class}, which is not supported; supported are {}",
-        file.display(), SchedulerKind::ALL.map(SchedulerKind::class_name).join(", ")
+        "{}: `{field}` is {class}, which is not supported{}; supported are {}",
+        file.display(), reason(class), SchedulerKind::ALL.map(SchedulerKind::class_name).join(", ")
     )]
     Class {
         /// The file that names the class.
@@ -93,6 +93,27 @@ pub enum SchedulerError {
         /// How many timesteps the model was trained with.
         train_timesteps: usize,
     },
+    /// The request's eta is not one that the scheduler takes.
+    #[error(
+        "{scheduler} takes no eta of {eta}: ddim and tcd take a number from 0 to 1, and the other \
+         schedulers take none"
+    )]
+    Eta {
+        /// The scheduler.
+        scheduler: String,
+        /// The eta that was asked for.
+        eta: f64,
+    },
+    /// The request gives timesteps or sigmas that the scheduler does not take.
+    #[error("{scheduler} cannot follow the `{field}` of the request: {why}")]
+    Given {
+        /// The scheduler.
+        scheduler: String,
+        /// The field of the request.
+        field: &'static str,
+        /// Why not, or what to give instead.
+        why: String,
+    },
     /// An update would divide by zero.
     #[error(
         "{}: with {steps} steps, the update of {scheduler} at timestep {timestep} divides by zero; {hint}",
@@ -110,6 +131,20 @@ pub enum SchedulerError {
         /// What to do.
         hint: &'static str,
     },
+}
+
+/// Why a class, given as JSON, is not supported, if it is one of those that people ask for.
+fn reason(class: &str) -> &'static str {
+    match class.trim_matches('"') {
+        "DPMSolverSDEScheduler" | "CosineDPMSolverMultistepScheduler" => {
+            ", because its noise comes from a Brownian tree of torchsde and not from the request's \
+             seed"
+        }
+        "FlowMatchEulerDiscreteScheduler"
+        | "FlowMatchHeunDiscreteScheduler"
+        | "FlowMatchLCMScheduler" => ", because it is for models that are trained by flow matching",
+        _ => "",
+    }
 }
 
 /// Fields that say how the model was trained. They mean the same for every scheduler that reads

@@ -52,6 +52,11 @@ impl Fields<'_> {
         if self.flag(field, false)? { Err(self.error(field, "false")) } else { Ok(()) }
     }
 
+    /// Refuses a field that has a value.
+    pub(super) fn only_missing(&self, field: &'static str) -> Result<(), SchedulerError> {
+        if self.get(field).is_some() { Err(self.error(field, "null")) } else { Ok(()) }
+    }
+
     /// Refuses a field whose value is one of these words.
     pub(super) fn none_of(
         &self,
@@ -123,6 +128,16 @@ impl Fields<'_> {
             .ok_or_else(|| {
                 self.error(field, format!("a list of {count} numbers (`num_train_timesteps`)"))
             })
+    }
+
+    /// A list of whole numbers; empty if the field is missing.
+    pub(super) fn counts(&self, field: &'static str) -> Result<Vec<usize>, SchedulerError> {
+        let Some(value) = self.get(field) else { return Ok(Vec::new()) };
+        let count = |value: &Value| value.as_u64().and_then(|count| usize::try_from(count).ok());
+        value
+            .as_array()
+            .and_then(|values| values.iter().map(count).collect())
+            .ok_or_else(|| self.error(field, "a list of whole numbers, 0 or more"))
     }
 
     /// Whether the field's value is this word.

@@ -42,7 +42,7 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
 
 /// A step of length `way` along the slope `(L - x0) / sigma`. `out` is that slope, so that large
 /// terms cancel before they are rounded; if `x0` is clipped, `out` is `x0`.
-fn along(settings: &Settings, sigma: f64, way: f64) -> Coefficients {
+pub(super) fn along(settings: &Settings, sigma: f64, way: f64) -> Coefficients {
     let variance = sigma * sigma + 1.0;
     let input_scale = single(1.0 / variance.sqrt());
     // x0 = from_model * m + (1 - from_noise) * L

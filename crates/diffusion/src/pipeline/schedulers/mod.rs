@@ -16,31 +16,59 @@
 //!
 //! | scheduler | history keeps | source |
 //! |---|---|---|
-//! | [`Ddim`](SchedulerKind::Ddim) | nothing; `out` is the clipped picture, if pictures are clipped | arXiv 2010.02502, equations 12 and 16 |
+//! | [`Ddim`](SchedulerKind::Ddim) | nothing; `out` is the clipped picture, if pictures are clipped; draws noise if eta is not 0 | arXiv 2010.02502, equations 12 and 16 |
 //! | [`Euler`](SchedulerKind::Euler) | nothing | arXiv 2206.00364, algorithm 1 without its second-order correction |
 //! | [`EulerAncestral`](SchedulerKind::EulerAncestral) | nothing; draws noise | arXiv 2010.02502, equation 16 with eta 1, in terms of sigmas |
-//! | [`DpmSolverMultistep`](SchedulerKind::DpmSolverMultistep) | predicted pictures | arXiv 2211.01095, algorithm 2 |
+//! | [`DpmSolverMultistep`](SchedulerKind::DpmSolverMultistep) | predicted pictures, or noise for `dpmsolver`; its SDE draws noise | arXiv 2211.01095, algorithm 2 |
 //! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 9, 12 and 13 |
 //! | [`Heun`](SchedulerKind::Heun) | slopes, or predicted pictures if they are clipped; two calls for each step except the last | arXiv 2206.00364, algorithm 1 without churn |
+//! | [`UniPc`](SchedulerKind::UniPc) | predicted pictures, or noise without `predict_x0` | arXiv 2302.04867, algorithms 1 to 4 |
+//! | [`DpmSolverSinglestep`](SchedulerKind::DpmSolverSinglestep) | as the multistep form | arXiv 2211.01095, algorithm 1 |
+//! | [`Deis`](SchedulerKind::Deis) | predicted noise | arXiv 2204.13902, equation 15 |
+//! | [`Kdpm2`](SchedulerKind::Kdpm2) | nothing; two calls for each step except the last | arXiv 2206.00927, algorithm 1 |
+//! | [`Kdpm2Ancestral`](SchedulerKind::Kdpm2Ancestral) | nothing; two calls for each step except the last, of which the second draws noise | the same, and the noise of `EulerAncestral` |
+//! | [`Lms`](SchedulerKind::Lms) | slopes | Adams and Bashforth's method for uneven steps |
+//! | [`Ddpm`](SchedulerKind::Ddpm) | nothing; `out` is the clipped picture, if pictures are clipped; draws noise | arXiv 2006.11239, equation 7 |
+//! | [`Lcm`](SchedulerKind::Lcm) | nothing; `out` is the predicted picture; draws noise | arXiv 2310.04378, algorithm 3 |
+//! | [`Tcd`](SchedulerKind::Tcd) | nothing; draws noise if eta is not 0 | arXiv 2402.19159, algorithm 1 |
+//! | [`EdmEuler`](SchedulerKind::EdmEuler) | nothing | arXiv 2206.00364, algorithm 1 without its second-order correction, and table 1 |
+//! | [`EdmDpmSolverMultistep`](SchedulerKind::EdmDpmSolverMultistep) | predicted pictures; its SDE draws noise | arXiv 2211.01095, algorithm 2, with the picture of arXiv 2206.00364, table 1 |
+//! | [`Ipndm`](SchedulerKind::Ipndm) | the derivatives that the denoiser's outputs stand for | arXiv 2202.09778, equations 9 and 12 |
 //!
 //! The numbers follow diffusers 0.42.1, including its rounding of timesteps, since models were
 //! released with it.
 
+mod class_defaults;
 mod config;
+mod consistency;
 mod ddim;
+mod ddpm;
+mod deis;
 mod dpm_solver;
+mod dpm_solver_singlestep;
+mod edm;
 mod error;
 mod euler;
 mod euler_ancestral;
 mod fields;
+mod given_levels;
 mod heun;
+mod integrator;
+mod ipndm;
+mod kdpm2;
+mod lagrange;
+mod lms;
 mod name;
 mod noise_schedule;
 mod numbers;
 mod pndm;
 mod settings;
+mod sigma_forms;
 mod sigmas;
+mod solver_levels;
+mod solver_settings;
 mod spacing;
+mod unipc;
 
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
@@ -94,9 +122,9 @@ pub struct Schedule {
     /// The factor that turns unit normal noise into the first latents.
     pub init_noise_sigma: f32,
     /// The calls in order. Usually there is one call for each step. PNDM has one call more if there
-    /// are at least two steps, or nine more if it starts with Runge-Kutta steps. Heun has two calls
-    /// for each step except the last. DPM++ has fewer calls if `lambda_min_clipped` cuts off
-    /// strides of trailing spacing.
+    /// are at least two steps, or nine more if it starts with Runge-Kutta steps. Heun and DPM2
+    /// have two calls for each step except the last. DPM++ has fewer calls if
+    /// `lambda_min_clipped` cuts off strides of trailing spacing.
     pub calls: Vec<Call>,
 }
 
@@ -118,8 +146,10 @@ impl Schedule {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Call {
-    /// The timestep that the denoiser is given. It is a whole number, except for Heun and the Euler
-    /// schedulers: with linspace spacing or Karras sigmas, their timesteps have fractions.
+    /// The timestep that the denoiser is given. It is a whole number for DDIM, PNDM, DDPM, LCM, TCD
+    /// and the solvers of the DPM family. The others have fractions with linspace spacing or with
+    /// a form of sigmas. It is from 0 to 1 for IPNDM, and a logarithm, which may be negative, for
+    /// the EDM schedulers.
     pub timestep: f32,
     /// The coefficients of the update.
     pub coefficients: Coefficients,

@@ -71,7 +71,7 @@ pub(super) fn sigmas(alphas_cumprod: &[f32]) -> Vec<f32> {
 
 /// `torch.linspace` in f32: the first half is counted from the start and the second half from the
 /// end, each value with a single rounding.
-fn linspace(start: f64, end: f64, count: usize) -> Vec<f32> {
+pub(super) fn linspace(start: f64, end: f64, count: usize) -> Vec<f32> {
     let (start, end) = (single(start), single(end));
     if count == 1 {
         return vec![start];

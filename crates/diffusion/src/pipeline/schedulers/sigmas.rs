@@ -1,11 +1,15 @@
-//! At which noise levels do the Euler schedulers, Heun and DPM-Solver step?
+//! At which noise levels do the schedulers step that think in sigmas?
 //!
-//! The levels are interpolated between those of the training's timesteps, or are Karras sigmas.
+//! The levels are interpolated between those of the training's timesteps, or have a form of their
+//! own (`sigma_forms.rs`). A sigma is the standard deviation of the noise, if the picture is not
+//! scaled.
 
+use super::given_levels::GivenLevels;
 use super::noise_schedule;
 use super::numbers::{position, real, single};
-use super::settings::{FinalSigma, KarrasRange, Settings};
-use super::spacing::{Spacing, linspace};
+use super::settings::{FinalSigma, Settings};
+use super::sigma_forms::SigmaForm;
+use super::spacing::Spacing;
 
 /// Noise levels, the noisiest first: one for each call, and the one that is left after the last
 /// call.
@@ -16,22 +20,28 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// The levels of the Euler schedulers and of Heun.
+    /// The levels of the Euler schedulers, Heun, KDPM2 and LMS.
     pub(super) fn new(settings: &Settings, steps: usize) -> Self {
         let trained = noise_schedule::sigmas(&settings.alphas_cumprod);
-        let mut timesteps: Vec<f32> = settings
-            .spacing
-            .timesteps(settings.train_timesteps, steps, settings.steps_offset)
-            .into_iter()
-            .map(single)
-            .collect();
+        if let Some(GivenLevels::Sigmas(given)) = &settings.given {
+            let sigmas: Vec<f32> = given.iter().copied().map(single).collect();
+            let levels: Vec<f64> = sigmas.iter().copied().map(f64::from).collect();
+            let mut timesteps = timesteps_of(&levels, &trained);
+            timesteps.truncate(given.len().saturating_sub(1));
+            return Self { timesteps: timesteps.into_iter().map(single).collect(), sigmas };
+        }
+        let mut timesteps: Vec<f32> = settings.timesteps(steps).into_iter().map(single).collect();
         let mut sigmas: Vec<f64> =
             timesteps.iter().map(|&timestep| interpolate(&trained, f64::from(timestep))).collect();
-        if let (Some(range), [most, .., least] | [most @ least]) =
-            (settings.karras, sigmas.as_slice())
-        {
-            sigmas = karras(range, *most, *least, steps);
-            timesteps = timesteps_of(&sigmas, &trained).into_iter().map(single).collect();
+        let ends = [sigmas.first(), sigmas.last()].map(|end| end.copied().unwrap_or(f64::NAN));
+        let [most, least] = ends;
+        let form = settings.sigma_form;
+        if let Some(levels) = form.levels(settings.sigma_range, most, least, steps) {
+            sigmas = levels;
+            let rounds = settings.rounds_timesteps && form == SigmaForm::Karras;
+            let round = |at: f64| if rounds { at.round_ties_even() } else { at };
+            let of_levels = timesteps_of(&sigmas, &trained);
+            timesteps = of_levels.into_iter().map(round).map(single).collect();
         }
         Self { timesteps, sigmas: with_final(&sigmas, settings, &trained) }
     }
@@ -57,6 +67,7 @@ pub(super) fn with_final(sigmas: &[f64], settings: &Settings, trained: &[f32]) -
     let last = match settings.final_sigma {
         FinalSigma::Zero => 0.0,
         FinalSigma::Least => trained.first().copied().unwrap_or(0.0),
+        FinalSigma::Last => sigmas.last().copied().map_or(0.0, single),
     };
     sigmas.iter().copied().map(single).chain([last]).collect()
 }
@@ -72,18 +83,6 @@ pub(super) fn interpolate(table: &[f32], at: f64) -> f64 {
         (Some(only), None) => only,
         _ => f64::NAN,
     }
-}
-
-/// Levels that lie closer together where there is less noise: arXiv 2206.00364, equation 5, with
-/// rho 7.
-pub(super) fn karras(range: KarrasRange, most: f64, least: f64, steps: usize) -> Vec<f64> {
-    const RHO: f64 = 7.0;
-    let most = range.max.unwrap_or(most).powf(1.0 / RHO);
-    let least = range.min.unwrap_or(least).powf(1.0 / RHO);
-    linspace(0.0, 1.0, steps)
-        .into_iter()
-        .map(|ramp| (most + ramp * (least - most)).powf(RHO))
-        .collect()
 }
 
 /// The timesteps, with fractions, that correspond to these levels. They are interpolated between
