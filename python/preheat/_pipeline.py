@@ -198,6 +198,9 @@ class DiffusionPipeline:
         *,
         seed: int | None = None,
         scheduler: str | None = None,
+        eta: float | None = None,
+        timesteps: Sequence[int] | None = None,
+        sigmas: Sequence[float] | None = None,
         loras: Sequence[Any] | None = None,
         tpu_warmup: dict[str, Any] | None = None,
         progress: Any = None,
@@ -212,6 +215,8 @@ class DiffusionPipeline:
         - `latents` are refused: noise is drawn from the seed, as torch draws it on the CPU.
         - `callback_on_step_end` gets `None` for the timestep, and no tensors. If it sets
           `pipe._interrupt`, the call raises `Interrupted`.
+        - `timesteps`, `sigmas` and `eta` are refused for a scheduler that does not take them, where
+          diffusers ignores `eta`.
         - `loras` are the LoRA files of this call, each a path or a pair of a path and a weight.
           They change the weights for this call only: the next call begins with the model's own.
         - `tpu_warmup` is the block of a request file: what to warm before the run.
@@ -226,6 +231,7 @@ class DiffusionPipeline:
             prompt, negative_prompt, num_images_per_prompt, _seeds(generator, seed),
             width=width, height=height, steps=num_inference_steps, cfg_scale=guidance_scale,
             clip_skip=clip_skip, scheduler=scheduler, loras=_loras(loras), tpu_warmup=tpu_warmup,
+            eta=eta, timesteps=_numbers(timesteps), sigmas=_numbers(sigmas),
         )  # fmt: skip
         self._interrupt = False
         if callback_on_step_end is not None:
@@ -361,6 +367,13 @@ def _as_json(request: dict[str, Any]) -> str:
         return json.dumps(request, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InvalidRequest(f"an argument is neither text nor a finite number: {error}") from None
+
+
+def _numbers(given: Sequence[Any] | None) -> list[Any] | None:
+    """The numbers of a list, an array or a tensor, as JSON has them."""
+    if given is None:
+        return None
+    return [one.item() if hasattr(one, "item") else one for one in given]
 
 
 def _loras(given: Sequence[Any] | None) -> list[dict[str, Any]] | None:

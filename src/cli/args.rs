@@ -84,6 +84,19 @@ pub(super) struct RunArgs {
     /// given several times; nothing is compiled for it, and a warmup does not need it
     #[arg(long, value_name = "FILE[:WEIGHT]")]
     pub(super) lora: Vec<OsString>,
+    /// How much of the noise that a step of ddim or tcd takes away is added again, from 0 to 1
+    /// [default: 0]
+    #[arg(long, value_name = "X", value_parser = number::fraction, allow_negative_numbers = true)]
+    pub(super) eta: Option<f64>,
+    /// The timesteps to visit, such as 999,759,499,259, in place of a number of steps
+    #[arg(long, value_name = "N,...", value_parser = number::whole(0..=u32::MAX),
+          value_delimiter = ',', allow_negative_numbers = true, conflicts_with = "steps")]
+    pub(super) timesteps: Vec<u32>,
+    /// The noise levels to visit and the one that is left, such as 14.6,3.1,0.9,0, in place of a
+    /// number of steps; for euler
+    #[arg(long, value_name = "X,...", value_parser = number::fraction, value_delimiter = ',',
+          allow_negative_numbers = true, conflicts_with_all = ["steps", "timesteps"])]
+    pub(super) sigmas: Vec<f64>,
     /// The seed of the first picture; each further picture of a batch takes the next number
     /// [default: a random seed]
     #[arg(long, value_name = "N", value_parser = number::from(0), allow_negative_numbers = true)]
@@ -209,9 +222,11 @@ pub(super) struct PictureArgs {
     /// for a model, 1 for a program]
     #[arg(long, value_name = "X", value_parser = number::fraction, allow_negative_numbers = true)]
     pub(super) cfg_scale: Option<f64>,
-    /// The scheduler: `ddim`, `euler`, `euler_karras`, `euler_a`, `dpm++_2m`, `dpm++_2m_karras`,
-    /// `pndm`, `heun`, `heun_karras`, their names in other programs such as "DPM++ 2M Karras", or a
-    /// class of diffusers [default: the model's]
+    /// The scheduler: `ddim`, `euler`, `euler_a`, `dpm++_2m`, `dpm++_2m_sde`, `pndm`, `heun`,
+    /// `unipc`, `dpm++_2s`, `deis`, `dpm2`, `dpm2_a`, `lms`, `ddpm`, `lcm`, `tcd`, `edm_euler`,
+    /// `edm_dpm++_2m`, `ipndm`, many of them with `_karras`, `_exponential` or `_beta` at the end,
+    /// their names in other programs such as "DPM++ 2M Karras", or a class of diffusers [default:
+    /// the model's]
     #[arg(long, value_name = "NAME")]
     pub(super) scheduler: Option<String>,
     /// Denoising steps [default: 20 for a model, 1 for a program]

@@ -71,6 +71,12 @@ fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
     if !args.lora.is_empty() {
         request.loras = args.lora.iter().map(|text| Lora::from(text.as_os_str())).collect();
     }
+    request.eta = args.eta.unwrap_or(request.eta);
+    // One of the two lists replaces whichever the file has, and so does a number of steps.
+    if !args.timesteps.is_empty() || !args.sigmas.is_empty() || args.picture.steps.is_some() {
+        request.timesteps.clone_from(&args.timesteps);
+        request.sigmas.clone_from(&args.sigmas);
+    }
     request.seed = args.seed.or(request.seed);
     if request.prompt.is_empty() && args.prompt.is_none() {
         return Err(CliError::Usage(

@@ -365,6 +365,58 @@ fn schedulers_are_known_by_the_names_of_other_programs() {
 }
 
 #[test]
+fn eta_timesteps_and_sigmas_act_and_the_picture_names_them() {
+    let lab = warm_lab();
+    let run = |words: &str| {
+        let ran = command(&lab, &lab.no_compiles(), "--json run --prompt seven --seed 7")
+            .words(words)
+            .run()
+            .done()
+            .silent()
+            .json();
+        let steps = ran["signature"]["steps"].clone();
+        let made = picture(&lab, "out.png");
+        (steps, made.rgb, made.parameters)
+    };
+    let (_, plain, parameters) = run("--scheduler ddim --steps 3");
+    assert!(!parameters.contains("Eta"), "{parameters}");
+    let (_, noisy, parameters) = run("--scheduler ddim --steps 3 --eta 1");
+    assert!(parameters.contains(", Eta: 1"), "{parameters}");
+    assert!(plain != noisy);
+    let (steps, own, parameters) = run("--scheduler euler --timesteps 999,500,20");
+    assert_eq!(steps, 3);
+    assert!(parameters.contains(", Timesteps: \"999, 500, 20\""), "{parameters}");
+    let (steps, sigmas, parameters) = run("--scheduler euler --sigmas 14.6,1.5,0");
+    assert_eq!(steps, 2);
+    assert!(parameters.contains(", Sigmas: \"14.6, 1.5, 0\""), "{parameters}");
+    assert!(own != sigmas);
+
+    let file = lab.path("request.json");
+    std::fs::write(&file, r#"{"timesteps": [999, 500, 20], "scheduler": "euler"}"#).unwrap();
+    let of_file = |words: &str| run(&format!("--request {} {words}", file.display()));
+    assert!(of_file("").1 == own);
+    // A number of steps on the command line replaces the list of the file.
+    let (steps, _, parameters) = of_file("--steps 2");
+    assert_eq!(steps, 2);
+    assert!(!parameters.contains("Timesteps"), "{parameters}");
+
+    let refused = |words: &str, status, said: &[&str]| {
+        command(&lab, &lab.no_compiles(), "run --prompt x")
+            .words(words)
+            .run()
+            .ended(status)
+            .says(said);
+    };
+    refused("--scheduler euler --eta 1", 1, &["euler takes no eta of 1: ddim and tcd take"]);
+    refused("--scheduler unipc --timesteps 9,1", 1, &["unipc cannot follow the `timesteps`"]);
+    refused("--scheduler euler --timesteps 1,9", 1, &["give numbers from 999 to 0"]);
+    refused("--scheduler euler --sigmas 1", 1, &["give at least two numbers"]);
+    refused("--sigmas 1,0 --timesteps 9", 2, &["--timesteps"]);
+    refused("--steps 2 --timesteps 9", 2, &["--timesteps"]);
+    refused("--timesteps -1", 2, &["give a whole number from 0 to"]);
+}
+
+#[test]
 fn another_pipeline_over_the_same_components_runs_as_text_to_image_and_says_so() {
     let lab = warm_lab();
     let class = "StableDiffusionImg2ImgPipeline";

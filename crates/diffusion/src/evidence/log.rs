@@ -94,7 +94,7 @@ impl LoggedRequest {
             model: None,
             width: request.width,
             height: request.height,
-            steps: request.steps,
+            steps: request.steps_taken(),
             cfg_scale: request.cfg_scale,
             scheduler: request.scheduler.clone(),
             batch_size: request.batch_size,

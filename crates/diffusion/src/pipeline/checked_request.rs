@@ -118,7 +118,7 @@ impl RequestPlanner {
         place: impl FnOnce(&Stages) -> Option<placement::PlacementPlan>,
     ) -> Result<Prepared<'a>, PipelineError> {
         let Sketch { plan, scheduler, shape } = self.sketch(request)?;
-        let schedule = scheduler.schedule(request.steps)?;
+        let schedule = scheduler.schedule(request.steps_taken())?;
         let adapters = self.model.adapters(&request.loras)?;
         let stages = Stages::of(&self.model, &shape)?.with(&adapters);
         let placement = place(&stages);
@@ -144,6 +144,12 @@ impl RequestPlanner {
                 self.model.scheduler.with_name(name.parse().map_err(SchedulerError::from)?)
             }
             None => self.model.scheduler.clone(),
+        }
+        .with_eta(request.eta);
+        let scheduler = match (request.timesteps.as_slice(), request.sigmas.as_slice()) {
+            ([], []) => scheduler,
+            ([], sigmas) => scheduler.with_sigmas(sigmas),
+            (timesteps, _) => scheduler.with_timesteps(timesteps),
         };
         let dtypes = self.dtypes();
         let latent_sides = [padded[1] / LATENT_PX, padded[0] / LATENT_PX];
@@ -153,7 +159,7 @@ impl RequestPlanner {
             request.batch_size,
             request.cfg_scale,
             scheduler.name()?.to_string(),
-            request.steps,
+            request.steps_taken(),
             dtypes.denoiser.dtype,
         )
         .map_err(preheat_runtime::Error::from)?;

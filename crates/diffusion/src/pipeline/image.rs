@@ -41,6 +41,15 @@ pub struct Settings {
     pub cfg_scale: f64,
     /// The scheduler.
     pub scheduler: String,
+    /// How much noise the scheduler added again, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<f64>,
+    /// The timesteps that the request gave in the place of a number of steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timesteps: Vec<u32>,
+    /// The sigmas that the request gave in the place of a number of steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sigmas: Vec<f64>,
     /// The size of the picture in pixels, `[width, height]`.
     pub size: [u64; 2],
     /// The size at which it was computed, before it was cropped, in pixels `[width, height]`.
@@ -136,11 +145,23 @@ impl Settings {
         } else {
             format!(", LoRAs: \"{}\"", loras.join(", "))
         };
+        let eta = self.eta.map(|eta| format!(", Eta: {eta}")).unwrap_or_default();
+        let timesteps = given("Timesteps", &self.timesteps);
+        let sigmas = given("Sigmas", &self.sigmas);
         format!(
             "{text}\nSteps: {steps}, Sampler: {scheduler}, CFG scale: {cfg_scale}, Seed: {seed}, \
-             Size: {width}x{height}, Model: {model_id}{skip}{loras}"
+             Size: {width}x{height}, Model: {model_id}{skip}{eta}{timesteps}{sigmas}{loras}"
         )
     }
+}
+
+/// A list of settings; nothing if it is empty.
+fn given(name: &str, numbers: &[impl ToString]) -> String {
+    if numbers.is_empty() {
+        return String::new();
+    }
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!(", {name}: \"{}\"", numbers.join(", "))
 }
 
 /// A LoRA in the list of settings: the file's name without its ending, and the weight.
@@ -169,6 +190,9 @@ mod tests {
             steps: 20,
             cfg_scale: 7.5,
             scheduler: "euler".to_owned(),
+            eta: None,
+            timesteps: Vec::new(),
+            sigmas: Vec::new(),
             size: [3, 2],
             padded_size: [64, 64],
             clip_skip: 0,

@@ -39,6 +39,18 @@ pub struct TextToImage {
     pub cfg_scale: f64,
     /// The scheduler's name; `None` for the model's own.
     pub scheduler: Option<String>,
+    /// How much of the noise that a step of DDIM or TCD takes away is added again: from 0 to 1.
+    /// diffusers' pipelines have the argument, and the same default of 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub eta: f64,
+    /// Timesteps to visit, the noisiest first, in the place of a number of steps; empty for those
+    /// of the scheduler. The schedulers whose classes in diffusers take them do so here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timesteps: Vec<u32>,
+    /// Noise levels in the place of a number of steps: one for each step, the noisiest first, and
+    /// the one that is left at the end; empty for those of the scheduler. Euler takes them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sigmas: Vec<f64>,
     /// The seed of the first picture; the next pictures of a batch have the seeds after it. `None`
     /// for a random seed.
     pub seed: Option<u64>,
@@ -68,6 +80,9 @@ impl Default for TextToImage {
             steps: Self::DEFAULT_STEPS,
             cfg_scale: Self::DEFAULT_CFG_SCALE,
             scheduler: None,
+            eta: 0.0,
+            timesteps: Vec::new(),
+            sigmas: Vec::new(),
             seed: None,
             batch_size: 1,
             clip_skip: 0,
@@ -75,6 +90,11 @@ impl Default for TextToImage {
             tpu_warmup: None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// A LoRA file, and how strongly it is applied.
@@ -202,6 +222,15 @@ impl TextToImage {
         })
     }
 
+    /// How many steps the pictures take: `steps`, or as many as timesteps or sigmas are given for.
+    pub fn steps_taken(&self) -> u64 {
+        match (self.timesteps.len(), self.sigmas.len()) {
+            (0, 0) => self.steps,
+            (0, sigmas) => (sigmas as u64).saturating_sub(1),
+            (timesteps, _) => timesteps as u64,
+        }
+    }
+
     /// The request that the `tpu_warmup` block asks to warm, if there is such a block and it is
     /// enabled.
     pub fn to_warm(&self) -> Option<Self> {
@@ -245,6 +274,10 @@ impl TextToImage {
         }
         if self.steps == 0 {
             return Err(PipelineError::request("steps", 0, "at least 1 step is wanted".to_owned()));
+        }
+        if !self.timesteps.is_empty() && !self.sigmas.is_empty() {
+            let why = "the timesteps are given as well: give one of the two".to_owned();
+            return Err(PipelineError::request("sigmas", format!("{:?}", self.sigmas), why));
         }
         #[expect(clippy::cast_possible_truncation, reason = "weights are changed in f32")]
         if let Some(lora) = self.loras.iter().find(|lora| !(lora.weight as f32).is_finite()) {
@@ -418,6 +451,10 @@ mod tests {
             "batch_size is 1099511627776: at most 65536 pictures are made at once"
         );
         assert_eq!(refused(|r| r.steps = 0), "steps is 0: at least 1 step is wanted");
+        assert_eq!(
+            refused(|r| (r.timesteps, r.sigmas) = (vec![9], vec![1.0, 0.0])),
+            "sigmas is [1.0, 0.0]: the timesteps are given as well: give one of the two"
+        );
         assert_eq!(
             refused(|r| r.cfg_scale = f64::NAN),
             "cfg_scale is NaN: a finite number is wanted"
