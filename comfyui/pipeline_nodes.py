@@ -12,7 +12,8 @@ import preheat
 import torch
 from comfy_api.latest import io, ui
 
-from .runtimes import Settings
+from . import flags
+from .runtimes import Settings, default_settings, runtime_settings
 from .watch import interruptible
 
 CATEGORY = "advanced/tpu"
@@ -21,7 +22,7 @@ CATEGORY = "advanced/tpu"
 PipelineType = io.Custom("PREHEAT_PIPELINE")
 
 _SCHEDULERS = ["auto", "euler", "ddim", "dpmpp_2m", "pndm"]
-_PRECISION = {"auto": "auto", "bf16": "bf16", "fp32": "fp32"}
+_PRECISIONS = ["auto", "bf16", "fp32"]
 
 
 class LoadedPipeline:
@@ -36,14 +37,18 @@ class LoadedPipeline:
         """The opened model."""
         if self._opened is None:
             settings = self.settings
+            own = {
+                "precision": settings.precision,
+                "padding_multiple_px": settings.padding_multiple_px,
+                "offload": settings.offload,
+            }
             self._opened = preheat.DiffusionPipeline(
                 self.folder,
-                device=None if settings.device == "auto" else settings.device,
-                precision=_PRECISION[settings.precision],
-                padding_multiple_px=settings.padding_multiple_px,
-                offload=settings.offload,
-                compile_effort=settings.effort,
-                use_cache=settings.caching,
+                **{
+                    **flags.given.pipeline_settings(),
+                    **runtime_settings(settings),
+                    **own,
+                },
             )
         return self._opened
 
@@ -53,12 +58,7 @@ class LoadedPipeline:
 
     def on(self, device: str, precision: str) -> LoadedPipeline:
         """The same model on another device; `auto` changes nothing."""
-        settings = self.settings
-        if device != "auto":
-            settings = settings.with_(device=device)
-        if precision != "auto":
-            settings = settings.with_(precision=precision)
-        return self.with_settings(settings)
+        return self.with_settings(self.settings.on(device, precision))
 
     def warm(
         self, width: int, height: int, batch: int, cfg_scale: float, force: bool
@@ -127,7 +127,7 @@ class PreheatLoadModel(io.ComfyNode):
                     options=["auto", "tpu", "xla-cpu", "xla-cuda", "cuda", "mps", "cpu"],
                     default="auto",
                 ),
-                io.Combo.Input("precision", options=list(_PRECISION), default="auto"),
+                io.Combo.Input("precision", options=_PRECISIONS, default="auto"),
             ],
             outputs=[PipelineType.Output("pipeline", display_name="pipeline")],
         )
@@ -143,7 +143,7 @@ class PreheatLoadModel(io.ComfyNode):
     @classmethod
     def execute(cls, model_name: str, device: str, precision: str) -> io.NodeOutput:
         """Returns the model, which is opened when it is first used."""
-        settings = Settings(device=device, precision=precision)
+        settings = default_settings(of_pipeline=True).on(device, precision)
         return io.NodeOutput(LoadedPipeline(model_folders()[model_name], settings))
 
 

@@ -40,10 +40,7 @@ class ServedNetwork:
         # constructor of `model_config` can have other numbers of heads.
         self._unet = dict(base.model_config.unet_config)
         self._lock = threading.RLock()
-        self._network = preheat.Denoisers(
-            diffusers_config(self._unet), settings.dtype(), joined=True,
-            name=f"comfyui-{self.name.lower()}", runtime=runtime(settings),
-        )  # fmt: skip
+        self._network = denoisers(self.name, self._unet, settings)
         self._names: dict[str, str] = {}
         self._loaded: tuple[Any, frozenset[str]] | None = None
         self._said: set[str] = set()
@@ -159,6 +156,14 @@ class ServedNetwork:
             self._said.add(reason)
             words = "preheat: torch computes the network of %s, because of %s"
             log.warning(words, self.name, reason)
+
+
+def denoisers(name: str, unet: dict[str, Any], settings: Settings) -> preheat.Denoisers:
+    """The network of a family such as `SD15`, with ComfyUI's config of it. Nothing is compiled."""
+    return preheat.Denoisers(
+        diffusers_config(unet), settings.dtype(), joined=True, name=f"comfyui-{name.lower()}",
+        runtime=runtime(settings),
+    )  # fmt: skip
 
 
 #: The networks of each model that is in memory. ComfyUI's clones of a MODEL share the model.

@@ -12,15 +12,14 @@ import preheat
 from comfy_api.latest import io, ui
 
 from . import served_model
+from .cache_entries import rows
 from .network import NotServed
 from .pipeline_nodes import LoadedPipeline, PipelineType
-from .runtimes import Settings, runtime
+from .runtimes import OF_TORCH, Settings, default_settings, runtime
 from .served_model import CHUNK_TOKENS
 from .watch import interruptible
 
 CATEGORY = "advanced/tpu"
-#: Devices on which torch runs ComfyUI's own model.
-_OF_TORCH = ("cuda", "mps", "cpu")
 _DEVICES = ["auto", "cuda", "mps", "cpu", "tpu", "xla-cpu", "xla-cuda"]
 _PRECISIONS = ["auto", "bf16", "fp32"]
 _EFFORTS = ["full", "balanced", "fast"]
@@ -103,15 +102,12 @@ class TPUManualWarmup(io.ComfyNode):
         if isinstance(model, LoadedPipeline):
             out, stages = model.on(device, precision), []
             stages = out.warm(width, height, batch_size, cfg_scale, force_recompile)
-        elif device in _OF_TORCH:
+        elif device in OF_TORCH:
             out = served_model.on_torch(model, device, precision)
             stages = [_stage("model", f"runs on torch's {device}")]
         else:
-            settings = served_model.settings_of(model) or Settings()
-            if device != "auto":
-                settings = settings.with_(device=device)
-            if precision != "auto":
-                settings = settings.with_(precision=precision)
+            settings = served_model.settings_of(model) or default_settings()
+            settings = settings.on(device, precision)
             out, stages = cls._warm(
                 model, settings, (width, height), batch_size, cfg_scale != 1.0, token_chunks,
                 force_recompile,
@@ -201,20 +197,17 @@ def entries_as_text(entries: list[dict[str, Any]]) -> str:
     """The cache's entries as a table."""
     if not entries:
         return "The cache has no entries."
-    rows = [("graph key", "stage", "model", "device", "kB", "compile s", "hits")]
-    for entry in entries:
-        known = entry["signatures"]
-        rows.append(
+    table = [("graph key", "stage", "model", "device", "kB", "compile s", "hits")]
+    for row in rows(entries):
+        table.append(
             (
-                entry["graph_key"][:12], entry["stage"],
-                known[0]["signature"]["model_id"] if known else "", entry["device"],
-                f"{entry['object']['stored_bytes'] / 1e3:.0f}",
-                f"{entry['measurements']['compile_seconds']:.1f}",
-                str(entry["statistics"]["hits"]),
+                row["graph_key"][:12], row["stage"], row["model"], row["device"],
+                f"{row['stored_bytes'] / 1e3:.0f}", f"{row['compile_seconds']:.1f}",
+                str(row["hits"]),
             )
         )  # fmt: skip
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    cells = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))]
+    cells = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in table]
     return "\n".join("  ".join(row).rstrip() for row in cells)
 
 
@@ -312,13 +305,10 @@ class TPUModelOptimization(io.ComfyNode):
         """Returns a model with these settings."""
         is_pipeline = isinstance(model, LoadedPipeline)
         before = model.settings if is_pipeline else served_model.settings_of(model)
-        settings = (before or Settings()).with_(
-            precision=autocast_dtype,
-            effort=compile_effort,
-            caching=compilation_cache,
-            padding_multiple_px=shape_padding_multiple if shape_padding else 8,
-            offload=offload,
-        )
+        settings = (before or default_settings()).optimised(
+            autocast_dtype, compilation_cache, shape_padding, shape_padding_multiple,
+            compile_effort, offload,
+        )  # fmt: skip
         if is_pipeline:
             return io.NodeOutput(model.with_settings(settings))
         try:

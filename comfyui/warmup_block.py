@@ -17,6 +17,8 @@ from typing import Any
 import nodes
 from server import PromptServer
 
+from . import flags
+
 _WARMUP, _OPTIMIZATION = "TPUManualWarmup", "TPUModelOptimization"
 #: Fields of the block, with the inputs of the node that they set.
 _FIELDS = {
@@ -30,10 +32,6 @@ _FIELDS = {
 _DEFAULTS = {
     "batch_size": 1, "cfg_scale": 7.5, "device": "auto", "precision": "auto",
     "force_recompile": False, "token_chunks": 1,
-}  # fmt: skip
-_OPTIMIZED = {
-    "autocast_dtype": "auto", "compilation_cache": True, "shape_padding": True,
-    "shape_padding_multiple": 64, "compile_effort": "full", "offload": "auto",
 }  # fmt: skip
 
 
@@ -49,9 +47,9 @@ def register() -> None:
 def on_prompt(body: dict[str, Any]) -> dict[str, Any]:
     """Adds the nodes to the body of a request to /prompt, if its block or the variable says so."""
     # The specification writes `workflow` for what ComfyUI calls `prompt`.
-    if "prompt" not in body and _is_prompt(body.get("workflow")):
+    if "prompt" not in body and is_prompt(body.get("workflow")):
         body = {**body, "prompt": body["workflow"]}
-    if not _is_prompt(body.get("prompt")):
+    if not is_prompt(body.get("prompt")):
         return body
     block = body.get("tpu_warmup")
     if block is not None:
@@ -63,12 +61,31 @@ def on_prompt(body: dict[str, Any]) -> dict[str, Any]:
             return {**body, "prompt": {"tpu_warmup": {"class_type": f"tpu_warmup: {error}"}}}
         if inputs is not None:
             return {**body, "prompt": with_node(body["prompt"], _WARMUP, inputs)}
-    if os.environ.get("PREHEAT_COMFYUI_ENABLE") == "1":
-        return {**body, "prompt": with_node(body["prompt"], _OPTIMIZATION, _OPTIMIZED)}
+    if every_model():
+        return {**body, "prompt": with_node(body["prompt"], _OPTIMIZATION, _optimized())}
     return body
 
 
-def _is_prompt(given: Any) -> bool:
+def every_model() -> bool:
+    """Whether every model runs on preheat, without a node."""
+    return os.environ.get("PREHEAT_COMFYUI_ENABLE") == "1" or bool(flags.given.args.tpu_enable)
+
+
+def _optimized() -> dict[str, Any]:
+    """The inputs of the node that optimises every model."""
+    args = flags.given.args
+    return {
+        "autocast_dtype": "auto",
+        "compilation_cache": True,
+        "shape_padding": args.tpu_shape_padding,
+        "shape_padding_multiple": args.tpu_shape_padding_multiple,
+        "compile_effort": args.compile_effort,
+        "offload": "auto",
+    }
+
+
+def is_prompt(given: Any) -> bool:
+    """Whether this is a workflow in the format of ComfyUI's API."""
     return (
         isinstance(given, dict)
         and bool(given)

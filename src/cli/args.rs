@@ -25,6 +25,13 @@ pub(super) struct ExecArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ComfyuiArgs {
+    /// The command that starts ComfyUI. preheat's own flags may stand in it, too, behind `main.py`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(super) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct EnvArgs {
     /// The caching plugin [default: `libpreheat_pjrt.so` beside this binary]
     #[arg(long, value_name = "FILE")]

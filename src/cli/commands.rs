@@ -6,7 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use preheat_io::result_file::Existing;
 
 use super::args::{
-    EnvArgs, EvidenceArgs, ExecArgs, LookupArgs, ProgramArgs, ProgramRunArgs, RunArgs, WarmupArgs,
+    ComfyuiArgs, EnvArgs, EvidenceArgs, ExecArgs, LookupArgs, ProgramArgs, ProgramRunArgs, RunArgs,
+    WarmupArgs,
 };
 use super::cache::FilterArgs;
 use super::cache_rewarm::RewarmArgs;
@@ -21,8 +22,8 @@ use super::plugins::PluginsCommand;
 use super::shell::{CompletionsArgs, ManArgs};
 use super::{
     CliError, RuntimeArgs, Status, audit, cache, cache_rewarm, cache_stats, cache_upkeep,
-    cache_verify, devices, devices_bench, devices_tune, doctor, exec, lookup, output, plan,
-    plugins, program, run, shell, warmup,
+    cache_verify, comfyui, devices, devices_bench, devices_tune, doctor, exec, lookup, output,
+    plan, plugins, program, run, shell, warmup,
 };
 
 /// Compiles the graphs of a diffusion pipeline with XLA once, keeps the executables, and loads
@@ -70,6 +71,9 @@ pub(super) enum Command {
     Plugins(PluginsCommand),
     /// Run a program of JAX or another framework over the cache: `preheat exec -- python serve.py`
     Exec(ExecArgs),
+    /// Start ComfyUI with preheat's flags, which its node pack then follows: `preheat comfyui --
+    /// python main.py --tpu-manual-warmup`
+    Comfyui(ComfyuiArgs),
     /// Print the variables that `exec` sets, for a shell: `eval "$(preheat env)"`
     Env(EnvArgs),
     /// Tell which frameworks this Python environment has, which plugin each would load, and whether
@@ -196,6 +200,7 @@ pub(super) fn dispatch(context: &Context, command: Option<Command>) -> Result<St
         },
         Some(Command::Plugins(command)) => plugins::plugins(context, &command),
         Some(Command::Exec(args)) => exec::exec(context, &args),
+        Some(Command::Comfyui(args)) => comfyui::comfyui(context, &args),
         Some(Command::Env(args)) => exec::env(context, &args),
         Some(Command::Doctor(args)) => doctor::doctor(context, &args),
         Some(Command::Completions(args)) => shell::completions(Cli::command(), &args),

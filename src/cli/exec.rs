@@ -1,6 +1,7 @@
 //! How is a framework's program run over preheat's cache? `preheat exec` sets the variables by
 //! which JAX, `torch_xla` and `TorchTPU` find a plugin, starts the program, and says at its end
 //! what was compiled, served and saved. `preheat env` prints the same variables for a shell.
+//! `preheat comfyui` starts its program in the same way.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -22,11 +23,7 @@ const VARIABLE: &str = "PREHEAT_PJRT_PLUGIN";
 
 /// Runs a program over the cache. Its exit status becomes that of the command.
 pub(super) fn exec(context: &Context, args: &ExecArgs) -> Result<Status, CliError> {
-    let started = |doing: &str| {
-        let doing = doing.to_owned();
-        move |cause| CliError::Started { doing, cause }
-    };
-    let folder = tempfile::tempdir().map_err(started("running a program"))?;
+    let folder = tempfile::tempdir().map_err(not_started("running a program"))?;
     let log = folder.path().join("events");
     let mut variables = variables(&context.args, args.plugin.as_deref(), &process_env)?;
     // If the user has named a file for the events, the plugin appends to that file.
@@ -34,15 +31,7 @@ pub(super) fn exec(context: &Context, args: &ExecArgs) -> Result<Status, CliErro
     let log = own_log.map_or(log, PathBuf::from);
     let earlier = std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
     variables.insert("PREHEAT_PLUGIN_LOG", log.clone().into_os_string());
-    let (program, arguments) = args.command.split_first().ok_or_else(|| {
-        CliError::Usage("no program was given: `preheat exec -- python serve.py`".to_owned())
-    })?;
-    let mut command = Command::new(program);
-    command.args(arguments).envs(&variables);
-    let status = context
-        .program
-        .run(&mut command)
-        .map_err(started(&format!("running `{}`", program.to_string_lossy())))?;
+    let status = run_program(context, &args.command, &variables)?;
     let text = std::fs::read(&log).unwrap_or_default();
     let new = text.get(usize::try_from(earlier).unwrap_or(usize::MAX)..).unwrap_or_default();
     let summary = Summary::of(&String::from_utf8_lossy(new));
@@ -51,6 +40,30 @@ pub(super) fn exec(context: &Context, args: &ExecArgs) -> Result<Status, CliErro
         // standard output.
         context.shown.suspend(|| say(&said));
     }
+    Ok(status)
+}
+
+fn not_started(doing: &str) -> impl FnOnce(std::io::Error) -> CliError {
+    let doing = doing.to_owned();
+    move |cause| CliError::Started { doing, cause }
+}
+
+/// Runs a program with these variables until it ends, and returns the status that the command gets
+/// from it. Signals are passed on to the program.
+pub(super) fn run_program(
+    context: &Context,
+    words: &[OsString],
+    variables: &BTreeMap<&'static str, OsString>,
+) -> Result<Status, CliError> {
+    let (program, arguments) = words.split_first().ok_or_else(|| {
+        CliError::Usage("no program was given: `preheat exec -- python serve.py`".to_owned())
+    })?;
+    let mut command = Command::new(program);
+    command.args(arguments).envs(variables);
+    let status = context
+        .program
+        .run(&mut command)
+        .map_err(not_started(&format!("running `{}`", program.to_string_lossy())))?;
     Ok(match status.code() {
         Some(0) => Status::Done,
         Some(code) => Status::OfProgram(u8::try_from(code).unwrap_or(1)),
@@ -80,9 +93,14 @@ pub(super) fn env(context: &Context, args: &EnvArgs) -> Result<Status, CliError>
         return Ok(Status::Done);
     }
     for (name, value) in variables {
-        line(&format!("export {name}='{}'", value.to_string_lossy().replace('\'', r"'\''")))?;
+        line(&format!("export {name}={}", quoted(&value.to_string_lossy())))?;
     }
     Ok(Status::Done)
+}
+
+/// A word as a shell reads it, whatever is in it.
+pub(super) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Reads a variable of this process. An empty one counts as not set.

@@ -10,6 +10,7 @@ mod cache_rewarm;
 mod cache_stats;
 mod cache_upkeep;
 mod cache_verify;
+mod comfyui;
 mod commands;
 mod context;
 mod demo_model;

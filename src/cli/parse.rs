@@ -1,11 +1,14 @@
 //! If a person types a command that does not exist, which command did they mean? Most often the
 //! command has another name, or is a subcommand of another command.
 
+use std::ffi::OsString;
+
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory as _, Parser as _};
 
-use super::Cli;
+use super::commands::Command as Chosen;
+use super::{Cli, comfyui};
 
 /// Names that other programs use for the same commands.
 const OTHER_NAMES: &[(&str, &str)] = &[
@@ -23,7 +26,17 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 /// Reads the command line of this process. The process ends here if the command line is wrong, or
 /// asks for help.
 pub fn parse() -> Cli {
-    Cli::try_parse().unwrap_or_else(|error| with_what_was_meant(error).exit())
+    let words: Vec<OsString> = std::env::args_os().collect();
+    read(&words).unwrap_or_else(|error| with_what_was_meant(error).exit())
+}
+
+/// Reads a command line.
+fn read(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let cli = Cli::try_parse_from(words)?;
+    match cli.command {
+        Some(Chosen::Comfyui(_)) => Cli::try_parse_from(comfyui::with_flags_in_front(words)),
+        _ => Ok(cli),
+    }
 }
 
 /// Adds the commands that the user may have meant to an error about an unknown command.

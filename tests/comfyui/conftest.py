@@ -1,6 +1,9 @@
 """What do the tests share? One server, whose cache is empty when it starts."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy
@@ -12,6 +15,31 @@ from server import Server
 def pytest_addoption(parser):
     parser.addoption("--comfyui", default=os.environ.get("PREHEAT_TEST_COMFYUI"))
     parser.addoption("--base", default=os.environ.get("PREHEAT_TEST_COMFYUI_BASE"))
+    parser.addoption("--pictures", help="a folder for pictures of the page")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "small: one of the tests that are enough for each change")
+
+
+@pytest.fixture(scope="session")
+def comfyui_flags(request):
+    """The flags that ComfyUI knows."""
+    code = (
+        "import json, sys; sys.argv[1:] = []; import comfy.cli_args as known;"
+        "print(json.dumps(list(known.parser._option_string_actions)))"
+    )
+    folder = request.config.getoption("--comfyui")
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return set(json.loads(ran.stdout))
+
+
+@pytest.fixture(scope="session")
+def preheat_command():
+    """The command of the installed wheel."""
+    return Path(sys.executable).with_name("preheat")
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +52,8 @@ def start(request, tmp_path_factory):
     logs.mkdir(exist_ok=True)
     running = []
 
-    def started(cache, name, **environment):
-        server = Server(*folders, logs / f"{name}.log", PREHEAT_CACHE_DIR=str(cache), **environment)
+    def started(cache, name, **settings):
+        server = Server(*folders, logs / f"{name}.log", PREHEAT_CACHE_DIR=str(cache), **settings)
         running.append(server)
         return server
 

@@ -30,7 +30,8 @@ class Interrupted(Exception):
 class Server:
     """One process of ComfyUI."""
 
-    def __init__(self, comfyui, base, log, **environment):
+    def __init__(self, comfyui, base, log, command=(), flags=(), **environment):
+        """Starts it. `command` comes before Python's, and `flags` behind ComfyUI's own."""
         self.base, self.log = Path(base), Path(log)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -42,7 +43,7 @@ class Server:
         ]  # fmt: skip
         self._output = self.log.open("w")
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(comfyui) / "main.py"), *arguments],
+            [*map(str, command), sys.executable, str(Path(comfyui) / "main.py"), *arguments, *flags],
             stdout=self._output, stderr=subprocess.STDOUT,
             # On a busy machine, threads of torch that wait by spinning would use most of the CPU.
             env={
@@ -96,6 +97,11 @@ class Server:
         status, text = self.request("GET", path)
         assert status == 200, (path, status, text)
         return json.loads(text)
+
+    def post(self, path, body):
+        """Sends JSON, and returns the status and the JSON of the response."""
+        status, text = self.request("POST", path, body)
+        return status, json.loads(text)
 
     def stats(self):
         return self.get("/preheat/stats")
