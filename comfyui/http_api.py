@@ -1,4 +1,4 @@
-"""Which HTTP requests does the server answer? Statistics, metrics, devices, warmups, clear.
+"""Which HTTP requests does the server answer? Statistics, lookups, warmups, devices, clear.
 
 Only requests from this machine are answered, unless `PREHEAT_COMFYUI_REMOTE=1` is set, because a
 cleared cache costs hours of compiling. The work is done in threads, not in the server's event loop.
@@ -18,10 +18,12 @@ import preheat
 from aiohttp import web
 from server import PromptServer
 
+from .cache_entries import rows
 from .fallbacks import calls
+from .lookup import lookup, warmup_prompt
 from .runtimes import runtime
 from .served_model import all_served
-from .warmup_block import BadBlock, inputs_of
+from .warmup_block import BadBlock, inputs_of, is_prompt
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -30,8 +32,10 @@ def register() -> None:
     """Adds the routes to ComfyUI's server."""
     routes = PromptServer.instance.routes
     routes.get("/preheat/stats")(_local(_stats))
+    routes.get("/preheat/entries")(_local(_entries))
     routes.get("/preheat/devices")(_local(_devices))
     routes.get("/preheat/metrics")(_local(_metrics))
+    routes.post("/preheat/lookup")(_local(_lookup))
     routes.post("/preheat/warmup")(_local(_warmup))
     routes.post("/preheat/clear")(_local(_clear))
 
@@ -74,6 +78,18 @@ def report() -> dict[str, Any]:
 
 async def _stats(_: web.Request) -> web.Response:
     return web.json_response(await asyncio.to_thread(report))
+
+
+async def _entries(_: web.Request) -> web.Response:
+    return web.json_response(await asyncio.to_thread(lambda: rows(runtime().cache.list())))
+
+
+async def _lookup(request: web.Request) -> web.Response:
+    """Says which executables a workflow needs, and which of them are in the cache."""
+    prompt = (await _body(request)).get("prompt")
+    if not is_prompt(prompt):
+        raise BadBlock("give prompt, a workflow in the format of ComfyUI's API")
+    return web.json_response(await asyncio.to_thread(lookup, prompt))
 
 
 async def _devices(_: web.Request) -> web.Response:
@@ -122,18 +138,13 @@ async def _clear(request: web.Request) -> web.Response:
 
 
 async def _warmup(request: web.Request) -> web.Response:
-    """Queues a warmup of a checkpoint, and returns the id of the queued prompt."""
+    """Queues the warmup of a checkpoint or of a workflow, and returns the id of the queued prompt."""
     body = await _body(request)
-    name = body.pop("ckpt_name", None)
-    if not isinstance(name, str):
-        raise BadBlock("give ckpt_name, the name of a checkpoint below models/checkpoints")
-    inputs = inputs_of(body)
-    if inputs is None:
-        raise BadBlock("leave enabled out, or make it true")
-    prompt = {
-        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": name}},
-        "2": {"class_type": "TPUManualWarmup", "inputs": {**inputs, "model": ["1", 0]}},
-    }
+    client = body.pop("client_id", None)
+    if "prompt" in body:
+        prompt = await asyncio.to_thread(_of_workflow, body)
+    else:
+        prompt = _of_checkpoint(body)
     prompt_id = str(uuid.uuid4())
     valid = await execution.validate_prompt(prompt_id, prompt, None)
     if not valid[0]:
@@ -141,5 +152,32 @@ async def _warmup(request: web.Request) -> web.Response:
     server = PromptServer.instance
     number = server.number
     server.number += 1
-    server.prompt_queue.put((number, prompt_id, prompt, {}, valid[2], {}))
+    # The page with this id gets the messages about the bar and the end.
+    about = {"client_id": client} if isinstance(client, str) else {}
+    server.prompt_queue.put((number, prompt_id, prompt, about, valid[2], {}))
     return web.json_response({"prompt_id": prompt_id, "number": number})
+
+
+def _of_workflow(body: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(body) - {"prompt"})
+    if unknown:
+        raise BadBlock(f"leave {', '.join(unknown)} out: the workflow itself has the sizes")
+    if not is_prompt(body["prompt"]):
+        raise BadBlock("give prompt as a workflow in the format of ComfyUI's API")
+    prompt = warmup_prompt(body["prompt"])
+    if not prompt:
+        raise BadBlock("nothing is cold, as far as it can be told: /preheat/lookup says more")
+    return prompt
+
+
+def _of_checkpoint(body: dict[str, Any]) -> dict[str, Any]:
+    name = body.pop("ckpt_name", None)
+    if not isinstance(name, str):
+        raise BadBlock("give ckpt_name, the name of a checkpoint below models/checkpoints")
+    inputs = inputs_of(body)
+    if inputs is None:
+        raise BadBlock("leave enabled out, or make it true")
+    return {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": name}},
+        "2": {"class_type": "TPUManualWarmup", "inputs": {**inputs, "model": ["1", 0]}},
+    }
