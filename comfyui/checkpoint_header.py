@@ -1,4 +1,4 @@
-"""Which network does a model file have? The header of a safetensors file tells, without its weights.
+"""Which network does a model file have? The header of a safetensors file tells this.
 
 ComfyUI recognises a model by the names and shapes of its weights. So it gets tensors that have
 shapes and no memory. Nothing is loaded.

@@ -138,7 +138,7 @@ async def _clear(request: web.Request) -> web.Response:
 
 
 async def _warmup(request: web.Request) -> web.Response:
-    """Queues the warmup of a checkpoint or of a workflow, and returns the id of the queued prompt."""
+    """Queues the warmup of a checkpoint or of a workflow. Returns the id of the queued prompt."""
     body = await _body(request)
     client = body.pop("client_id", None)
     if "prompt" in body:

@@ -43,7 +43,7 @@ class Server:
         ]  # fmt: skip
         self._output = self.log.open("w")
         self.process = subprocess.Popen(
-            [*map(str, command), sys.executable, str(Path(comfyui) / "main.py"), *arguments, *flags],
+            [*map(str, command), sys.executable, Path(comfyui) / "main.py", *arguments, *flags],
             stdout=self._output, stderr=subprocess.STDOUT,
             # On a busy machine, threads of torch that wait by spinning would use most of the CPU.
             env={

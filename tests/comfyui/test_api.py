@@ -12,6 +12,7 @@ def compiles(server):
     return server.stats()["cache"]["compiles"]
 
 
+@pytest.mark.small
 def test_the_block_warms_before_it_samples(server):
     executed = []
     prompt = workflows.sampling("sd1", workflows.name(), on_preheat=False, width=112)
@@ -75,6 +76,7 @@ def test_warmup_is_queued_and_done(server):
     assert compiles(server) == before + 1
 
 
+@pytest.mark.small
 def test_what_is_refused(server):
     for body, status, words in (
         ({}, 400, "give ckpt_name"),

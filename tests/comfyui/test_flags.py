@@ -7,6 +7,8 @@ import preheat
 import pytest
 import workflows
 
+pytestmark = pytest.mark.small
+
 
 def test_flags_are_read_as_a_shell_writes_them():
     flags = pack.module("flags")
@@ -39,7 +41,6 @@ def test_no_flag_of_preheat_is_one_of_comfyui(comfyui_flags):
     assert "--listen" in comfyui_flags
 
 
-@pytest.mark.small
 def test_comfyui_follows_the_flags(start, tmp_path, preheat_command):
     """`preheat comfyui` starts the server, and no node has settings of its own."""
     flags = ["--tpu-manual-warmup", "--precision", "bf16", "--compile-effort=fast"]

@@ -40,6 +40,7 @@ def warmup_prompt(**inputs):
     }
 
 
+@pytest.mark.small
 def test_all_nodes_are_there_under_the_names_of_the_specification(server):
     info = server.get("/object_info")
     assert [name for name in NODES if name not in info] == []
@@ -52,6 +53,7 @@ def test_all_nodes_are_there_under_the_names_of_the_specification(server):
     assert pages == [200] * len(NODES)
 
 
+@pytest.mark.small
 def test_warmup_says_what_was_compiled_and_what_was_there(server):
     compiles = server.stats()["cache"]["compiles"]
     text = shown(server, warmup_prompt(height=80))
@@ -107,6 +109,7 @@ GENERATE = {
 }  # fmt: skip
 
 
+@pytest.mark.small
 def test_load_model_and_generate(server):
     progress = []
     prompt = {
@@ -180,6 +183,7 @@ def interrupted_after(server, prompt, node, most):
     return seconds
 
 
+@pytest.mark.small
 def test_interrupt_ends_a_compile_and_the_next_run_works(server):
     compiling = workflows.sampling("sdxl", workflows.name(), on_preheat=True, width=136)
     # The plugin goes on compiling on every core, so the server answers late if the machine is busy.

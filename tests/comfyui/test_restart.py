@@ -1,9 +1,11 @@
 """What does a second process have to compile? Nothing."""
 
 import numpy
+import pytest
 import workflows
 
 
+@pytest.mark.small
 def test_a_restarted_server_compiles_nothing(start, server, cache):
     prompts = [("sd1", {}), ("sdxl", {})]
     pictures = []

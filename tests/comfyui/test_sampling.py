@@ -16,6 +16,7 @@ def check(compared, served=None):
     assert counts["calls_served"] >= (served or 1)
 
 
+@pytest.mark.small
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
 def test_every_family_is_recognised_and_served(compare, family):
     check(compare(family, sampler="dpmpp_2m", scheduler="karras"), served=3)
@@ -52,6 +53,7 @@ def test_loras_change_the_picture_and_compile_nothing(compare, server, loras, af
     assert server.stats()["cache"]["compiles"] == compiles
 
 
+@pytest.mark.small
 def test_loras_of_the_other_families(compare):
     check(compare("sd2", loras=[("sd2_one.safetensors", 0.8)]))
     check(compare("sdxl", loras=[("sdxl_one.safetensors", 0.8)]))
@@ -77,6 +79,7 @@ def test_prompts_of_several_chunks_and_of_unequal_length(compare):
     check(compare("sd1", chunks=(2, 1)))
 
 
+@pytest.mark.small
 def test_no_guidance(compare):
     check(compare("sd1", cfg=1.0))
 

@@ -5,6 +5,7 @@ import pytest
 import workflows
 
 graph = pack.module("workflow_graph")
+pytestmark = pytest.mark.small
 
 
 def samplings(prompt):

@@ -78,6 +78,18 @@ pub fn make_models() -> Command {
     make
 }
 
+/// The names under which systems have Chromium, in which the tests open the page.
+const BROWSERS: [&str; 4] =
+    ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+
+/// Whether the tests find a browser. tests/comfyui/browser.py looks in the same places.
+pub fn has_browser() -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&paths);
+    std::env::var_os("PREHEAT_TEST_CHROMIUM").is_some_and(|path| !path.is_empty())
+        || folders.any(|folder| BROWSERS.iter().any(|name| folder.join(name).is_file()))
+}
+
 /// The command that runs the tests.
 pub fn tests(arguments: &[String]) -> Command {
     let mut tests = command(python(), ["-m", "pytest", "--quiet", "-p", "no:cacheprovider"]);

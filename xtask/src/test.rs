@@ -309,6 +309,12 @@ fn comfyui_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.command("set-up ComfyUI", &mut comfyui::install())?;
     steps.step("installation of the pack", || comfyui::install_pack(&wheel))?;
     steps.command("models", &mut comfyui::make_models())?;
+    if !comfyui::has_browser() {
+        steps.left_out(
+            "the page in a browser",
+            "no Chromium was found: install it, or name one with PREHEAT_TEST_CHROMIUM",
+        );
+    }
     steps.command("tests", &mut comfyui::tests(test_arguments))
 }
 
