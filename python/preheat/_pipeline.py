@@ -202,6 +202,10 @@ class DiffusionPipeline:
         timesteps: Sequence[int] | None = None,
         sigmas: Sequence[float] | None = None,
         loras: Sequence[Any] | None = None,
+        prompt_2: str | Sequence[str] | None = None,
+        negative_prompt_2: str | Sequence[str] | None = None,
+        prompt_syntax: str | None = None,
+        prompt_chunks: int | None = None,
         tpu_warmup: dict[str, Any] | None = None,
         progress: Any = None,
         cancel: Any = None,
@@ -219,6 +223,12 @@ class DiffusionPipeline:
           diffusers ignores `eta`.
         - `loras` are the LoRA files of this call, each a path or a pair of a path and a weight.
           They change the weights for this call only: the next call begins with the model's own.
+        - `prompt_2` and `negative_prompt_2`, which the second text encoder of Stable Diffusion XL
+          reads, are given by name.
+        - `prompt_syntax` is `"plain"` (diffusers' way), `"a1111"` or `"comfy"`: with one of the
+          last two, `(cat:1.3)` is a weight, and long prompts are read in chunks of 75 tokens.
+          `prompt_chunks` is the number of chunks that the denoiser's graph is for, which
+          `warmup` and `lookup` take, too.
         - `tpu_warmup` is the block of a request file: what to warm before the run.
         """
         if latents is not None:
@@ -232,6 +242,8 @@ class DiffusionPipeline:
             width=width, height=height, steps=num_inference_steps, cfg_scale=guidance_scale,
             clip_skip=clip_skip, scheduler=scheduler, loras=_loras(loras), tpu_warmup=tpu_warmup,
             eta=eta, timesteps=_numbers(timesteps), sigmas=_numbers(sigmas),
+            prompt_2=prompt_2, negative_prompt_2=negative_prompt_2, prompt_syntax=prompt_syntax,
+            prompt_chunks=prompt_chunks,
         )  # fmt: skip
         self._interrupt = False
         if callback_on_step_end is not None:
@@ -297,14 +309,13 @@ class DiffusionPipeline:
     ) -> list[str]:
         """Each run that the call takes, as the JSON of a request file."""
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        if negative is None or isinstance(negative, str):
-            negatives: list[str | None] = [negative] * len(prompts)
-        else:
-            negatives = list(negative)
-        if len(negatives) != len(prompts):
-            raise InvalidRequest(
-                f"give as many negative prompts as prompts: {len(negatives)} and {len(prompts)}"
-            )
+        negatives = _for_each("negative prompts", negative, len(prompts))
+        second = {
+            "prompt_2": _for_each("second prompts", fields.pop("prompt_2", None), len(prompts)),
+            "negative_prompt_2": _for_each(
+                "second negative prompts", fields.pop("negative_prompt_2", None), len(prompts)
+            ),
+        }
         if seeds is not None and len(seeds) not in (1, images * len(prompts)):
             raise InvalidRequest(
                 f"give one generator, or one for each picture: {len(seeds)} were given for "
@@ -325,6 +336,9 @@ class DiffusionPipeline:
                 request = {**fields, "prompt": one, "seed": seed, "batch_size": count}
                 if other is not None:
                     request["negative_prompt"] = other
+                for name, texts in second.items():
+                    if (text := texts[index]) is not None:
+                        request[name] = text
                 requests.append(_as_json(request))
         return requests
 
@@ -353,6 +367,14 @@ class DiffusionPipeline:
                     cancel.cancel()
 
         return told, cancel
+
+
+def _for_each(what: str, given: str | Sequence[str] | None, prompts: int) -> list[str | None]:
+    """One text for each prompt: the same for all, or one of a list."""
+    texts = [given] * prompts if given is None or isinstance(given, str) else list(given)
+    if len(texts) != prompts:
+        raise InvalidRequest(f"give as many {what} as prompts: {len(texts)} and {prompts}")
+    return list(texts)
 
 
 def _autocast_of_context() -> bool | None:

@@ -152,6 +152,39 @@ def lora(folder):
     return path
 
 
+def test_prompts_are_read_with_weights_and_in_chunks_if_they_are_told_to(pipeline):
+    def latents(prompt, **arguments):
+        made = pipeline(
+            prompt, num_inference_steps=2, seed=7, output_type="latent", guidance_scale=1.0,
+            **arguments,
+        )  # fmt: skip
+        return numpy.asarray(made.images), made.reports[0]
+
+    plain, report = latents("(seven:1.3)")
+    assert report["plan"]["prompt_chunks"] == 1
+    assert "prompt_syntax" not in report["pictures"][0]["settings"]
+    weighted, report = latents("(seven:1.3)", prompt_syntax="comfy")
+    assert report["pictures"][0]["settings"]["prompt_syntax"] == "comfy"
+    assert not numpy.array_equal(plain, weighted)
+    assert pipeline.lookup(guidance_scale=1.0, prompt_chunks=2)["verdict"] != "hit"
+    pipeline.warmup(guidance_scale=1.0, prompt_chunks=2)
+    assert pipeline.lookup(guidance_scale=1.0, prompt_chunks=2)["verdict"] == "hit"
+    _, report = latents("seven BREAK eight", prompt_syntax="a1111")
+    assert report["plan"]["prompt_chunks"] == 2
+    assert all(stage["source"] != "compiled" for stage in report["stages"])
+
+
+def test_prompts_that_cannot_be_read_are_refused(pipeline):
+    with pytest.raises(preheat.InvalidRequest, match="would change the prompt between steps"):
+        pipeline("[cat:dog:0.5]", prompt_syntax="a1111")
+    with pytest.raises(preheat.InvalidRequest, match="prompt_2 is .* one text encoder"):
+        pipeline("seven", prompt_2="eight")
+    with pytest.raises(preheat.InvalidRequest, match="as many second prompts as prompts: 1 and 2"):
+        pipeline(["seven", "eight"], prompt_2=["nine"])
+    with pytest.raises(preheat.InvalidRequest, match="unknown variant `compel`"):
+        pipeline("seven", prompt_syntax="compel")
+
+
 def test_loras_change_one_call_and_compile_nothing(pipeline, tmp_path):
     path = lora(tmp_path)
 

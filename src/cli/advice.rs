@@ -27,6 +27,9 @@ fn advice(kind: WarningKind) -> Option<&'static str> {
         }
         WarningKind::DecodedAgain => "--vae-precision fp32 decodes in float32 from the start",
         WarningKind::ColdDecoder => "`preheat warmup --vae-precision fp32` warms the decoder",
+        WarningKind::PromptCutOff => {
+            "--prompt-syntax a1111 and --prompt-syntax comfy read all of it"
+        }
         WarningKind::LoraInPrompt => "--lora FILE:WEIGHT applies a LoRA",
         WarningKind::CacheLimit => {
             "--cache-max-size sets the limit, `preheat cache unpin` lets entries be removed"

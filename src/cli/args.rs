@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use super::{CliError, number};
 use preheat_diffusion::pipeline::schedulers::Prediction;
 use preheat_diffusion::pipeline::{
-    Pipeline, PipelineBuilder, PipelineError, TextToImage, parse_resolution,
+    Pipeline, PipelineBuilder, PipelineError, PromptSyntax, TextToImage, parse_resolution,
 };
 use preheat_runtime::device::Target;
 
@@ -45,7 +45,7 @@ pub(super) struct ProgramArgs {
     pub(super) file: Option<PathBuf>,
     /// The key of a graph in the cache, or the beginning of the key, in place of a file
     #[arg(long, value_name = "KEY", conflicts_with_all = ["file", "model_id", "dtype", "width", "batch", "cfg_scale",
-          "scheduler", "steps", "clip_skip"])]
+          "scheduler", "steps", "clip_skip", "prompt_chunks"])]
     pub(super) key: Option<String>,
     /// Compile even if the cache has the executable, and replace the stored one
     #[arg(long)]
@@ -87,6 +87,17 @@ pub(super) struct RunArgs {
     /// What the picture should not show
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(super) negative_prompt: Option<String>,
+    /// What the second text encoder of Stable Diffusion XL reads in place of the prompt
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) prompt_2: Option<String>,
+    /// What the second text encoder reads in place of the negative prompt
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) negative_prompt_2: Option<String>,
+    /// How prompts are read: plain as in diffusers, which cuts off what is longer than 75 tokens;
+    /// a1111 as in the AUTOMATIC1111 web UI, or comfy as in `ComfyUI`, with weights such as
+    /// (cat:1.3) and chunks of 75 tokens [default: plain]
+    #[arg(long, value_name = "NAME")]
+    pub(super) prompt_syntax: Option<PromptSyntax>,
     /// A LoRA file that changes the model's weights, and how strongly [default: 1]. The flag may be
     /// given several times; nothing is compiled for it, and a warmup does not need it
     #[arg(long, value_name = "FILE[:WEIGHT]")]
@@ -243,6 +254,11 @@ pub(super) struct PictureArgs {
     /// [default: 0]
     #[arg(long, value_name = "N", value_parser = number::from(0), allow_negative_numbers = true)]
     pub(super) clip_skip: Option<u64>,
+    /// How many chunks of 75 tokens the denoiser reads of each prompt. In a run, it is a multiple
+    /// of what the prompts need, and they are repeated [default: as many as the prompts need; 1
+    /// without a prompt]
+    #[arg(long, value_name = "N", value_parser = number::from(0), allow_negative_numbers = true)]
+    pub(super) prompt_chunks: Option<u64>,
 }
 
 impl PictureArgs {
@@ -301,6 +317,7 @@ impl PictureArgs {
         request.cfg_scale = self.cfg_scale.unwrap_or(request.cfg_scale);
         request.steps = self.steps.unwrap_or(request.steps);
         request.clip_skip = self.clip_skip.unwrap_or(request.clip_skip);
+        request.prompt_chunks = self.prompt_chunks.or(request.prompt_chunks);
         if self.scheduler.is_some() {
             request.scheduler.clone_from(&self.scheduler);
         }
@@ -379,13 +396,13 @@ pub(super) struct WarmupArgs {
     /// executables, for this machine or for the hardware that --aot names, and let them take over
     #[arg(long, conflicts_with_all = ["program", "model", "variant", "config", "vae",
           "text_encoder", "prediction_type", "manifest", "preset", "resolutions", "width",
-          "batch", "cfg_scale", "clip_skip", "force_recompile"])]
+          "batch", "cfg_scale", "clip_skip", "prompt_chunks", "force_recompile"])]
     pub(super) finish: bool,
     /// Warm the models, targets, sizes, batches and precisions that a manifest lists; `preheat
     /// plan` writes such a file
     #[arg(long, value_name = "FILE", group = "ahead", conflicts_with_all = ["program", "model", "variant", "config",
           "vae", "text_encoder", "prediction_type", "preset", "resolutions",
-          "width", "batch", "cfg_scale", "clip_skip"])]
+          "width", "batch", "cfg_scale", "clip_skip", "prompt_chunks"])]
     pub(super) manifest: Option<PathBuf>,
     /// Whether to warm the graphs that only a request with a negative prompt needs. Only a
     /// manifest sets it.

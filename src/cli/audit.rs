@@ -6,7 +6,7 @@ use super::context::Context;
 use super::output::{document, line, seconds, table};
 use super::{CliError, Status, run};
 use preheat_diffusion::evidence::log::DamagedLine;
-use preheat_diffusion::evidence::{Audit, Demands, RequestLog, Rules, Survey};
+use preheat_diffusion::evidence::{Audit, Demands, RequestLog, Rules, Shape, Survey};
 use preheat_diffusion::pipeline::Pipeline;
 use preheat_runtime::{Percent, Verdict};
 
@@ -64,9 +64,8 @@ fn print(audit: &Audit) -> Result<(), CliError> {
     if !audit.missing.is_empty() {
         let mut rows = table(&["size", "batch", "guided", "requests", "missing", "compile"]);
         for missing in audit.missing.iter().take(SHOWN) {
-            let [width, height] = missing.shape.size;
             rows.add_row([
-                format!("{width}x{height}"),
+                sized(missing.shape),
                 missing.shape.batch_size.to_string(),
                 yes(missing.shape.guided).to_owned(),
                 missing.requests.to_string(),
@@ -134,4 +133,14 @@ pub(super) fn print_bases(measured: usize, alike: usize, guessed: usize) -> Resu
 
 pub(super) fn yes(value: bool) -> &'static str {
     if value { "yes" } else { "no" }
+}
+
+/// The size of a shape, with the number of chunks if a prompt has more than one.
+pub(super) fn sized(shape: Shape) -> String {
+    let ([width, height], chunks) = (shape.size, shape.prompt_chunks);
+    if chunks == 1 {
+        format!("{width}x{height}")
+    } else {
+        format!("{width}x{height}, {chunks} chunks")
+    }
 }

@@ -372,6 +372,7 @@ fn pipeline_status(error: &PipelineError) -> Status {
             Status::Usage
         }
         PipelineError::Request { .. }
+        | PipelineError::Prompt { .. }
         | PipelineError::NoBatchEstimate { .. }
         | PipelineError::RequestFile { .. }
         | PipelineError::Scheduler(SchedulerError::UnknownName { .. }) => Status::Usage,

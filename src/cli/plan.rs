@@ -11,7 +11,7 @@ use preheat_io::result_file::Existing;
 use serde::Serialize;
 
 use super::args::EvidenceArgs;
-use super::audit::{per_store, print_bases, print_damaged, snap_percent, survey, yes};
+use super::audit::{per_store, print_bases, print_damaged, sized, snap_percent, survey, yes};
 use super::context::Context;
 use super::output::{self, document, is_standard_output, line, seconds, table};
 use super::size::{Age, Size};
@@ -248,9 +248,8 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
     let mut rows =
         table(&["size", "batch", "guided", "requests", "and smaller", "compile", "on disk"]);
     for chosen in &report.shapes {
-        let [width, height] = chosen.shape.size;
         rows.add_row([
-            format!("{width}x{height}"),
+            sized(chosen.shape),
             chosen.shape.batch_size.to_string(),
             yes(chosen.shape.guided).to_owned(),
             chosen.requests.to_string(),

@@ -106,6 +106,9 @@ pub(super) struct SizeReport {
     /// How many per cent of the computed area lie outside the request's own padded size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) wasted_percent: Option<Percent>,
+    /// How many chunks of tokens the denoiser reads of each prompt. Programs have no prompts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prompt_chunks: Option<u64>,
 }
 
 /// A signature with the sizes that it was made from.

@@ -54,6 +54,7 @@ impl RequestLogging {
             height: Some(height),
             scheduler: Some(plan.signature.scheduler.clone()),
             padded_size: Some(plan.sizes.padded),
+            prompt_chunks: plan.prompt_chunks,
             warm: Some(made.is_some_and(|made| {
                 made.stages.iter().all(|stage| stage.source != Source::Compiled)
             })),

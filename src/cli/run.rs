@@ -68,6 +68,13 @@ fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
     if args.negative_prompt.is_some() {
         request.negative_prompt.clone_from(&args.negative_prompt);
     }
+    if args.prompt_2.is_some() {
+        request.prompt_2.clone_from(&args.prompt_2);
+    }
+    if args.negative_prompt_2.is_some() {
+        request.negative_prompt_2.clone_from(&args.negative_prompt_2);
+    }
+    request.prompt_syntax = args.prompt_syntax.unwrap_or(request.prompt_syntax);
     if !args.lora.is_empty() {
         request.loras = args.lora.iter().map(|text| Lora::from(text.as_os_str())).collect();
     }
@@ -160,6 +167,7 @@ pub(super) fn sizes(plan: &Plan) -> SizeReport {
         crop_origin: Some(plan.sizes.crop_origin),
         snapped_from: plan.sizes.snapped.map(|snapped| snapped.snapped_from),
         wasted_percent: plan.sizes.snapped.map(|snapped| snapped.wasted_percent),
+        prompt_chunks: Some(plan.prompt_chunks),
     }
 }
 
@@ -206,7 +214,7 @@ fn report(
     let signature = &made.plan.signature;
     let [width, height] = made.plan.sizes.requested;
     line(&format!(
-        "{} on {}: {width}x{height} px{}, {} step{} of {}, cfg {}, {}, seed {}",
+        "{} on {}: {width}x{height} px{}, {} step{} of {}, cfg {}, {}{}, seed {}",
         pipeline.model_id(),
         runtime.device().selected,
         cropped(&made.plan.sizes),
@@ -215,6 +223,7 @@ fn report(
         signature.scheduler,
         signature.cfg_scale,
         signature.dtype,
+        chunks(made.plan.prompt_chunks),
         made.plan.seed
     ))?;
     for lora in loras {
@@ -247,6 +256,11 @@ fn report(
         metrics::print(&timings, &stages, metrics)?;
     }
     Ok(())
+}
+
+/// The number of chunks of a prompt, in a few words; empty for one.
+fn chunks(prompt_chunks: u64) -> String {
+    if prompt_chunks == 1 { String::new() } else { format!(", {prompt_chunks} chunks of tokens") }
 }
 
 /// The size that a picture was cropped from, in a few words; empty if it was not cropped.

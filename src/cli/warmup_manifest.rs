@@ -82,6 +82,7 @@ fn asked(model: &ManifestModel, one: &WarmupArgs) -> Value {
         "target": one.aot.as_ref().map(Target::to_string),
         "guided": is_guided(one),
         "negative_prompt": one.negative_prompt,
+        "prompt_chunks": one.signature.picture.prompt_chunks,
     })
 }
 
@@ -97,7 +98,7 @@ fn is_guided(one: &WarmupArgs) -> bool {
 }
 
 /// The warmups of one table: one for each target and for each kind of request, which differ in
-/// guidance and in the negative prompt.
+/// guidance, in the negative prompt and in the number of chunks.
 fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
     let targets: Vec<Option<&Target>> = if model.targets.is_empty() {
         vec![None]
@@ -106,7 +107,10 @@ fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
     };
     let mut all = Vec::new();
     for target in targets {
-        for (guided, negative_prompt) in model.kinds() {
+        let chunks = model.prompt_chunks.iter();
+        let kinds =
+            chunks.flat_map(|chunks| model.kinds().into_iter().map(move |kind| (kind, chunks)));
+        for ((guided, negative_prompt), &prompt_chunks) in kinds {
             let mut one = WarmupArgs {
                 model: ModelArgs {
                     model: model.folder.clone(),
@@ -124,6 +128,7 @@ fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
             picture.batch = model.batches.iter().copied().map(BatchSize::Of).collect();
             picture.cfg_scale = Some(if guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 });
             picture.clip_skip = Some(model.clip_skip);
+            picture.prompt_chunks = Some(prompt_chunks);
             all.push(one);
         }
     }
@@ -157,8 +162,12 @@ fn heading(model: &ManifestModel, one: &WarmupArgs) -> String {
         .map_or_else(|| "the demo model".to_owned(), |folder| folder.display().to_string());
     let target = one.aot.as_ref().map_or_else(String::new, |target| format!(" for {target}"));
     let negative = if one.negative_prompt { " and a negative prompt" } else { "" };
+    let chunks = match one.signature.picture.prompt_chunks {
+        None | Some(1) => String::new(),
+        Some(chunks) => format!(", {chunks} chunks of tokens"),
+    };
     format!(
-        "{folder}{target}, {} guidance{negative}",
+        "{folder}{target}, {} guidance{negative}{chunks}",
         if is_guided(one) { "with" } else { "without" }
     )
 }

@@ -47,6 +47,14 @@ pub use preheat_diffusion::pipeline::PipelineBuilder;
 /// let styled = TextToImage::new("the digit seven").with_lora("style.safetensors", 0.8);
 /// let json = r#"{"prompt": "the digit seven", "loras": ["style.safetensors:0.8"]}"#;
 /// assert_eq!(serde_json::from_str::<TextToImage>(json)?, styled);
+///
+/// // Weights in a prompt are read if the request says in whose syntax they are written.
+/// let weighted = TextToImage {
+///     prompt_syntax: "a1111".parse().expect("it is a syntax"),
+///     ..TextToImage::new("the (digit:1.3) seven")
+/// };
+/// let json = r#"{"prompt": "the (digit:1.3) seven", "prompt_syntax": "a1111"}"#;
+/// assert_eq!(serde_json::from_str::<TextToImage>(json)?, weighted);
 /// # Ok(())
 /// # }
 /// ```

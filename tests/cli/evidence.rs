@@ -306,6 +306,7 @@ impl Service {
                 guided,
                 clip_skip: 0,
                 negative_prompt: false,
+                prompt_chunks: 1,
             };
             let of_shape = wanted.entry(shape).or_default();
             of_shape.0 += 1;

@@ -23,7 +23,8 @@ fn bash_accepts_the_script_and_completes_commands_and_flags() {
     };
     assert_eq!(complete("preheat warm").trim(), "warmup");
     assert_eq!(complete("preheat cache ver").trim(), "verify");
-    assert_eq!(complete("preheat run --neg").trim(), "--negative-prompt");
+    let flags = "--negative-prompt --negative-prompt-2";
+    assert_eq!(complete("preheat run --neg").trim(), flags);
 }
 
 #[test]

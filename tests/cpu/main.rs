@@ -25,4 +25,5 @@ mod ops;
 mod pjrt_cpu;
 mod pjrt_layout;
 mod pjrt_plugins;
+mod prompt_parity;
 mod slim;

@@ -17,6 +17,7 @@ mod memory;
 mod models_bad_input;
 mod models_cli;
 mod pipeline_reuse;
+mod prompts;
 mod single_file;
 mod snap;
 mod steps;

@@ -88,8 +88,8 @@ fn assert_names(value: &Value, wanted: &str) {
     assert_eq!(have, wanted.split_whitespace().collect());
 }
 
-const RUN: &str =
-    "device signature requested_size padded_size crop_origin seed stages timings images warnings";
+const RUN: &str = "device signature requested_size padded_size crop_origin prompt_chunks seed stages timings images \
+     warnings";
 const STAGE: &str = "model_id stage graph_key source match compile_seconds compile_peak_bytes \
                      load_seconds wait_seconds effort";
 

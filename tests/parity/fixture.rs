@@ -40,14 +40,14 @@ pub struct Case {
     pub num_inference_steps: Option<u64>,
     pub scheduler: Option<String>,
     pub clip_skip: Option<u64>,
+    pub prompt_2: Option<String>,
+    pub negative_prompt_2: Option<String>,
     // These are the arguments of cases that no request can express.
     num_images_per_prompt: Option<u64>,
     guidance_rescale: Option<f64>,
     original_size: Option<[u64; 2]>,
     crops_coords_top_left: Option<[u64; 2]>,
     target_size: Option<[u64; 2]>,
-    prompt_2: Option<String>,
-    negative_prompt_2: Option<String>,
     // The scheduler's settings as diffusers resolved them. They are for people who read the file.
     #[serde(rename = "resolved_scheduler")]
     _resolved_scheduler: Option<serde_json::Value>,
@@ -61,8 +61,6 @@ impl Case {
             || [self.original_size, self.crops_coords_top_left, self.target_size]
                 .iter()
                 .any(Option::is_some)
-            || self.prompt_2.is_some()
-            || self.negative_prompt_2.is_some()
     }
 }
 

@@ -21,7 +21,6 @@ pub const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("latents.rescaled", "there is no guidance_rescale"),
     ("latents.sizes", "Stable Diffusion XL always gets the picture's own sizes"),
-    ("latents.prompt_2", "both text encoders are given the same prompt"),
 ];
 
 fn is_elsewhere(case: &Case) -> bool {
@@ -45,6 +44,8 @@ fn request(case: &Case, row: usize) -> TextToImage {
     TextToImage {
         prompt: prompts[row].clone(),
         negative_prompt: case.negative_prompt.clone(),
+        prompt_2: case.prompt_2.clone(),
+        negative_prompt_2: case.negative_prompt_2.clone(),
         width: case.width,
         height: case.height,
         steps: case.num_inference_steps.unwrap(),

@@ -46,6 +46,8 @@ pub enum WarningKind {
     DecodedAgain,
     /// A picture would have been decoded again in float32, but nothing may be compiled for it.
     ColdDecoder,
+    /// A prompt is longer than what the text encoder reads, and its end has no effect.
+    PromptCutOff,
     /// A prompt names a LoRA in the syntax of other programs, which has no effect here.
     LoraInPrompt,
     /// An executable cannot be stored without exceeding the cache's limit

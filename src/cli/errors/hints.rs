@@ -26,6 +26,9 @@ pub(super) fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
              --variant bf16 reads model.bf16.safetensors",
         ),
         PipelineError::SingleFile(error) => single_file_hint(error),
+        PipelineError::Prompt { .. } => {
+            Some("--prompt-syntax plain takes every character of a prompt as text")
+        }
         PipelineError::Scheduler(error) if error.is_of_one_scheduler() => {
             Some("`--scheduler euler` runs the model with another scheduler than its own")
         }

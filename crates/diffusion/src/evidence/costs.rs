@@ -196,7 +196,14 @@ mod tests {
     }
 
     fn shape(size: [u64; 2], batch_size: u64) -> Shape {
-        Shape { size, batch_size, guided: true, clip_skip: 0, negative_prompt: false }
+        Shape {
+            size,
+            batch_size,
+            guided: true,
+            clip_skip: 0,
+            negative_prompt: false,
+            prompt_chunks: 1,
+        }
     }
 
     #[test]

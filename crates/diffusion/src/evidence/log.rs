@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use preheat_io::input;
 use serde::{Deserialize, Serialize};
 
+use super::shape::several;
 use super::{EvidenceError, Shape, told};
 use crate::pipeline::TextToImage;
 
@@ -65,6 +66,9 @@ pub struct LoggedRequest {
     /// prompt can need graphs of its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_negative_prompt: bool,
+    /// How many chunks of tokens the denoiser read of each prompt; absent for one.
+    #[serde(skip_serializing_if = "is_one")]
+    pub prompt_chunks: u64,
     /// The size that was computed, `[width, height]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub padded_size: Option<[u64; 2]>,
@@ -77,6 +81,11 @@ pub struct LoggedRequest {
     /// Seconds of a denoising step, on average.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_per_step: Option<f64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_one(number: &u64) -> bool {
+    *number == 1
 }
 
 impl Default for LoggedRequest {
@@ -100,6 +109,7 @@ impl LoggedRequest {
             batch_size: request.batch_size,
             clip_skip: request.clip_skip,
             has_negative_prompt: request.negative_prompt.is_some(),
+            prompt_chunks: Shape::prompt_chunks_of(request),
             padded_size: None,
             warm: None,
             seconds: None,
@@ -118,6 +128,7 @@ impl LoggedRequest {
             clip_skip: self.clip_skip,
             // The words of the negative prompt shape no graph; whether there is one may shape one.
             negative_prompt: self.has_negative_prompt.then(|| Shape::ANY_PROMPT.to_owned()),
+            prompt_chunks: several(self.prompt_chunks),
             ..TextToImage::default()
         }
     }
@@ -334,6 +345,10 @@ mod tests {
         );
         assert!((request.cfg_scale - 1.0).abs() < f64::EPSILON);
         assert_eq!(read(b"{}").requests[0].1, LoggedRequest::default());
+        let of_two = &read(b"{\"prompt_chunks\":2}").requests[0].1;
+        assert_eq!((of_two.prompt_chunks, of_two.to_request().prompt_chunks), (2, Some(2)));
+        assert_eq!(LoggedRequest::default().to_request().prompt_chunks, None);
+        assert_eq!(read(b"{\"prompt_chunks\":0}").damaged.len(), 1);
     }
 
     #[test]

@@ -11,12 +11,14 @@
 //! batches = [1, 2]                     # without it: 1
 //! guided = [true, false]               # without it: true
 //! negative_prompt = [true, false]      # without it: false
+//! prompt_chunks = [1, 2]               # without it: 1
 //! precision = "bf16"                   # without it: auto
 //! compile_effort = "fast"              # without it: the effort of the caller (default: full)
 //! ```
 //!
-//! A table stands for every combination of its sizes, batches, guidance and negative prompts, on
-//! each of its targets. A folder is looked up relative to the working directory of the process.
+//! A table stands for every combination of its sizes, batches, guidance, negative prompts and
+//! chunks, on each of its targets. A folder is looked up relative to the working directory of the
+//! process.
 
 mod parse;
 
@@ -55,6 +57,9 @@ pub struct ManifestModel {
     /// With a negative prompt, without, or both. A negative prompt changes a graph only if `guided`
     /// is true and `clip_skip` is above 0.
     pub negative_prompt: Vec<bool>,
+    /// How many chunks of tokens the denoiser reads of each prompt. A prompt of up to 75 tokens has
+    /// one.
+    pub prompt_chunks: Vec<u64>,
     /// How many of the last layers of the text encoder are left out.
     pub clip_skip: u64,
     /// Which dtype each stage computes in.
@@ -73,6 +78,7 @@ impl Default for ManifestModel {
             batches: vec![1],
             guided: vec![true],
             negative_prompt: vec![false],
+            prompt_chunks: vec![1],
             clip_skip: 0,
             precisions: Precisions::default(),
             compile_effort: None,
@@ -81,20 +87,22 @@ impl Default for ManifestModel {
 }
 
 impl Manifest {
-    /// Tables for `shapes` of one model. Sizes with the same batches, guidance, negative prompt and
-    /// skipped layers share a table. All other fields are taken from `model`.
+    /// Tables for `shapes` of one model. Sizes with the same batches, guidance, negative prompt,
+    /// chunks and skipped layers share a table. All other fields are taken from `model`.
     pub fn of_shapes(model: &ManifestModel, shapes: &[Shape]) -> Self {
-        // The batches for each size, guidance, negative prompt and number of skipped layers.
-        let mut batches: BTreeMap<(u64, bool, bool, [u64; 2]), Vec<u64>> = BTreeMap::new();
+        /// A number of skipped layers, guidance, a negative prompt, a number of chunks, a size.
+        type Kind = (u64, bool, bool, u64, [u64; 2]);
+        let mut batches: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
         for shape in shapes {
-            let kind = (shape.clip_skip, !shape.guided, shape.negative_prompt, shape.size);
+            let (negative, chunks) = (shape.negative_prompt, shape.prompt_chunks);
+            let kind = (shape.clip_skip, !shape.guided, negative, chunks, shape.size);
             let of_size = batches.entry(kind).or_default();
             if !of_size.contains(&shape.batch_size) {
                 of_size.push(shape.batch_size);
             }
         }
         let mut models: Vec<ManifestModel> = Vec::new();
-        for ((clip_skip, unguided, negative, size), mut batches) in batches {
+        for ((clip_skip, unguided, negative, chunks, size), mut batches) in batches {
             batches.sort_unstable();
             let (guided, negative_prompt) = (vec![!unguided], vec![negative]);
             let table = ManifestModel {
@@ -102,11 +110,14 @@ impl Manifest {
                 batches,
                 guided,
                 negative_prompt,
+                prompt_chunks: vec![chunks],
                 clip_skip,
                 ..model.clone()
             };
-            let kind =
-                |table: &ManifestModel| (table.clip_skip, table.kinds(), table.batches.clone());
+            let kind = |table: &ManifestModel| {
+                let chunks = table.prompt_chunks.clone();
+                (table.clip_skip, table.kinds(), chunks, table.batches.clone())
+            };
             let alike = |other: &&mut ManifestModel| kind(other) == kind(&table);
             match models.iter_mut().find(alike) {
                 Some(other) => other.sizes.push(size),
@@ -133,22 +144,25 @@ impl ManifestModel {
         kinds
     }
 
-    /// A request for each combination of size, batch, guidance and negative prompt.
+    /// A request for each combination of size, batch, guidance, negative prompt and chunks.
     pub fn requests(&self) -> Vec<TextToImage> {
         let mut requests = Vec::new();
-        for [width, height] in &self.sizes {
-            for batch_size in &self.batches {
-                for (guided, negative) in self.kinds() {
-                    requests.push(TextToImage {
-                        model: self.folder.clone(),
-                        width: Some(*width),
-                        height: Some(*height),
-                        batch_size: *batch_size,
-                        cfg_scale: if guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
-                        clip_skip: self.clip_skip,
-                        negative_prompt: negative.then(|| Shape::ANY_PROMPT.to_owned()),
-                        ..TextToImage::default()
-                    });
+        for &size in &self.sizes {
+            for &batch_size in &self.batches {
+                for (guided, negative_prompt) in self.kinds() {
+                    for &prompt_chunks in &self.prompt_chunks {
+                        let clip_skip = self.clip_skip;
+                        let shape = Shape {
+                            size,
+                            batch_size,
+                            guided,
+                            clip_skip,
+                            negative_prompt,
+                            prompt_chunks,
+                        };
+                        requests
+                            .push(TextToImage { model: self.folder.clone(), ..shape.to_request() });
+                    }
                 }
             }
         }
@@ -199,6 +213,10 @@ impl fmt::Display for ManifestModel {
                 "negative_prompt = {}",
                 list(self.negative_prompt.iter().map(bool::to_string))
             )?;
+        }
+        if self.prompt_chunks != [1] {
+            let chunks = self.prompt_chunks.iter().map(u64::to_string);
+            writeln!(f, "prompt_chunks = {}", list(chunks))?;
         }
         if self.clip_skip > 0 {
             writeln!(f, "clip_skip = {}", self.clip_skip)?;

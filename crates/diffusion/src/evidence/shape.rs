@@ -18,6 +18,8 @@ pub struct Shape {
     /// Whether there is a negative prompt that needs its own graph. This is possible only if layers
     /// are left out.
     pub negative_prompt: bool,
+    /// How many chunks of tokens the denoiser reads of each prompt.
+    pub prompt_chunks: u64,
 }
 
 impl Shape {
@@ -33,8 +35,14 @@ impl Shape {
             cfg_scale: if self.guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
             clip_skip: self.clip_skip,
             negative_prompt: self.negative_prompt.then(|| Self::ANY_PROMPT.to_owned()),
+            prompt_chunks: several(self.prompt_chunks),
             ..TextToImage::default()
         }
+    }
+
+    /// The number of chunks that a request for these prompts has in a request file.
+    pub(super) fn prompt_chunks_of(request: &TextToImage) -> u64 {
+        request.prompt_chunks.unwrap_or(1)
     }
 
     /// Pixels of one picture.
@@ -50,6 +58,11 @@ impl Shape {
     }
 }
 
+/// A number of chunks as a request has it: one chunk is what every plain prompt has.
+pub(super) fn several(prompt_chunks: u64) -> Option<u64> {
+    (prompt_chunks != 1).then_some(prompt_chunks)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,12 +75,17 @@ mod tests {
             guided: true,
             clip_skip: 0,
             negative_prompt: false,
+            prompt_chunks: 1,
         };
         assert!(shape.fits(shape) && shape.fits(Shape { size: [512, 832], ..shape }));
         assert!(!shape.fits(Shape { size: [768, 512], ..shape }));
         assert!(!shape.fits(Shape { size: [768, 768], batch_size: 2, ..shape }));
         assert!(!shape.fits(Shape { size: [768, 768], guided: false, ..shape }));
+        assert!(!shape.fits(Shape { prompt_chunks: 2, ..shape }));
+        let request = Shape { prompt_chunks: 2, ..shape }.to_request();
+        assert_eq!(request.prompt_chunks, Some(2));
         let request = shape.to_request();
+        assert_eq!(request.prompt_chunks, None);
         assert_eq!((request.width, request.height), (Some(512), Some(768)));
     }
 }

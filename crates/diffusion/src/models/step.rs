@@ -36,6 +36,17 @@ pub struct DenoiserSpec {
     pub contexts: Vec<[u64; 2]>,
 }
 
+impl DenoiserSpec {
+    /// The same step for prompts of this many chunks, whose tokens stand one after another.
+    #[must_use]
+    pub fn with_prompt_chunks(mut self, chunks: u64) -> Self {
+        for [tokens, _] in &mut self.contexts {
+            *tokens = tokens.saturating_mul(chunks);
+        }
+        self
+    }
+}
+
 /// The coefficients of one call, as in the formulas at the head of this module. A scheduler chooses
 /// them for each call.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use preheat_cache::{Signature, create_execution_signature, normalize_shape};
+use preheat_io::printable::beginning;
 use preheat_runtime::device::placement;
 use preheat_runtime::device::{Arithmetic, Precisions, StageKind};
 use preheat_runtime::{Runtime, SnappedSize};
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use super::error::PipelineError;
 use super::model::Model;
+use super::read_prompts;
 use super::request::TextToImage;
 use super::schedulers::{Schedule, SchedulerConfig, SchedulerError};
 use super::stage::{Dtypes, Form, Shape, Stages};
@@ -43,6 +45,8 @@ pub struct Plan {
     pub signature: Signature,
     /// Its sizes.
     pub sizes: Sizes,
+    /// How many chunks of tokens the denoiser reads of each prompt.
+    pub prompt_chunks: u64,
     /// The seed of the first picture. If the request has no seed, each plan gets a new random one.
     pub seed: u64,
 }
@@ -130,6 +134,7 @@ impl RequestPlanner {
         let [own_height, own_width] = self.model.folder.default_size_px();
         let requested = request.check([own_width, own_height])?;
         self.check_clip_skip(request.clip_skip)?;
+        self.check_second_prompts(request)?;
         let padded = normalize_shape(requested, self.padding_multiple_px)
             .map_err(preheat_runtime::Error::from)?;
         Ok(Sizes { requested, padded, crop_origin: [0, 0], snapped: None })
@@ -163,19 +168,23 @@ impl RequestPlanner {
             dtypes.denoiser.dtype,
         )
         .map_err(preheat_runtime::Error::from)?;
+        let negative_is_zeros = self.model.is_xl()
+            && folder.force_zeros_for_empty_prompt()
+            && request.negative_prompt.is_none();
+        let reads_negative = signature.is_guided() && !negative_is_zeros;
+        let prompt_chunks = read_prompts::chunks(request, reads_negative, &self.model)?;
         let shape = Shape {
             guided: signature.is_guided(),
             batch: request.batch_size,
             latent_sides,
             clip_skip: request.clip_skip,
             dtypes,
-            negative_is_zeros: self.model.is_xl()
-                && folder.force_zeros_for_empty_prompt()
-                && request.negative_prompt.is_none(),
+            negative_is_zeros,
+            prompt_chunks,
             form: self.machine.form,
         };
         let seed = request.seed.unwrap_or_else(any_seed);
-        Ok(Sketch { plan: Plan { signature, sizes, seed }, scheduler, shape })
+        Ok(Sketch { plan: Plan { signature, sizes, prompt_chunks, seed }, scheduler, shape })
     }
 
     /// The same request at another size than its own.
@@ -224,6 +233,21 @@ impl RequestPlanner {
         ))
     }
 
+    fn check_second_prompts(&self, request: &TextToImage) -> Result<(), PipelineError> {
+        let second =
+            [("prompt_2", &request.prompt_2), ("negative_prompt_2", &request.negative_prompt_2)];
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let given = second.into_iter().find_map(|(field, text)| Some((field, given(text)?)));
+        match given.filter(|_| !self.model.is_xl()) {
+            Some((field, text)) => Err(PipelineError::request(
+                field,
+                format!("{:?}", beginning(&text, MOST_SHOWN)),
+                "this model has one text encoder, which reads one prompt".to_owned(),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The dtypes of the stages, which are the same for all requests.
     pub(super) fn dtypes(&self) -> Dtypes {
         let of = |stage| self.precisions.of(stage, self.machine.of_stage(stage));
@@ -234,6 +258,9 @@ impl RequestPlanner {
         }
     }
 }
+
+/// How many characters of a prompt an error shows.
+const MOST_SHOWN: usize = 40;
 
 /// A seed for a request without one, small enough to be typed again.
 fn any_seed() -> u64 {
@@ -279,6 +306,24 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_chunks_shapes_only_the_denoiser() {
+        let planner = test_model::planner(8);
+        let stages = |prompt_chunks| {
+            let request = TextToImage { prompt_chunks, ..of_size(32, 32) };
+            let prepared = planner.prepare(&request, |_| None).unwrap();
+            let stages = prepared.stages.iter();
+            let projected = stages.map(|stage| {
+                prepared.plan.signature.project(stage.graph.declared_projection()).digest()
+            });
+            projected.collect::<Vec<_>>()
+        };
+        assert_eq!(stages(None), stages(Some(1)), "one chunk has the keys of earlier releases");
+        let (one, two) = (stages(None), stages(Some(2)));
+        let same: Vec<bool> = one.iter().zip(&two).map(|(one, two)| one == two).collect();
+        assert_eq!(same, [true, false, true]);
+    }
+
+    #[test]
     fn a_seed_is_kept_and_a_missing_one_is_drawn_anew() {
         let planner = test_model::planner(64);
         let seed = |seed| {
@@ -298,6 +343,13 @@ mod tests {
         let clip_skip = refused(TextToImage { clip_skip: 99, ..of_size(64, 64) }).unwrap();
         assert!(clip_skip.contains("clip_skip is 99: this model's text encoder can skip"));
         assert!(refused(of_size(0, 64)).unwrap().contains("width is 0"));
+        let prompt_2 = Some("a fox".to_owned());
+        assert_eq!(
+            refused(TextToImage { prompt_2, ..of_size(64, 64) }).unwrap(),
+            "prompt_2 is \"a fox\": this model has one text encoder, which reads one prompt"
+        );
+        let many = refused(TextToImage { prompt_chunks: Some(65), ..of_size(64, 64) }).unwrap();
+        assert_eq!(many, "prompt_chunks is 65: a prompt has from 1 to 64 chunks");
         let scheduler = Some("no such".to_owned());
         assert!(refused(TextToImage { scheduler, ..of_size(64, 64) }).is_some());
         assert_eq!(refused(of_size(64, 64)), None);

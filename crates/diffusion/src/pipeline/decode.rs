@@ -224,6 +224,10 @@ fn settings_of(prepared: &Prepared<'_>, index: u64) -> Settings {
     Settings {
         prompt: request.prompt.clone(),
         negative_prompt: request.negative_prompt.clone(),
+        prompt_2: request.prompt_2.clone(),
+        negative_prompt_2: request.negative_prompt_2.clone(),
+        prompt_syntax: request.prompt_syntax,
+        prompt_chunks: prepared.shape.prompt_chunks,
         seed: prepared.plan.seed.wrapping_add(index),
         steps: signature.steps,
         cfg_scale: signature.cfg_scale,

@@ -1,28 +1,27 @@
 //! How do prompts become the inputs of the denoiser?
 //!
-//! Each prompt is encoded once (`prompts.rs`) and brought to the denoiser's device. This module
-//! also finds which parts of the prompts have no effect.
+//! Each prompt is encoded once (`prompts.rs`), chunk by chunk, and brought to the denoiser's
+//! device. A prompt of one chunk without weights stays on the device of the text encoder until
+//! then. The chunks of other prompts are weighed and joined on the host.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use preheat_io::printable::beginning;
+use preheat_ir::graph::OutputDecl;
+use preheat_runtime::backend::DeviceFault;
 use preheat_runtime::device::StageKind;
 use preheat_runtime::device::fallback::Decode;
-use preheat_runtime::{DeviceTensor, StepBoundary, Warning, WarningKind};
+use preheat_runtime::{DeviceTensor, StepBoundary};
 use preheat_tensor::{Dtype, Tensor, TensorType};
 
 use super::checked_request::Prepared;
 use super::error::PipelineError;
 use super::on_stage::StageRunner;
+use super::prompt_syntax::Chunk;
 use super::prompts::{Encoded, PromptKey, Prompts};
+use super::read_prompts::Side;
 use super::ready::Ready;
-use super::request::TextToImage;
 use super::stage::Stage;
-use super::tokenizer::Tokenizer;
-
-/// How many characters of a prompt's cut-off part are shown: enough to find where that part begins.
-const MOST_SHOWN: usize = 200;
 
 /// The conditions of a run: the encoded prompts and the sizes, which the denoiser's graph takes
 /// after the step's scalars.
@@ -45,20 +44,19 @@ pub(super) struct PromptEncoder<'a> {
 impl PromptEncoder<'_> {
     pub(super) fn conditions(&self) -> Result<Conditions, PipelineError> {
         let Self { runner, prepared, .. } = *self;
-        let (request, stages) = (prepared.request, &prepared.stages);
+        let stages = &prepared.stages;
         // `StepBoundary::finish` is not called, because it would wait: the host queues the first
         // denoising step right after the text encoders.
         let encoders = runner.homes.of_kind(StageKind::TextEncoder);
         let boundary = encoders.runtime.step_boundary("encode_prompt");
         let mut boundary = boundary.of(runner.watch.model_id, "text_encoder");
-        let positive = self.encode(&mut boundary, &request.prompt, stages.encoders.clone())?;
+        let positive = self.encode(&mut boundary, Side::Positive, stages.encoders.clone())?;
         let negative = if !prepared.plan.signature.is_guided() {
             None
         } else if stages.negative_is_zeros {
             Some(self.zeros_for_no_prompt()?)
         } else {
-            let text = request.negative_prompt.as_deref().unwrap_or_default();
-            Some(self.encode(&mut boundary, text, stages.negative_encoders.clone())?)
+            Some(self.encode(&mut boundary, Side::Negative, stages.negative_encoders.clone())?)
         };
         let ids = Tensor::from_f32(&[1, 6], &time_ids(prepared.plan.sizes.padded))
             .map_err(preheat_runtime::Error::from)?;
@@ -69,16 +67,17 @@ impl PromptEncoder<'_> {
     fn encode(
         &self,
         boundary: &mut StepBoundary<'_>,
-        text: &str,
+        side: Side,
         encoders: Range<usize>,
     ) -> Result<Arc<Encoded>, PipelineError> {
-        let key = self.key(Some(text), encoders.clone());
+        let request = self.prepared.request;
+        let key = self.key(Some(side.texts(request).map(|(_, text)| text)), encoders.clone());
         self.prompts.get_or_encode(key, || {
+            let read = side.read(request, self.runner.model.tokenizers()?)?;
             let mut encoded = Encoded::default();
             let step = boundary.begin()?;
-            for (index, at) in encoders.enumerate() {
-                let made = self.run_encoder(index, at, &self.tokens(index, text)?)?;
-                encoded.push(self.for_the_denoiser(&self.prepared.stages.all[at], made)?);
+            for ((index, at), text) in encoders.enumerate().zip(&read) {
+                encoded.push(self.encode_chunks(index, at, &text.chunks)?);
             }
             if let Some(last) = encoded.hidden.last() {
                 step.until(last)?;
@@ -87,9 +86,71 @@ impl PromptEncoder<'_> {
         })
     }
 
-    fn key(&self, text: Option<&str>, encoders: Range<usize>) -> PromptKey {
+    fn key(&self, texts: Option<[&str; 2]>, encoders: Range<usize>) -> PromptKey {
         let stages = &self.prepared.stages.all[encoders.clone()];
-        PromptKey::new(text, &self.ready.executables[encoders], stages)
+        let read = (self.prepared.request.prompt_syntax, self.prepared.shape.prompt_chunks);
+        PromptKey::new(texts, read, &self.ready.executables[encoders], stages)
+    }
+
+    /// The outputs of the text encoder at `index`, whose stage is at `at`, for a prompt of these
+    /// chunks. They are on the denoiser's device.
+    fn encode_chunks(
+        &self,
+        index: usize,
+        at: usize,
+        chunks: &[Chunk],
+    ) -> Result<Vec<DeviceTensor>, PipelineError> {
+        let stage = &self.prepared.stages.all[at];
+        let total = self.prepared.shape.prompt_chunks;
+        if let [chunk] = chunks
+            && total == 1
+            && !chunk.is_weighted()
+        {
+            let made = self.run_encoder(index, at, &chunk.ids)?;
+            return self.for_the_denoiser(stage, made);
+        }
+        self.join_on_the_host(index, at, chunks)
+    }
+
+    /// The outputs for several chunks, or for tokens with weights.
+    fn join_on_the_host(
+        &self,
+        index: usize,
+        at: usize,
+        chunks: &[Chunk],
+    ) -> Result<Vec<DeviceTensor>, PipelineError> {
+        let (stage, total) = (&self.prepared.stages.all[at], self.prepared.shape.prompt_chunks);
+        let syntax = self.prepared.request.prompt_syntax;
+        let empty = if syntax.needs_empty() && chunks.iter().any(Chunk::is_weighted) {
+            let empty = Chunk::empty(&self.runner.model.tokenizers()?[index]);
+            on_the_host(stage, &self.run_encoder(index, at, &empty.ids)?)?.1
+        } else {
+            Vec::new()
+        };
+        let (mut joined, mut dims, mut pooled) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, chunk) in chunks.iter().enumerate() {
+            let made = self.run_encoder(index, at, &chunk.ids)?;
+            let (of_chunk, mut hidden) = on_the_host(stage, &made)?;
+            if chunk.is_weighted() {
+                syntax.weigh(&mut hidden, &empty, chunk);
+            }
+            joined.extend(hidden);
+            dims = of_chunk;
+            if position == 0 {
+                // As in both other programs, a prompt is pooled from its first chunk, unweighted.
+                pooled = self.for_the_denoiser(stage, made.into_iter().skip(1).collect())?;
+            }
+        }
+        let times = usize::try_from(total).unwrap_or(usize::MAX) / chunks.len().max(1);
+        if let Some(tokens) = dims.get_mut(1) {
+            *tokens = tokens.saturating_mul(total);
+        }
+        let hidden = Tensor::from_f32(&dims, &joined.repeat(times));
+        let hidden = hidden.map_err(preheat_runtime::Error::from)?;
+        let denoiser = self.runner.homes.of_kind(StageKind::Denoiser);
+        let mut encoded = vec![denoiser.runtime.to_device(&hidden)?];
+        encoded.append(&mut pooled);
+        Ok(encoded)
     }
 
     /// Brings a text encoder's outputs to the denoiser's device, where every step reads them.
@@ -107,13 +168,6 @@ impl PromptEncoder<'_> {
         made.iter().map(copy).collect()
     }
 
-    /// The token ids of `text` for the text encoder at `index`.
-    fn tokens(&self, index: usize, text: &str) -> Result<Vec<i32>, PipelineError> {
-        let model = self.runner.model;
-        let encoded = model.tokenizers()?[index].encode(text).map_err(Arc::new)?;
-        known(encoded.ids, model.folder.text_encoders()[index].vocabulary)
-    }
-
     fn run_encoder(
         &self,
         index: usize,
@@ -121,7 +175,9 @@ impl PromptEncoder<'_> {
         ids: &[i32],
     ) -> Result<Vec<DeviceTensor>, PipelineError> {
         let stage = &self.prepared.stages.all[at];
-        let eos = self.runner.model.folder.text_encoders()[index].eos_position(ids);
+        let config = &self.runner.model.folder.text_encoders()[index];
+        check_known(ids, config.vocabulary)?;
+        let eos = config.eos_position(ids);
         let inputs = stage.function.inputs().iter().map(|input| match input.name.as_str() {
             "eos_position" => self.positions(stage, &[1], &[i32::try_from(eos).unwrap_or(0)]),
             _ => self.positions(stage, &[1, ids.len() as u64], ids),
@@ -152,13 +208,38 @@ impl PromptEncoder<'_> {
             let mut encoded = Encoded::default();
             for stage in &self.prepared.stages.all[encoders] {
                 let outputs = stage.function.outputs().iter();
-                let kinds = outputs.map(|output| stage.function.type_of(output.value));
-                let zeros = kinds.map(|kind| self.runner.zero(StageKind::Denoiser, kind));
+                let kinds = outputs.map(|output| self.of_all_chunks(stage, output));
+                let zeros = kinds.map(|kind| self.runner.zero(StageKind::Denoiser, &kind));
                 encoded.push(zeros.collect::<Result<Vec<_>, _>>()?);
             }
             Ok(encoded)
         })
     }
+
+    /// The type of a text encoder's output for all chunks of a prompt.
+    fn of_all_chunks(&self, stage: &Stage, output: &OutputDecl) -> TensorType {
+        let mut kind = stage.function.type_of(output.value).clone();
+        if let [_, tokens, _] = kind.dims.as_mut_slice() {
+            *tokens = tokens.saturating_mul(self.prepared.shape.prompt_chunks);
+        }
+        kind
+    }
+}
+
+/// The shape and the values of the first output of a text encoder, `[1, tokens, features]`.
+fn on_the_host(
+    stage: &Stage,
+    made: &[DeviceTensor],
+) -> Result<(Vec<u64>, Vec<f32>), PipelineError> {
+    let doing = "reading its hidden states";
+    let failed = |cause: DeviceFault| {
+        let stage = stage.name.to_owned();
+        preheat_runtime::Error::Run { stage, doing, cause }
+    };
+    let hidden = made.first().ok_or_else(|| failed(DeviceFault::too_few_results(1)))?;
+    let hidden = hidden.to_host().map_err(failed)?;
+    let values = hidden.to_f32().ok_or_else(|| failed(DeviceFault::too_few_results(1)))?;
+    Ok((hidden.kind().dims.clone(), values))
 }
 
 /// Original size, top left corner of the crop, target size: each with the height first (SDXL, arXiv
@@ -169,64 +250,11 @@ fn time_ids([width, height]: [u64; 2]) -> [f32; 6] {
 }
 
 /// Refuses tokens that are not in the text encoder's vocabulary.
-fn known(ids: Vec<i32>, vocabulary: u64) -> Result<Vec<i32>, PipelineError> {
+fn check_known(ids: &[i32], vocabulary: u64) -> Result<(), PipelineError> {
     match ids.iter().find(|&&id| u64::try_from(id).is_ok_and(|id| id >= vocabulary)) {
         Some(&id) => Err(PipelineError::NoSuchToken { id, vocabulary }),
-        None => Ok(ids),
+        None => Ok(()),
     }
-}
-
-/// A warning about a negative prompt that has no effect.
-pub(super) fn unread(request: &TextToImage, is_guided: bool) -> Option<Warning> {
-    let is_there = request.negative_prompt.as_ref().is_some_and(|negative| !negative.is_empty());
-    let text = "the negative prompt has no effect: a guidance scale of 1 or less is unguided";
-    (is_there && !is_guided).then(|| Warning::from(text.to_owned()))
-}
-
-/// Warnings about LoRAs that a prompt names in the syntax of other programs. preheat reads a prompt
-/// as plain text, so these LoRAs are not applied.
-pub(super) fn named_loras(request: &TextToImage) -> Vec<Warning> {
-    let negative = request.negative_prompt.as_deref().unwrap_or_default();
-    let texts = [("prompt", request.prompt.as_str()), ("negative prompt", negative)];
-    let named = texts.into_iter().filter_map(|(which, text)| {
-        let start = ["<lora:", "<lyco:"].iter().filter_map(|sign| text.find(sign)).min()?;
-        let named = text[start..].split_inclusive('>').next()?;
-        let named = beginning(named, MOST_SHOWN);
-        let text =
-            format!("the {which} has {named:?}, which is read as plain text and applies no LoRA");
-        Some(Warning::new(WarningKind::LoraInPrompt, text))
-    });
-    named.collect()
-}
-
-/// Warnings about the parts of the prompts that are cut off.
-pub(super) fn cut_off(
-    request: &TextToImage,
-    is_guided: bool,
-    tokenizers: &[Tokenizer],
-) -> Result<Vec<Warning>, PipelineError> {
-    let mut texts = vec![("prompt", request.prompt.as_str())];
-    if is_guided {
-        let negative = request.negative_prompt.as_deref().unwrap_or_default();
-        texts.push(("negative prompt", negative));
-    }
-    let mut warnings = Vec::new();
-    for (which, text) in texts {
-        for tokenizer in tokenizers {
-            let encoded = tokenizer.encode(text).map_err(Arc::new)?;
-            let Some(cut_off) = encoded.truncated else { continue };
-            let most = encoded.ids.len().saturating_sub(2);
-            let cut_off = beginning(&cut_off, MOST_SHOWN).into_owned();
-            let text = format!(
-                "the {which} is longer than {most} tokens, and its end is ignored: {cut_off:?}"
-            );
-            let warning = Warning::from(text);
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
-            }
-        }
-    }
-    Ok(warnings)
 }
 
 impl Conditions {
@@ -250,62 +278,11 @@ impl Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::test_model;
-
-    fn cut_off_of(prompt: &str, negative: &str, is_guided: bool) -> Vec<String> {
-        let negative_prompt = Some(negative.to_owned());
-        let request = TextToImage { negative_prompt, ..TextToImage::new(prompt) };
-        let model = test_model::demo();
-        let warnings = cut_off(&request, is_guided, model.tokenizers().unwrap()).unwrap();
-        warnings.into_iter().map(|warning| warning.text).collect()
-    }
-
-    #[test]
-    fn the_end_of_a_long_prompt_is_told_and_a_short_one_is_not() {
-        assert!(cut_off_of("the digit seven", "blurry", true).is_empty());
-        let long = "seven ".repeat(200);
-        let told = cut_off_of(&long, &long, true);
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].starts_with("the prompt is longer than "), "{told:?}");
-        assert!(told[1].starts_with("the negative prompt is longer than "), "{told:?}");
-        assert!(told.iter().all(|text| text.chars().count() < MOST_SHOWN + 100), "{told:?}");
-        assert!(cut_off_of("seven", &long, false).is_empty(), "it is not read at all");
-    }
-
-    #[test]
-    fn a_negative_prompt_without_guidance_is_told() {
-        let of = |negative: Option<&str>, is_guided| {
-            let negative_prompt = negative.map(str::to_owned);
-            unread(&TextToImage { negative_prompt, ..TextToImage::new("seven") }, is_guided)
-        };
-        assert!(of(Some("blurry"), false).unwrap().text.contains("has no effect"));
-        assert_eq!(of(Some("blurry"), true), None);
-        assert_eq!([of(Some(""), false), of(None, false)], [None, None]);
-    }
-
-    #[test]
-    fn a_lora_that_a_prompt_names_is_told() {
-        let of = |prompt: &str, negative: &str| -> Vec<String> {
-            let negative_prompt = Some(negative.to_owned());
-            let request = TextToImage { negative_prompt, ..TextToImage::new(prompt) };
-            named_loras(&request).into_iter().map(|warning| warning.text).collect()
-        };
-        assert_eq!(
-            of("a fox <lora:style:0.8>, red <lora:other:1>", "<lyco:bad"),
-            [
-                "the prompt has \"<lora:style:0.8>\", which is read as plain text and applies no \
-                 LoRA",
-                "the negative prompt has \"<lyco:bad\", which is read as plain text and applies \
-                 no LoRA",
-            ]
-        );
-        assert!(of("a fox <3, lora: none", "").is_empty());
-    }
 
     #[test]
     fn a_token_of_another_vocabulary_is_refused() {
-        assert_eq!(known(vec![0, 9], 10).unwrap(), [0, 9]);
-        let error = known(vec![0, 10, 11], 10).unwrap_err();
+        assert!(check_known(&[0, 9], 10).is_ok());
+        let error = check_known(&[0, 10, 11], 10).unwrap_err();
         assert!(matches!(error, PipelineError::NoSuchToken { id: 10, vocabulary: 10 }));
     }
 

@@ -9,6 +9,7 @@ use preheat_ir::graph::GraphError;
 use preheat_runtime::device::fallback::StageOutOfMemory;
 use preheat_runtime::human;
 
+use super::prompt_syntax::PromptSyntaxError;
 use super::schedulers::SchedulerError;
 use super::tokenizer::TokenizerError;
 use crate::lora::LoraError;
@@ -54,6 +55,14 @@ pub enum PipelineError {
         value: String,
         /// Which values are accepted.
         why: String,
+    },
+    /// A prompt cannot be read in the syntax that the request names.
+    #[error("the {which}: {cause}")]
+    Prompt {
+        /// Which prompt.
+        which: &'static str,
+        /// What is wrong with it.
+        cause: PromptSyntaxError,
     },
     /// The batch was to be chosen from the memory of a device, but there is no estimate of the
     /// memory that pictures take on this device.
@@ -172,6 +181,7 @@ impl PipelineError {
         matches!(
             self,
             Self::Request { .. }
+                | Self::Prompt { .. }
                 | Self::Lora(_)
                 | Self::Scheduler(SchedulerError::UnknownName { .. })
                 | Self::Runtime(preheat_runtime::Error::Shape(_))

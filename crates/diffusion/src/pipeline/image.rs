@@ -9,6 +9,7 @@ use preheat_io::result_file::write_whole;
 use serde::Serialize;
 
 use super::error::PipelineError;
+use super::prompt_syntax::PromptSyntax;
 use crate::lora::AppliedLora;
 
 /// A picture and the settings that it was made from. The serialised form has no pixels.
@@ -33,6 +34,18 @@ pub struct Settings {
     pub prompt: String,
     /// What the picture should not show, if the request said so.
     pub negative_prompt: Option<String>,
+    /// What the second text encoder read, if the request said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_2: Option<String>,
+    /// What the second text encoder read of the negative prompt, if the request said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negative_prompt_2: Option<String>,
+    /// How the prompts were read.
+    #[serde(skip_serializing_if = "PromptSyntax::is_plain")]
+    pub prompt_syntax: PromptSyntax,
+    /// How many chunks of tokens the denoiser read of each prompt.
+    #[serde(skip_serializing_if = "is_one")]
+    pub prompt_chunks: u64,
     /// The seed of this picture: in a batch, the request's seed plus the picture's position.
     pub seed: u64,
     /// Denoising steps.
@@ -63,6 +76,11 @@ pub struct Settings {
     /// The LoRAs that changed the model's weights, in the order in which they were applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loras: Vec<AppliedLora>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_one(number: &u64) -> bool {
+    *number == 1
 }
 
 impl Picture {
@@ -186,6 +204,10 @@ mod tests {
         Settings {
             prompt: "ein Fuchs, größer".to_owned(),
             negative_prompt: Some("blurry".to_owned()),
+            prompt_2: None,
+            negative_prompt_2: None,
+            prompt_syntax: PromptSyntax::Plain,
+            prompt_chunks: 1,
             seed: u64::MAX,
             steps: 20,
             cfg_scale: 7.5,
@@ -243,6 +265,10 @@ mod tests {
         );
         let json: serde_json::Value = serde_json::from_str(&text("preheat")).unwrap();
         assert_eq!(json["seed"], u64::MAX);
+        assert_eq!((json.get("prompt_syntax"), json.get("prompt_chunks")), (None, None));
+        let long = Settings { prompt_syntax: PromptSyntax::A1111, prompt_chunks: 2, ..settings() };
+        let json = serde_json::to_value(long).unwrap();
+        assert_eq!((&json["prompt_syntax"], &json["prompt_chunks"]), (&"a1111".into(), &2.into()));
     }
 
     #[test]

@@ -106,6 +106,7 @@ mod tests {
 
     use super::*;
     use crate::pipeline::image::Settings;
+    use crate::pipeline::prompt_syntax::PromptSyntax;
     use crate::pipeline::request::TextToImage;
     use crate::pipeline::test_model;
 
@@ -116,6 +117,10 @@ mod tests {
         let settings = Settings {
             prompt: "seven".to_owned(),
             negative_prompt: None,
+            prompt_2: None,
+            negative_prompt_2: None,
+            prompt_syntax: PromptSyntax::Plain,
+            prompt_chunks: 1,
             seed: 7,
             steps: 20,
             cfg_scale: 7.5,

@@ -11,9 +11,10 @@ use preheat_tensor::{Dtype, Tensor};
 use super::checked_request::Prepared;
 use super::decode::Decoding;
 use super::denoise::Denoise;
-use super::encode::{Conditions, PromptEncoder, cut_off, named_loras, unread};
+use super::encode::{Conditions, PromptEncoder};
 use super::error::PipelineError;
 use super::made::Made;
+use super::prompt_warnings::{cut_off, named_loras, replaced_by_zeros, unread};
 use super::prompts::Prompts;
 use super::ready::Ready;
 use super::tiles::LatentDecoder;
@@ -42,8 +43,9 @@ impl Making<'_> {
             runtime.tell_warning(warning);
         }
         let unread = unread(prepared.request, is_guided);
-        let mut warnings: Vec<Warning> =
-            unread.into_iter().chain(cut_off).chain(of_loras).collect();
+        let replaced = is_guided && prepared.stages.negative_is_zeros;
+        let unread = unread.into_iter().chain(replaced_by_zeros(prepared.request, replaced));
+        let mut warnings: Vec<Warning> = unread.chain(cut_off).chain(of_loras).collect();
         let conditions = PromptEncoder { runner, prompts, prepared, ready }.conditions()?;
         let (latents, steps) = self.denoise(&conditions)?;
         if let Some(warning) = not_finite(&latents, signature.dtype) {

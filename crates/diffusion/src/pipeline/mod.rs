@@ -15,9 +15,10 @@
 //!
 //! A request becomes stages (`stage.rs`): each text encoder, the denoiser, and the VAE's decoder.
 //! The request is planned without a device (`checked_request.rs`). Then the executables are
-//! obtained in parallel, while the weights are copied to the device (`ready.rs`). Prompts are
-//! encoded, each once (`encode.rs`). The denoising steps run, and the latents stay on the device
-//! meanwhile (`denoise.rs`). At the end, pictures are decoded one by one and cropped (`decode.rs`).
+//! obtained in parallel, while the weights are copied to the device (`ready.rs`). Prompts are read
+//! (`read_prompts.rs`, `prompt_syntax/`) and encoded, each once (`encode.rs`). The denoising steps
+//! run, and the latents stay on the device meanwhile (`denoise.rs`). At the end, pictures are
+//! decoded one by one and cropped (`decode.rs`).
 //!
 //! The crop begins at the top left corner, `[0, 0]`: what padding added is cut off at the right and
 //! at the bottom. A picture that was computed at a larger warm size (`snap.rs`) is cropped in the
@@ -46,7 +47,10 @@ mod obtain;
 mod on_stage;
 mod open;
 mod precompile_stages;
+mod prompt_syntax;
+mod prompt_warnings;
 mod prompts;
+mod read_prompts;
 mod ready;
 mod request;
 mod resident;
@@ -77,6 +81,7 @@ pub use open::ReadModel;
 pub use precompile_stages::{Precompile, Precompiled, precompile_programs};
 pub use preheat_runtime::StepTimes;
 pub use preheat_runtime::device::{ParsePrecisionError, Precision, Precisions};
+pub use prompt_syntax::{ParsePromptSyntaxError, PromptSyntax, PromptSyntaxError};
 pub use request::{Lora, ParseResolutionError, TextToImage, WarmupBlock, parse_resolution};
 pub use stage_lookup::{LookedUp, LookedUpStage};
 pub use tune::{Speed, Tried, Tuned};

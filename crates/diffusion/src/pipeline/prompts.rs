@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use preheat_cache::GraphKey;
 use preheat_runtime::{DeviceTensor, Executable};
 
+use super::prompt_syntax::PromptSyntax;
 use super::stage::Stage;
 use crate::lora::AdaptersId;
 
@@ -28,8 +29,13 @@ pub(super) struct Encoded {
 /// What an encoded prompt depends on besides the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PromptKey {
-    /// The prompt; `None` for the zeros that take its place if there is no prompt.
-    pub(super) text: Option<String>,
+    /// The text for each text encoder; `None` for the zeros that take its place if there is no
+    /// prompt.
+    pub(super) texts: Option<[String; 2]>,
+    /// How the texts are read.
+    pub(super) syntax: PromptSyntax,
+    /// How many chunks of tokens the denoiser reads.
+    pub(super) chunks: u64,
     /// The text encoders' executables, which differ for another dtype or clip skip.
     pub(super) encoders: Vec<GraphKey>,
     /// The LoRAs that change the weights of each text encoder.
@@ -47,9 +53,16 @@ impl Encoded {
 
 impl PromptKey {
     /// `encoders` are the executables of `stages`, in the same order.
-    pub(super) fn new(text: Option<&str>, encoders: &[Executable], stages: &[Stage]) -> Self {
+    pub(super) fn new(
+        texts: Option<[&str; 2]>,
+        (syntax, chunks): (PromptSyntax, u64),
+        encoders: &[Executable],
+        stages: &[Stage],
+    ) -> Self {
         Self {
-            text: text.map(str::to_owned),
+            texts: texts.map(|texts| texts.map(str::to_owned)),
+            syntax,
+            chunks,
             encoders: encoders.iter().map(Executable::graph_key).collect(),
             adapters: stages.iter().map(|stage| stage.adapters.id().clone()).collect(),
         }
@@ -101,7 +114,9 @@ mod tests {
     use super::*;
 
     fn key(text: usize) -> PromptKey {
-        PromptKey { text: Some(text.to_string()), encoders: Vec::new(), adapters: Vec::new() }
+        let texts = Some([text.to_string(), String::new()]);
+        let (syntax, chunks) = (PromptSyntax::Plain, 1);
+        PromptKey { texts, syntax, chunks, encoders: Vec::new(), adapters: Vec::new() }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use preheat_io::input;
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
+use super::prompt_syntax::PromptSyntax;
 
 /// A request for pictures. Every field has a default; the default prompt is the empty text. In
 /// JSON, unknown fields are errors.
@@ -26,6 +27,23 @@ pub struct TextToImage {
     /// empty prompt: most models of Stable Diffusion XL take zeros if there is no negative prompt
     /// (`force_zeros_for_empty_prompt`).
     pub negative_prompt: Option<String>,
+    /// What the second text encoder of Stable Diffusion XL reads; `None` or the empty text for the
+    /// same as the first. Other models have one text encoder, and refuse it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_2: Option<String>,
+    /// The same for the negative prompt. As in diffusers, it has no effect if zeros take the place
+    /// of a negative prompt that is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negative_prompt_2: Option<String>,
+    /// How the texts of all prompts are read.
+    #[serde(skip_serializing_if = "PromptSyntax::is_plain")]
+    pub prompt_syntax: PromptSyntax,
+    /// How many chunks of tokens the denoiser reads, which shapes its graph; `None` for as many as
+    /// the prompts need. A larger number must be a multiple of that. The prompts are then repeated,
+    /// which changes the pictures only by rounding, so that one graph serves prompts of several
+    /// lengths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_chunks: Option<u64>,
     /// The width in pixels; `None` for the model's default.
     pub width: Option<u64>,
     /// The height in pixels; `None` for the model's default.
@@ -75,6 +93,10 @@ impl Default for TextToImage {
             model: None,
             prompt: String::new(),
             negative_prompt: None,
+            prompt_2: None,
+            negative_prompt_2: None,
+            prompt_syntax: PromptSyntax::Plain,
+            prompt_chunks: None,
             width: None,
             height: None,
             steps: Self::DEFAULT_STEPS,
@@ -181,6 +203,8 @@ impl TextToImage {
     pub const DEFAULT_STEPS: u64 = 20;
     /// The guidance scale if a request gives none: that of diffusers' `StableDiffusionPipeline`.
     pub const DEFAULT_CFG_SCALE: f64 = 7.5;
+    /// The largest number of chunks of tokens.
+    pub(crate) const MOST_PROMPT_CHUNKS: u64 = 64;
     /// The smallest side of a picture: one latent.
     const SMALLEST_SIDE_PX: u64 = 8;
     /// The largest batch.
@@ -271,6 +295,11 @@ impl TextToImage {
         if self.batch_size > Self::MOST_PICTURES {
             let why = format!("at most {} pictures are made at once", Self::MOST_PICTURES);
             return Err(PipelineError::request("batch_size", self.batch_size, why));
+        }
+        let most = Self::MOST_PROMPT_CHUNKS;
+        if let Some(chunks) = self.prompt_chunks.filter(|chunks| !(1..=most).contains(chunks)) {
+            let why = format!("a prompt has from 1 to {most} chunks");
+            return Err(PipelineError::request("prompt_chunks", chunks, why));
         }
         if self.steps == 0 {
             return Err(PipelineError::request("steps", 0, "at least 1 step is wanted".to_owned()));
@@ -370,6 +399,32 @@ mod tests {
         let negative = |json: &str| parse(json).unwrap().negative_prompt;
         assert_eq!(negative(r#"{"negative_prompt": null}"#), None);
         assert_eq!(negative(r#"{"negative_prompt": ""}"#).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_request_says_how_its_prompts_are_read_only_if_it_was_told() {
+        let parsed = parse(
+            r#"{"prompt": "(a:1.2)", "prompt_2": "b", "negative_prompt_2": "c",
+                "prompt_syntax": "a1111", "prompt_chunks": 2}"#,
+        );
+        let request = parsed.unwrap();
+        assert_eq!((request.prompt_syntax, request.prompt_chunks), (PromptSyntax::A1111, Some(2)));
+        let seconds = [&request.prompt_2, &request.negative_prompt_2].map(Option::as_deref);
+        assert_eq!(seconds, [Some("b"), Some("c")]);
+        let json = serde_json::to_string(&request).unwrap();
+        assert_eq!(parse(&json).unwrap(), request);
+        let json = serde_json::to_string(&TextToImage::new("p")).unwrap();
+        assert!(!json.contains("prompt_"), "{json}");
+        let error = parse(r#"{"prompt_syntax": "compel"}"#).unwrap_err();
+        assert!(error.contains("unknown variant `compel`, expected one of `plain`"), "{error}");
+        for chunks in [0, 65] {
+            let request = TextToImage { prompt_chunks: Some(chunks), ..TextToImage::default() };
+            let error = request.check([64, 64]).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("prompt_chunks is {chunks}: a prompt has from 1 to 64 chunks")
+            );
+        }
     }
 
     #[test]

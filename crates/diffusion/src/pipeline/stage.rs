@@ -91,6 +91,8 @@ pub(super) struct Shape {
     pub(super) dtypes: Dtypes,
     /// Whether zeros replace the encoded negative prompt, so that no text encoder runs on it.
     pub(super) negative_is_zeros: bool,
+    /// How many chunks of tokens the denoiser reads of each prompt.
+    pub(super) prompt_chunks: u64,
     pub(super) form: Form,
 }
 
@@ -336,6 +338,7 @@ fn encoder<'a>(
 fn denoising<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
     let (config, component) = (model.folder.unet(), Component::Unet);
     let spec = model.folder.denoiser_spec(shape.guided, shape.batch, shape.latent_sides);
+    let spec = spec.with_prompt_chunks(shape.prompt_chunks);
     let checkpoint = || model.checkpoint(component).names_and_shapes();
     let architecture = model.architecture(component, None, || config.architecture(checkpoint()));
     let dtype = &shape.dtypes.denoiser;

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Manifest, ManifestModel};
 use crate::evidence::EvidenceError;
-use crate::pipeline::{Precision, parse_resolution};
+use crate::pipeline::{Precision, TextToImage, parse_resolution};
 
 /// What is wrong with a manifest.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) struct Wrong {
     pub(super) why: String,
 }
 
-const FIELDS: &str = "folder, variant, targets, sizes, batches, guided, negative_prompt, clip_skip, precision, \
+const FIELDS: &str = "folder, variant, targets, sizes, batches, guided, negative_prompt, prompt_chunks, clip_skip, precision, \
                       text_encoder_precision, denoiser_precision, vae_precision, autocast, \
                       compile_effort";
 
@@ -124,6 +124,10 @@ impl Reader<'_> {
                 "negative_prompt" => {
                     model.negative_prompt =
                         self.each(field, value, "true, false or both", truth)?;
+                }
+                "prompt_chunks" => {
+                    let why = "numbers of chunks of 75 tokens, from 1 to 64";
+                    model.prompt_chunks = self.each(field, value, why, chunks)?;
                 }
                 "clip_skip" => {
                     model.clip_skip =
@@ -269,6 +273,10 @@ fn size(value: &DeValue<'_>) -> Option<[u64; 2]> {
 
 fn batch(value: &DeValue<'_>) -> Option<u64> {
     integer(value).filter(|batch| (1..=MOST).contains(batch))
+}
+
+fn chunks(value: &DeValue<'_>) -> Option<u64> {
+    integer(value).filter(|chunks| (1..=TextToImage::MOST_PROMPT_CHUNKS).contains(chunks))
 }
 
 fn integer(value: &DeValue<'_>) -> Option<u64> {

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 
 fn shape(size: [u64; 2], batch_size: u64, guided: bool) -> Shape {
-    Shape { size, batch_size, guided, clip_skip: 0, negative_prompt: false }
+    Shape { size, batch_size, guided, clip_skip: 0, negative_prompt: false, prompt_chunks: 1 }
 }
 
 #[test]
@@ -22,6 +22,7 @@ fn what_is_written_is_read_again() {
         batches: vec![1, 4],
         guided: vec![true, false],
         negative_prompt: vec![true, false],
+        prompt_chunks: vec![1, 3],
         clip_skip: 1,
         precisions,
         compile_effort: Some("balanced".parse().unwrap()),
@@ -46,14 +47,16 @@ fn tables_stand_for_exactly_the_shapes_they_were_made_from() {
         shape([1024, 1024], 1, true),
         Shape { clip_skip: 2, ..shape([512, 512], 1, true) },
         Shape { clip_skip: 2, negative_prompt: true, ..shape([512, 512], 1, true) },
+        Shape { prompt_chunks: 2, ..shape([512, 512], 1, true) },
     ];
     let manifest = Manifest::of_shapes(&ManifestModel::default(), &shapes);
-    assert_eq!(manifest.models.len(), 5, "{manifest}");
+    assert_eq!(manifest.models.len(), 6, "{manifest}");
     let requests = manifest.models.iter().flat_map(ManifestModel::requests);
     let mut listed: Vec<Shape> = requests
         .map(|request| Shape {
             clip_skip: request.clip_skip,
             negative_prompt: request.negative_prompt.is_some(),
+            prompt_chunks: request.prompt_chunks.unwrap_or(1),
             ..shape(
                 [request.width.unwrap(), request.height.unwrap()],
                 request.batch_size,
@@ -130,6 +133,11 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
             "[[model]]\nguided = [\"yes\"]",
             2,
             "guided: \"yes\" is not allowed: give true, false or both",
+        ),
+        (
+            "[[model]]\nsizes = [\"64x64\"]\nprompt_chunks = [1, 65]",
+            3,
+            "prompt_chunks: 65 is not allowed: give numbers of chunks of 75 tokens, from 1 to 64",
         ),
         (
             "[[model]]\nnegative_prompt = true",

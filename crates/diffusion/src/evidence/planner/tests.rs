@@ -24,6 +24,7 @@ fn shape(width: u64, height: u64) -> Shape {
         guided: true,
         clip_skip: 0,
         negative_prompt: false,
+        prompt_chunks: 1,
     }
 }
 

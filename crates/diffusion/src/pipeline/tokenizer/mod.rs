@@ -104,29 +104,59 @@ impl Tokenizer {
 
     /// The ids of a text.
     pub fn encode(&self, text: &str) -> Result<Encoded, TokenizerError> {
-        let failed = |error: tokenizers::Error| TokenizerError::Encode { why: error.to_string() };
-        let text = self.vectors.expand(text, &self.inner).map_err(failed)?;
-        let encoding = self.inner.encode_fast(text, false).map_err(failed)?;
-        let tokens = encoding.get_ids();
-        let (kept, cut) = tokens.split_at(tokens.len().min(self.max_length - 2));
+        let tokens = self.all_tokens(text)?;
+        let (kept, cut) = tokens.split_at(tokens.len().min(self.room()));
         let truncated = if cut.is_empty() {
             None
         } else {
             let text = self.inner.decode(cut, false).map_err(failed)?;
             Some(text.replace(END_OF_WORD, " ").trim().to_owned())
         };
+        let kept = signed(kept)?;
+        Ok(Encoded { ids: self.framed(&kept), eos_position: kept.len() + 1, truncated })
+    }
+
+    /// The tokens of a text alone, however many there are.
+    pub(in crate::pipeline) fn tokens(&self, text: &str) -> Result<Vec<i32>, TokenizerError> {
+        signed(&self.all_tokens(text)?)
+    }
+
+    /// How many tokens of a text fit between the begin token and the end token.
+    pub(in crate::pipeline) fn room(&self) -> usize {
+        self.max_length - 2
+    }
+
+    /// The begin token, the first of these tokens, as many as there is room for, the end token and
+    /// padding.
+    pub(in crate::pipeline) fn framed(&self, tokens: &[i32]) -> Vec<i32> {
         let mut ids = Vec::with_capacity(self.max_length);
         ids.push(self.bos);
-        for &id in kept {
-            ids.push(i32::try_from(id).map_err(|_| TokenizerError::Encode {
-                why: format!("the id {id} is too large"),
-            })?);
-        }
-        let eos_position = ids.len();
+        ids.extend(tokens.iter().take(self.room()));
         ids.push(self.eos);
         ids.resize(self.max_length, self.pad);
-        Ok(Encoded { ids, eos_position, truncated })
+        ids
     }
+
+    /// The token of a comma, if the vocabulary has one.
+    pub(in crate::pipeline) fn comma(&self) -> Option<i32> {
+        let id = self.inner.token_to_id(&format!(",{END_OF_WORD}"))?;
+        i32::try_from(id).ok()
+    }
+
+    fn all_tokens(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let text = self.vectors.expand(text, &self.inner).map_err(failed)?;
+        Ok(self.inner.encode_fast(text, false).map_err(failed)?.get_ids().to_vec())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` takes")]
+fn failed(error: tokenizers::Error) -> TokenizerError {
+    TokenizerError::Encode { why: error.to_string() }
+}
+
+fn signed(ids: &[u32]) -> Result<Vec<i32>, TokenizerError> {
+    let too_large = |id| TokenizerError::Encode { why: format!("the id {id} is too large") };
+    ids.iter().map(|&id| i32::try_from(id).map_err(|_| too_large(id))).collect()
 }
 
 impl std::fmt::Debug for Tokenizer {
