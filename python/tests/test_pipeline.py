@@ -111,6 +111,20 @@ def test_a_callback_follows_the_steps_and_can_end_them(pipeline):
     assert pipeline("seven", num_inference_steps=1, seed=1).seeds == [1]
 
 
+def test_eta_timesteps_and_sigmas_are_those_of_the_call(pipeline):
+    def made(**words):
+        return numpy.asarray(pipeline("seven", seed=1, **words).images[0])
+
+    three = made(scheduler="ddim", num_inference_steps=3)
+    assert (made(scheduler="ddim", num_inference_steps=3, eta=0.0) == three).all()
+    assert (made(scheduler="ddim", num_inference_steps=3, eta=1.0) != three).any()
+    steps = made(scheduler="euler", timesteps=numpy.array([999, 500, 20]))
+    assert (made(scheduler="euler", timesteps=[999, 500, 20]) == steps).all()
+    assert (made(scheduler="euler", sigmas=(14.6, 1.5, 0.0)) != steps).any()
+    with pytest.raises(preheat.ModelError, match="only ddpm, dpm"):
+        made(scheduler="unipc", timesteps=[999, 0])
+
+
 def test_a_tuple_is_returned_where_it_is_asked_for(pipeline):
     images, unsafe = pipeline("seven", num_inference_steps=1, seed=1, return_dict=False)
     assert len(images) == 1 and unsafe is None
