@@ -1,9 +1,11 @@
 //! How well does the cache work? This module has the ways in which a request can find a stage's
 //! graph, the places from which an executable can come, and the counters that all processes share.
 //!
-//! Requests are counted in `requests.rs`, and the events that lead to the counts are in `event.rs`.
+//! Requests are counted in `requests.rs`, the events that lead to the counts are in `event.rs`, and
+//! `group.rs` says which requests are counted together.
 
 pub(crate) mod event;
+pub(crate) mod group;
 pub(crate) mod histogram;
 pub(crate) mod requests;
 
@@ -13,11 +15,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::event::{FinishedRequest, RequestEvent, StageUse};
+pub use self::group::{Purpose, RequestGroup, RequestOutcome};
 pub use self::histogram::{Histogram, QuantileLimits};
 pub(crate) use self::requests::Counted;
 pub use self::requests::{
-    GroupStatistics, Outcomes, Purpose, RequestGroup, RequestOutcome, RequestStatistics,
-    StageCounts, WarmingStatistics,
+    GroupStatistics, Outcomes, RequestStatistics, StageCounts, WarmingStatistics,
 };
 use crate::key::GraphKey;
 use crate::record::RecordedSignature;
