@@ -21,7 +21,11 @@ CATEGORY = "advanced/tpu"
 #: The type with which nodes pass a `LoadedPipeline` to each other.
 PipelineType = io.Custom("PREHEAT_PIPELINE")
 
-_SCHEDULERS = ["auto", "euler", "ddim", "dpmpp_2m", "pndm"]
+#: Samplers by ComfyUI's names, where it has them.
+_SCHEDULERS = [
+    "auto", "euler", "euler_ancestral", "heun", "dpm_2", "dpm_2_ancestral", "lms", "dpmpp_2m",
+    "dpmpp_2m_sde", "ddpm", "ddim", "deis", "ipndm", "lcm", "pndm", "tcd", "uni_pc_bh2",
+]  # fmt: skip
 _PRECISIONS = ["auto", "bf16", "fp32"]
 
 
