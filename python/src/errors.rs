@@ -83,7 +83,9 @@ impl Failure {
             Self::Pipeline(error) => {
                 let kind = match &*error {
                     error if error.is_out_of_memory() => Kind::OutOfMemory,
-                    PipelineError::Request { .. } | PipelineError::Lora(_) => Kind::InvalidRequest,
+                    PipelineError::Request { .. }
+                    | PipelineError::Prompt { .. }
+                    | PipelineError::Lora(_) => Kind::InvalidRequest,
                     PipelineError::NoRoom { .. } => Kind::OutOfMemory,
                     PipelineError::NotKept(_) => Kind::CacheError,
                     _ => Kind::ModelError,
