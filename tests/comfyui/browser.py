@@ -15,10 +15,12 @@ FLAGS = [
     "--force-color-profile=srgb", "--hide-scrollbars",
 ]  # fmt: skip
 SIZE = {"width": 1360, "height": 820}
-#: No dialog of a first start, and nothing that would cover the canvas in a picture.
+#: No dialog of a first start, nothing that would cover the canvas in a picture, and texts in nodes
+#: at every scale.
 SETTINGS = {
     "Comfy.TutorialCompleted": True, "Comfy.Graph.CanvasInfo": False,
     "Comfy.Minimap.Visible": False, "Comfy.Workflow.ShowMissingModelsWarning": False,
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,
 }  # fmt: skip
 #: The longest wait for anything on the page. A compile takes most of it.
 MOST_SECONDS = 100
@@ -64,7 +66,7 @@ class Page:
         # The warmup node grows when it shows its text. The page places the prompts close below it.
         self.page.evaluate(
             """() => app.graph.nodes.forEach((node) => {
-                if (node.type === 'CLIPTextEncode') node.pos[1] += 150;
+                if (node.type === 'CLIPTextEncode') node.pos[1] += 110;
             })"""
         )
 

@@ -35,8 +35,9 @@ CUDA = ["nvidia-cuda-cupti==13.0.85", "nvidia-cuda-runtime==13.0.96"]
 REQUIREMENTS = [
     "aiohttp>=3.11.8", "alembic", "av>=16.0.0", "blake3", "comfyui-embedded-docs==0.5.9",
     "comfyui-frontend-package==1.47.12", "einops", "filelock", "fsspec", "jinja2", "ml_dtypes",
-    "networkx", "numpy", "pillow", "playwright", "pydantic-settings~=2.0", "pydantic~=2.0", "pytest",
-    "psutil", "pyyaml", "requests", "safetensors", "scipy", "sentencepiece", "setuptools<82",
+    "networkx", "numpy", "pillow", "playwright", "psutil", "pydantic-settings~=2.0",
+    "pydantic~=2.0", "pytest", "pyyaml", "requests", "safetensors", "scipy", "sentencepiece",
+    "setuptools<82",
     "simpleeval>=1.0.0", "SQLAlchemy>=2.0.0", "sympy", "tokenizers", "tqdm",
     "transformers>=4.50.3,<6", "typing-extensions",
 ]  # fmt: skip
