@@ -83,7 +83,7 @@ pub struct Rebuilt {
 }
 
 /// For how many objects one call of `statistics` looks.
-const LOOKED_FOR: usize = 2_000;
+const LOOKED_FOR: usize = 1_000;
 
 /// A key at a place that differs from call to call.
 fn somewhere() -> Digest {
@@ -271,7 +271,7 @@ impl Store {
     }
 
     /// The statistics since a given time. Objects that somebody removed are not counted. In a store
-    /// of more than 2,000 graphs, each call looks for 2,000 of the objects, because looking for all
+    /// of more than 1,000 graphs, each call looks for 1,000 of the objects, because looking for all
     /// of them would take seconds. The counts begin at the start of the hour in which this
     /// time lies, or at the start of its day in UTC if the time is more than three days ago.
     /// [`Statistics::since`] tells when they begin. This is later if the counters were reset
