@@ -37,6 +37,7 @@ use crate::statistics::{Counters, FinishedRequest, Match, Source, Statistics, Us
 pub(super) mod check;
 mod codec;
 pub(super) mod entries;
+mod gone;
 mod open;
 mod packing;
 mod pins;
@@ -46,12 +47,12 @@ mod run;
 pub(super) mod transaction;
 mod turn;
 
-use check::{Stored, programs_behind, recount, store_without_object};
+use check::{Stored, programs_behind, recount};
 use codec::store_record;
 use entries::{
-    TakeOver, digest_at, forget_dropped, graph_at_end, insert, key, led_to, link_signature,
-    load_candidates, load_program, load_record, load_records, load_statistics, load_usage,
-    range_beginning, remove, resolve_one, store_statistics, store_usage,
+    TakeOver, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates,
+    load_program, load_record, load_records, load_statistics, load_usage, range_beginning, remove,
+    resolve_one, store_statistics, store_usage,
 };
 use pins::{pin_by, set_pinned, set_request_pinned};
 use run::{NOTE_PATIENCE, Need, READ_PATIENCE, REBUILD_BATCH, WHOLE_PATIENCE};
@@ -80,14 +81,6 @@ pub struct Rebuilt {
     pub kept: u64,
     /// Objects without a readable record. The damaged ones are in quarantine now.
     pub skipped: u64,
-}
-
-/// For how many objects one call of `statistics` looks.
-const LOOKED_FOR: usize = 1_000;
-
-/// A key at a place that differs from call to call.
-fn somewhere() -> Digest {
-    Digest::of(&jiff::Timestamp::now().as_nanosecond().to_le_bytes())
 }
 
 impl Store {
@@ -270,12 +263,14 @@ impl Store {
         self.statistics_since(None)
     }
 
-    /// The statistics since a given time. Objects that somebody removed are not counted. In a store
-    /// of more than 1,000 graphs, each call looks for 1,000 of the objects, because looking for all
-    /// of them would take seconds. The counts begin at the start of the hour in which this
+    /// The statistics since a given time. The counts begin at the start of the hour in which this
     /// time lies, or at the start of its day in UTC if the time is more than three days ago.
     /// [`Statistics::since`] tells when they begin. This is later if the counters were reset
     /// meanwhile, or if the time is more than 400 days ago.
+    ///
+    /// Entries whose objects somebody removed are not counted. In a store of more than 1,000
+    /// graphs, each call looks for only 1,000 of the objects, so it may take several calls until
+    /// all such entries are found.
     pub fn statistics_since(
         &self,
         since: Option<jiff::Timestamp>,
@@ -286,39 +281,13 @@ impl Store {
         let (statistics, taken) = self.read(
             || (none_yet(), requests::Taken::default()),
             |index| {
-                self.note_gone(index, &somewhere(), LOOKED_FOR)?;
+                self.note_gone(index, &gone::somewhere(), gone::LOOKED_FOR)?;
                 let taken = self.take_requests(&root, index, &[])?;
                 Ok((requests::with_requests(index, since, &taken)?, taken))
             },
         )?;
         self.remove_counted(&root, &taken.found, taken.unwritten);
         Ok(statistics)
-    }
-
-    /// Looks for the objects of `limit` graphs, and records which are gone because somebody removed
-    /// their files. The graphs' records stay, so the graphs can be compiled again. The search
-    /// begins at the first key from `first` on; after the last key, it goes on with the first.
-    fn note_gone(
-        &self,
-        index: &mut Transaction,
-        first: &Digest,
-        limit: usize,
-    ) -> Result<(), Fault> {
-        let record = |digest: &Digest| key(b'r', &[digest]);
-        let (least, greatest) = (Digest::from_bytes([0; 32]), Digest::from_bytes([u8::MAX; 32]));
-        let mut entries = index.range_first(&record(first), &record(&greatest), limit)?;
-        if entries.len() < limit {
-            let rest = limit - entries.len();
-            entries.extend(index.range_first(&record(&least), &record(first), rest)?);
-        }
-        let graphs = entries.iter().filter_map(|(key, _)| digest_at(key, 1).map(GraphKey));
-        let gone: Vec<GraphKey> = graphs.filter(|graph| !self.has_object(graph)).collect();
-        for graph in gone {
-            if load_record(index, &graph)?.is_some_and(|record| record.object.is_some()) {
-                store_without_object(index, &graph)?;
-            }
-        }
-        Ok(())
     }
 
     /// Resets the counters; entries and the figures that describe them stay. Requests that are
