@@ -1,12 +1,13 @@
 //! Which model is tested, and what does diffusers compute with it? A fixture holds one of the small
 //! models.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use preheat::Runtime;
 use preheat_diffusion::models::ModelFolder;
 use preheat_diffusion::pipeline::noise::Generator;
+use preheat_runtime::CompileEffort;
 use preheat_runtime::device;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -19,9 +20,10 @@ pub struct Fixture {
     pub folder: PathBuf,
     pub model: ModelFolder,
     runtime: OnceLock<Runtime>,
+    fast_runtime: OnceLock<Runtime>,
     pub cases: Vec<Case>,
     expected: Vec<u8>,
-    temp: tempfile::TempDir,
+    _temp: tempfile::TempDir,
 }
 
 /// An entry of `cases.json`. A field with any other name fails the test, so no argument is ignored.
@@ -104,22 +106,30 @@ impl Fixture {
             model: ModelFolder::open(&folder).unwrap(),
             folder,
             runtime: OnceLock::new(),
+            fast_runtime: OnceLock::new(),
             cases: Self::cases_of(name),
             expected: std::fs::read(path).unwrap(),
-            temp,
+            _temp: temp,
         }
     }
 
-    /// A runtime on XLA:CPU with its own cache. The first call builds it.
+    /// A runtime on XLA:CPU whose compiler works as it does by default. The first call builds it.
     pub fn runtime(&self) -> &Runtime {
-        self.runtime.get_or_init(|| {
-            let device = device::DeviceRequest {
-                device: device::DeviceName::XlaCpu,
-                ..device::DeviceRequest::default()
-            };
-            let builder = Runtime::builder().device(device).plugin(xla_cpu_plugin());
-            builder.cache_dir(self.temp.path().join("cache")).build().unwrap()
-        })
+        self.runtime.get_or_init(|| Self::build_runtime(CompileEffort::Full))
+    }
+
+    /// A runtime on XLA:CPU whose compiler saves time. The first call builds it.
+    pub fn fast_runtime(&self) -> &Runtime {
+        self.fast_runtime.get_or_init(|| Self::build_runtime(CompileEffort::Fast))
+    }
+
+    fn build_runtime(effort: CompileEffort) -> Runtime {
+        let device = device::DeviceRequest {
+            device: device::DeviceName::XlaCpu,
+            ..device::DeviceRequest::default()
+        };
+        let builder = Runtime::builder().device(device).plugin(xla_cpu_plugin());
+        builder.compile_effort(effort).cache_dir(cache_dir(effort)).build().unwrap()
     }
 
     pub fn cases_of(name: &str) -> Vec<Case> {
@@ -160,6 +170,20 @@ impl Fixture {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// The folder of the cache of all fixtures in this process for one effort. It is empty when the
+/// process begins, so that the tests run what today's compiler makes. Each effort has its own,
+/// because the cache of both would serve a request for the fast effort with a full executable.
+fn cache_dir(effort: CompileEffort) -> PathBuf {
+    static CACHES: OnceLock<PathBuf> = OnceLock::new();
+    let caches = CACHES.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("parity-caches");
+        // Remove what an earlier run of these tests left.
+        let _ = std::fs::remove_dir_all(&folder);
+        folder
+    });
+    caches.join(effort.name())
 }
 
 /// The largest absolute difference, as a share of the largest absolute value of `want`.

@@ -1,4 +1,8 @@
 //! Do whole runs, from the prompt to latents and pictures, give what diffusers gives?
+//!
+//! These runs use the fast compile effort, whose compiles take half the time. Each network alone is
+//! compared at the full effort ([`super::parts`]), and so are the whole runs with LoRAs and with
+//! long prompts.
 
 use preheat_diffusion::pipeline::{Made, Pipeline, Precision, Precisions, TextToImage};
 
@@ -32,7 +36,7 @@ fn is_elsewhere(case: &Case) -> bool {
 fn open(fixture: &Fixture, precision: Precision) -> Pipeline {
     let precisions = Precisions { all: precision, ..Precisions::default() };
     let builder = Pipeline::builder().padding_multiple_px(8).precisions(precisions).warmup_steps(0);
-    builder.open(fixture.runtime(), &fixture.folder).unwrap()
+    builder.open(fixture.fast_runtime(), &fixture.folder).unwrap()
 }
 
 /// The request for one picture of a case. A request has one prompt. So for a case with two prompts,
