@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::LoraError;
-use super::apply::{Patch, apply};
+use super::apply::{Patch, Ready};
 use super::file::LoraFile;
 use crate::models::Component;
+use crate::weights::Change;
 
 /// The LoRAs of one request.
 #[derive(Debug, Clone, Default)]
@@ -133,17 +134,18 @@ impl ComponentAdapters {
         self.patches.get(name) == others.patches.get(name)
     }
 
-    /// Changes the weight `name`. `values` come from the model's own file, and form a matrix of
-    /// `rows` rows.
+    /// The change of the weight `name`; `None` if no LoRA changes it. `columns` is how many values
+    /// each of its rows has.
     ///
     /// # Errors
     /// If a LoRA's file cannot be read any more.
-    pub(crate) fn apply(
+    pub(crate) fn change(
         &self,
         name: &str,
-        rows: usize,
-        values: &mut [f32],
-    ) -> Result<(), LoraError> {
-        self.patches.get(name).map_or(Ok(()), |patches| apply(values, rows, patches))
+        columns: usize,
+    ) -> Result<Option<Change<'static>>, LoraError> {
+        let Some(patches) = self.patches.get(name) else { return Ok(None) };
+        let ready = Ready::new(patches)?;
+        Ok(Some(Box::new(move |first, values| ready.change(first, columns, values))))
     }
 }

@@ -1,7 +1,7 @@
 //! How is a weight changed?
 //!
-//! The weight is a matrix of f32 in the order of the model's file. One LoRA after the other changes
-//! it in place, and the caller rounds it once at the end.
+//! The weight is a matrix of f32 in the order of the model's file. Some rows at a time, one LoRA
+//! after the other changes it in place, and the caller rounds it once at the end.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use ndarray::{ArrayViewMut2, Axis};
 
 use super::LoraError;
 use super::file::{Layer, LoraFile};
-use super::network::Values as _;
+use super::network::{ReadyNetwork, Values as _};
 use crate::models::Component;
 
 /// One LoRA's change of one weight.
@@ -37,20 +37,48 @@ impl PartialEq for Patch {
     }
 }
 
-/// Changes `values`, a weight of `rows` rows, by these patches.
-pub(super) fn apply(values: &mut [f32], rows: usize, patches: &[Patch]) -> Result<(), LoraError> {
-    let columns = values.len() / rows.max(1);
-    // A weight has as many values as its shape says.
-    let Ok(mut weight) = ArrayViewMut2::from_shape((rows, columns), values) else { return Ok(()) };
-    for patch in patches {
-        let Some(layer) = patch.layer() else { continue };
-        layer.network.add_to(&mut weight, layer.scale * patch.weight, &*patch.file)?;
-        if let Some(magnitude) = &layer.magnitude {
-            let norms = patch.file.matrix(magnitude)?;
-            normalise(&mut weight, norms.iter().copied());
+/// The changes of one weight by some patches, one after the other. Everything that they need from
+/// the patches' files is in memory.
+pub(super) struct Ready {
+    patches: Vec<ReadyPatch>,
+}
+
+struct ReadyPatch {
+    network: ReadyNetwork,
+    scale: f32,
+    /// The norms of the changed rows.
+    norms: Option<Vec<f32>>,
+}
+
+impl Ready {
+    /// Reads what the patches need.
+    pub(super) fn new(patches: &[Patch]) -> Result<Self, LoraError> {
+        let mut ready = Vec::with_capacity(patches.len());
+        for patch in patches {
+            let Some(layer) = patch.layer() else { continue };
+            let norms = layer.magnitude.as_ref().map(|norms| patch.file.matrix(norms));
+            ready.push(ReadyPatch {
+                network: layer.network.ready(&*patch.file)?,
+                scale: layer.scale * patch.weight,
+                norms: norms.transpose()?.map(|norms| norms.iter().copied().collect()),
+            });
+        }
+        Ok(Self { patches: ready })
+    }
+
+    /// Changes some rows of the weight, of `columns` values each. `first` is the number of the
+    /// first one.
+    pub(super) fn change(&self, first: usize, columns: usize, values: &mut [f32]) {
+        let rows = values.len() / columns.max(1);
+        // There are only whole rows.
+        let Ok(mut weight) = ArrayViewMut2::from_shape((rows, columns), values) else { return };
+        for patch in &self.patches {
+            patch.network.add_to(&mut weight, first, patch.scale);
+            if let Some(norms) = &patch.norms {
+                normalise(&mut weight, norms.iter().copied().skip(first));
+            }
         }
     }
-    Ok(())
 }
 
 /// Gives each row the norm that was learned for it (DoRA, arXiv 2402.09353, equation 5).

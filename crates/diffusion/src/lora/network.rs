@@ -223,38 +223,56 @@ impl Network {
         }
     }
 
-    /// Adds the change, multiplied by `scale`, to a weight.
-    pub(super) fn add_to(
-        &self,
-        weight: &mut ArrayViewMut2<'_, f32>,
-        scale: f32,
-        values: &impl Values,
-    ) -> Result<(), LoraError> {
-        match self {
+    /// Reads the matrices of the change.
+    pub(super) fn ready(&self, values: &impl Values) -> Result<ReadyNetwork, LoraError> {
+        Ok(match self {
             Self::Product { up, down, mid: None } => {
-                let (up, down) = (values.matrix(up)?, values.matrix(down)?);
-                general_mat_mul(scale, &up, &down, 1.0, weight);
+                ReadyNetwork::Product { up: values.matrix(up)?, down: values.matrix(down)? }
             }
             Self::Product { up, down, mid: Some(mid) } => {
                 let (up, down) = (values.matrix(up)?, values.matrix(down)?);
-                let change = through_core(&up.view(), mid, &down.view(), values)?;
-                weight.scaled_add(scale, &change);
+                ReadyNetwork::Whole(through_core(&up.view(), mid, &down.view(), values)?)
             }
             Self::Hadamard { first, second } => {
-                let change = first.product(values)? * second.product(values)?;
-                weight.scaled_add(scale, &change);
+                ReadyNetwork::Whole(first.product(values)? * second.product(values)?)
+            }
+            Self::Kronecker { first, second } => ReadyNetwork::Kronecker {
+                first: first.matrix(values)?,
+                second: second.matrix(values)?,
+            },
+        })
+    }
+}
+
+/// A layer's change, with its matrices in memory.
+#[derive(Debug)]
+pub(super) enum ReadyNetwork {
+    Product { up: Array2<f32>, down: Array2<f32> },
+    Kronecker { first: Array2<f32>, second: Array2<f32> },
+    Whole(Array2<f32>),
+}
+
+impl ReadyNetwork {
+    /// Adds the change, multiplied by `scale`, to rows of a weight, of which `start` is the number
+    /// of the first one.
+    pub(super) fn add_to(&self, weight: &mut ArrayViewMut2<'_, f32>, start: usize, scale: f32) {
+        let rows = start..start + weight.nrows();
+        match self {
+            Self::Product { up, down } => {
+                general_mat_mul(scale, &up.slice(s![rows, ..]), down, 1.0, weight);
             }
             Self::Kronecker { first, second } => {
-                let (first, second) = (first.matrix(values)?, second.matrix(values)?);
-                let (rows, columns) = second.dim();
-                for ((row, column), &factor) in first.indexed_iter() {
-                    let (top, left) = (row * rows, column * columns);
-                    let mut block = weight.slice_mut(s![top..top + rows, left..left + columns]);
-                    block.scaled_add(scale * factor, &second);
+                let (height, width) = second.dim();
+                for (mut to, row) in weight.rows_mut().into_iter().zip(rows) {
+                    let from = second.row(row % height);
+                    for (block, &factor) in first.row(row / height).iter().enumerate() {
+                        let left = block * width;
+                        to.slice_mut(s![left..left + width]).scaled_add(scale * factor, &from);
+                    }
                 }
             }
+            Self::Whole(change) => weight.scaled_add(scale, &change.slice(s![rows, ..])),
         }
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use preheat_runtime::progress::{Cancel, EventKind};
 use preheat_runtime::{DeviceTensor, Runtime};
-use preheat_tensor::{Dtype, Tensor};
+use preheat_tensor::Tensor;
 
 use super::error::PipelineError;
 use super::resident::{Carrier, To};
@@ -38,12 +38,11 @@ impl Carrier for FromCheckpoint<'_> {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let total = positions.len();
         let at = |index: usize| &stage.wanted[positions[index]];
-        let wanted: Vec<WantedWeight> = (0..total).map(|index| as_read(stage, at(index))).collect();
+        let wanted: Vec<WantedWeight> = (0..total).map(|index| at(index).clone()).collect();
         let slots: Mutex<(Vec<Option<DeviceTensor>>, usize)> =
             Mutex::new(((0..total).map(|_| None).collect(), 0));
         let ready = |index: usize, tensor: Tensor| -> Result<(), PipelineError> {
             self.watch.go_on()?;
-            let tensor = changed(stage, at(index), tensor)?;
             let brought = match to {
                 To::Device => self.runtime.bring(stage.name, &tensor)?,
                 To::Host => self.runtime.bring_to_host(stage.name, &tensor)?,
@@ -55,13 +54,17 @@ impl Carrier for FromCheckpoint<'_> {
             self.watch.tell(stage.name, EventKind::Weights { done: slots.1, total });
             Ok(())
         };
-        weights::load(self.checkpoint, &wanted, threads, self.stop, ready).map_err(
-            |error: LoadError<PipelineError>| match error {
+        let change = |index: usize| {
+            let weight = at(index);
+            let columns = weight.dims.iter().skip(1).product::<u64>();
+            Ok(stage.adapters.change(&weight.name, usize::try_from(columns).unwrap_or(0))?)
+        };
+        weights::load_changed(self.checkpoint, &wanted, threads, self.stop, change, ready)
+            .map_err(|error: LoadError<PipelineError>| match error {
                 LoadError::Weights(error) => error.into(),
                 LoadError::Cancelled => preheat_runtime::Error::Cancelled.into(),
                 LoadError::Ready(error) => error,
-            },
-        )?;
+            })?;
         let (slots, _) = slots.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(slots.into_iter().flatten().collect())
     }
@@ -86,26 +89,4 @@ impl Carrier for FromCheckpoint<'_> {
     fn make_room(&self, bytes: u64) {
         self.runtime.make_room(bytes);
     }
-}
-
-/// How a weight is read: in the layout of the graph or, if a LoRA changes the weight, as f32 in the
-/// order of the file.
-fn as_read(stage: &Stage, weight: &WantedWeight) -> WantedWeight {
-    let mut read = weight.clone();
-    if stage.adapters.changes(&weight.name) {
-        read.dtype = Dtype::Float32;
-        read.order = (0..weight.dims.len()).collect();
-    }
-    read
-}
-
-/// The weight as the graph reads it. `tensor` was read as [`as_read`] says.
-fn changed(stage: &Stage, weight: &WantedWeight, tensor: Tensor) -> Result<Tensor, PipelineError> {
-    if !stage.adapters.changes(&weight.name) {
-        return Ok(tensor);
-    }
-    let rows = weight.dims.first().and_then(|&rows| usize::try_from(rows).ok()).unwrap_or(1);
-    let mut values = weights::owned(tensor, weight)?;
-    stage.adapters.apply(&weight.name, rows, bytemuck::cast_slice_mut(&mut values))?;
-    Ok(weights::arranged(values, weight)?)
 }

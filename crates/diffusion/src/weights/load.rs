@@ -13,7 +13,7 @@ use preheat_tensor::Dtype;
 use preheat_tensor::Tensor;
 use preheat_tensor::TensorType;
 
-use super::layout::{self, Conversion, Job, Stretch};
+use super::layout::{self, Conversion, Job, Source, Stretch, Target};
 use super::{Checkpoint, WeightsError};
 
 /// The smallest tensor, in bytes, that may be shared among the threads.
@@ -52,6 +52,20 @@ pub enum LoadError<E> {
     Ready(#[source] E),
 }
 
+/// How one of the wanted weights is loaded.
+struct Planned<'a> {
+    /// Its position among the wanted weights.
+    index: usize,
+    job: Job<'a>,
+    /// How the weight is brought into its own order as f32, if the file has it transposed.
+    turned: Option<Job<'a>>,
+}
+
+/// Changes the values of a weight while it is loaded. It gets the number of a row, and the values
+/// of some rows from that one on, in f32 and in the order of [`WantedWeight::dims`]. A row is all
+/// values with one index of the first dimension. Each row comes once.
+pub(crate) type Change<'a> = Box<dyn FnMut(usize, &mut [f32]) + 'a>;
+
 /// Brings `wanted` into memory on up to `threads` threads, large tensors first. Calls `ready` with
 /// the position and the tensor as soon as each is loaded, on one of these threads.
 ///
@@ -68,43 +82,60 @@ pub fn load<E: Send>(
     cancel: &Cancel,
     ready: impl Fn(usize, Tensor) -> Result<(), E> + Sync,
 ) -> Result<(), LoadError<E>> {
+    load_changed(checkpoint, wanted, threads, cancel, |_| Ok(None), ready)
+}
+
+/// Brings `wanted` into memory like [`load`]. `change` is asked for the change of each weight, and
+/// gets its position.
+///
+/// # Errors
+/// As [`load`]. An error of `change` is a [`LoadError::Ready`].
+pub(crate) fn load_changed<'c, E: Send>(
+    checkpoint: &Checkpoint,
+    wanted: &[WantedWeight],
+    threads: usize,
+    cancel: &Cancel,
+    change: impl Fn(usize) -> Result<Option<Change<'c>>, E> + Sync,
+    ready: impl Fn(usize, Tensor) -> Result<(), E> + Sync,
+) -> Result<(), LoadError<E>> {
     let mut jobs = plan(checkpoint, wanted)?;
     // The smallest tensors come last, so that no thread is left working alone on a large one.
-    jobs.sort_by_key(|(_, job)| std::cmp::Reverse(job.bytes()));
+    jobs.sort_by_key(|planned| std::cmp::Reverse(planned.job.bytes()));
     let threads = threads.clamp(1, jobs.len().max(1));
-    let deliver = |&(index, ref job): &(usize, Job<'_>), threads: usize| {
+    let deliver = |planned: &Planned<'_>, threads: usize| {
         if cancel.is_cancelled() {
             return Err(LoadError::Cancelled);
         }
-        let tensor = bring(job, &wanted[index].name, threads, cancel)?;
+        let index = planned.index;
+        let tensor = match change(index).map_err(LoadError::Ready)? {
+            Some(change) => bring_changed(planned, &wanted[index], change, cancel)?,
+            None => bring(&planned.job, &wanted[index].name, threads, cancel)?,
+        };
         // A tensor whose loading was cancelled is incomplete and is not handed over.
         if cancel.is_cancelled() {
             return Err(LoadError::Cancelled);
         }
         ready(index, tensor).map_err(LoadError::Ready)
     };
-    let total: usize = jobs.iter().map(|(_, job)| job.bytes()).sum();
-    let alone = jobs
-        .iter()
-        .take_while(|(_, job)| {
-            job.in_order() && job.bytes() >= SHARED_BYTES.max(total / threads / 2)
-        })
-        .count();
-    let alone = if threads == 1 { 0 } else { alone };
-    let (large, rest) = jobs.split_at(alone);
-    for job in large {
-        deliver(job, threads)?;
+    let total: usize = jobs.iter().map(|planned| planned.job.bytes()).sum();
+    let is_shared =
+        |job: &Job<'_>| job.in_order() && job.bytes() >= SHARED_BYTES.max(total / threads / 2);
+    let shared = jobs.iter().take_while(|planned| is_shared(&planned.job)).count();
+    let shared = if threads == 1 { 0 } else { shared };
+    let (large, rest) = jobs.split_at(shared);
+    for planned in large {
+        deliver(planned, threads)?;
     }
     if threads == 1 {
-        return rest.iter().try_for_each(|job| deliver(job, 1));
+        return rest.iter().try_for_each(|planned| deliver(planned, 1));
     }
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let failure = Mutex::new(None);
     threads::together(threads, || {
         while !stop.load(Ordering::Relaxed) {
-            let Some(job) = rest.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-            if let Err(error) = deliver(job, 1) {
+            let Some(planned) = rest.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+            if let Err(error) = deliver(planned, 1) {
                 stop.store(true, Ordering::Relaxed);
                 let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
                 first.get_or_insert(error);
@@ -155,11 +186,40 @@ fn bring(
     Ok(Tensor::from_aligned(job.kind.clone(), bytes))
 }
 
+/// Brings one tensor into memory with its values changed, on this thread.
+fn bring_changed(
+    planned: &Planned<'_>,
+    want: &WantedWeight,
+    mut change: Change<'_>,
+    cancel: &Cancel,
+) -> Result<Tensor, WeightsError> {
+    let job = &planned.job;
+    let fresh = |bytes: usize| {
+        AlignedBytes::zeroed(bytes)
+            .map_err(|source| WeightsError::Memory { name: want.name.clone(), source })
+    };
+    let io = |source| WeightsError::Io { path: job.path().to_owned(), source };
+    let rows = want.dims.first().and_then(|&rows| usize::try_from(rows).ok()).unwrap_or(1);
+    let mut bytes = fresh(job.bytes())?;
+    if let Some(turned) = &planned.turned {
+        let mut values = fresh(turned.bytes())?;
+        layout::whole(turned, &mut values, cancel).map_err(io)?;
+        change(0, bytemuck::cast_slice_mut(&mut values));
+        let conversion = Conversion { source: Source::F32, target: job.target(), scale: None };
+        let stretch = Stretch { path: job.path(), file: None, at: 0, bytes: &values };
+        let job = Job::new(conversion, &want.dims, &want.order, job.kind.clone(), stretch);
+        layout::whole(&job, &mut bytes, cancel).map_err(io)?;
+    } else {
+        layout::changed(job, rows, &mut bytes, &mut change, cancel).map_err(io)?;
+    }
+    Ok(Tensor::from_aligned(job.kind.clone(), bytes))
+}
+
 /// Checks all wanted tensors against the checkpoint, and returns a job for each.
 fn plan<'a>(
     checkpoint: &'a Checkpoint,
     wanted: &[WantedWeight],
-) -> Result<Vec<(usize, Job<'a>)>, WeightsError> {
+) -> Result<Vec<Planned<'a>>, WeightsError> {
     let mut jobs = Vec::with_capacity(wanted.len());
     let mut missing: Option<(String, usize)> = None;
     for (index, want) in wanted.iter().enumerate() {
@@ -181,7 +241,7 @@ fn plan<'a>(
             let (rank, order) = (want.dims.len(), want.order.clone());
             return Err(WeightsError::Order { name: name(), rank, order });
         }
-        let types = stored.dtype.and_then(layout::Source::of).zip(layout::Target::of(want.dtype));
+        let types = stored.dtype.and_then(Source::of).zip(Target::of(want.dtype));
         let Some((source, target)) = types else {
             let found = stored.dtype_name.to_owned();
             return Err(WeightsError::Dtype {
@@ -202,7 +262,15 @@ fn plan<'a>(
             at: entry.tensor.range.start as u64,
             bytes: stored.bytes,
         };
-        jobs.push((index, Job::new(conversion, &in_file, &order, kind, stretch)));
+        let turned = entry.view.transposed.then(|| {
+            let straight: Vec<usize> = (0..want.dims.len()).collect();
+            let (in_file, order) = entry.view.of_file(&want.dims, &straight);
+            let conversion = Conversion { target: Target::F32, ..conversion };
+            let kind = TensorType::new(Dtype::Float32, want.dims.clone());
+            Job::new(conversion, &in_file, &order, kind, stretch)
+        });
+        let job = Job::new(conversion, &in_file, &order, kind, stretch);
+        jobs.push(Planned { index, job, turned });
     }
     match missing {
         None => Ok(jobs),
@@ -220,7 +288,7 @@ fn without_ones(dims: &[u64]) -> &[u64] {
     &dims[..kept]
 }
 
-impl layout::Target {
+impl Target {
     fn dtype(self) -> Dtype {
         match self {
             Self::F32 => Dtype::Float32,

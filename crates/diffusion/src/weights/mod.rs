@@ -40,12 +40,13 @@ use std::sync::Arc;
 
 pub use error::WeightsError;
 use files::{Entry, File, View};
+pub(crate) use load::{Change, load_changed};
 pub use load::{LoadError, WantedWeight, check, load};
 pub use names::Names;
 pub use one_file::OneFile;
 pub(crate) use one_file::is_beside;
 use preheat_tensor::Dtype;
-pub(crate) use single::{Described, arranged, describe, floats, owned};
+pub(crate) use single::{Described, describe, floats};
 
 /// The tensors of one component, in files that are mapped into memory.
 #[derive(Debug)]

@@ -684,6 +684,87 @@ fn load_one(checkpoint: &Checkpoint, wanted: WantedWeight) -> Tensor {
     done.into_inner().unwrap().unwrap()
 }
 
+/// Loads a weight whose value at each index is doubled, and then increased by the number of its
+/// row.
+fn load_edited(checkpoint: &Checkpoint, wanted: &WantedWeight) -> Tensor {
+    let columns: u64 = wanted.dims.iter().skip(1).product();
+    let columns = usize::try_from(columns).unwrap();
+    let next = Mutex::new(0);
+    let edit = |_| -> Result<Option<Change<'_>>, ()> {
+        Ok(Some(Box::new(|first, values| {
+            let mut next = next.lock().unwrap();
+            assert_eq!(first, *next, "each row comes once, and in order");
+            for row in values.chunks_exact_mut(columns) {
+                let number = f32::from(u16::try_from(*next).unwrap());
+                row.iter_mut().for_each(|value| *value = *value * 2.0 + number);
+                *next += 1;
+            }
+        })))
+    };
+    let done = Mutex::new(None);
+    load_changed(
+        checkpoint,
+        std::slice::from_ref(wanted),
+        2,
+        &Cancel::default(),
+        edit,
+        |_, have| {
+            *done.lock().unwrap() = Some(have);
+            Ok(())
+        },
+    )
+    .unwrap();
+    assert_eq!(*next.lock().unwrap() as u64, wanted.dims[0], "all rows came");
+    done.into_inner().unwrap().unwrap()
+}
+
+#[test]
+fn a_weight_is_changed_before_it_is_rounded_and_reordered() {
+    // The larger two are changed in several bands, and the last band is not full.
+    let shapes: [(&[u64], &[&[usize]]); 5] = [
+        (&[70, 9000], &[&[0, 1], &[1, 0]]),
+        (&[300, 30, 7, 9], &[&[0, 1, 2, 3], &[2, 3, 1, 0], &[2, 0, 1, 3], &[0, 2, 3, 1]]),
+        (&[5], &[&[0]]),
+        (&[1, 40], &[&[0, 1], &[1, 0]]),
+        (&[33, 1, 1, 4], &[&[2, 3, 1, 0]]),
+    ];
+    for (dims, orders) in shapes {
+        let values = numbers(dims.iter().product::<u64>().try_into().unwrap());
+        let columns = values.len() / usize::try_from(dims[0]).unwrap();
+        let edited: Vec<f32> = (0_u16..)
+            .zip(values.chunks_exact(columns))
+            .flat_map(|(row, values)| values.iter().map(move |value| value * 2.0 + f32::from(row)))
+            .collect();
+        let halves: Vec<u8> =
+            values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect();
+        for folder in [
+            Shard::default().f32("a", dims, &values).folder(),
+            Shard::default().with("a", "F16", dims, &halves).folder(),
+        ] {
+            let checkpoint = Checkpoint::open(folder.path(), STEM, None).unwrap();
+            for order in orders {
+                for dtype in [Dtype::Float32, Dtype::BFloat16, Dtype::Float16] {
+                    let have = load_edited(&checkpoint, &wanted("a", dims, dtype, order));
+                    let rounded: Vec<f32> =
+                        edited.iter().map(|&value| round(value, dtype)).collect();
+                    assert!(
+                        as_f32(&have, dtype) == reordered(&rounded, dims, order),
+                        "{dims:?} {order:?} {dtype:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn round(value: f32, dtype: Dtype) -> f32 {
+    match dtype {
+        Dtype::BFloat16 => bf16::from_f32(value).to_f32(),
+        Dtype::Float16 => f16::from_f32(value).to_f32(),
+        _ => value,
+    }
+}
+
 /// ComfyUI multiplies a weight of float8 by its scale.
 #[test]
 fn a_scale_multiplies_each_value_before_it_is_rounded() {
@@ -743,6 +824,12 @@ fn query_key_and_value_are_parts_of_one_tensor_and_a_projection_is_turned() {
     assert_eq!(f32_bits(&loaded), to_bits(&turned));
     let loaded = load_one(&checkpoint, wanted(name, &[3, 2], Dtype::Float32, &[1, 0]));
     assert_eq!(f32_bits(&loaded), to_bits(&matrix), "turned twice");
+    let edited: Vec<f32> =
+        turned.iter().zip([0.0, 0.0, 1.0, 1.0, 2.0, 2.0]).map(|(v, row)| v * 2.0 + row).collect();
+    let loaded = load_edited(&checkpoint, &plain(name, &[3, 2]));
+    assert_eq!(f32_bits(&loaded), to_bits(&edited), "it is changed after it was turned");
+    let loaded = load_edited(&checkpoint, &wanted(name, &[3, 2], Dtype::Float32, &[1, 0]));
+    assert_eq!(f32_bits(&loaded), to_bits(&reordered(&edited, &[3, 2], &[1, 0])));
     // A missing weight has both its names in the message.
     let missing = plain("text_model.final_layer_norm.weight", &[2]);
     let error = check(&checkpoint, &[missing]).unwrap_err().to_string();
