@@ -136,6 +136,7 @@ fn measure(size: u64) -> Vec<Figure> {
         program: None,
         stage: "denoiser",
         signature: Some(&asked),
+        projection: None,
         environment: &newer,
         options: &options,
     };

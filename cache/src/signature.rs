@@ -121,6 +121,21 @@ impl Signature {
         .collect()
     }
 
+    /// The differences from `want` that matter to a graph with this projection: cfg scale,
+    /// scheduler and steps are left out where the projection makes them equal. The other fields
+    /// always stay: a graph that does not take its size or dtype from them takes it from elsewhere,
+    /// and differs along with them.
+    pub fn differences_of_graph(&self, want: &Self, projection: &Projection) -> Vec<Difference> {
+        let (own, other) = (self.project(projection), want.project(projection));
+        let matters = |difference: &Difference| match difference.field.as_str() {
+            "cfg_scale" => own.cfg != other.cfg,
+            "scheduler" => own.scheduler != other.scheduler,
+            "steps" => own.steps != other.steps,
+            _ => true,
+        };
+        self.differences(want).into_iter().filter(matters).collect()
+    }
+
     /// The part of this signature that `projection` keeps.
     pub fn project(&self, projection: &Projection) -> ProjectedSignature {
         ProjectedSignature {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::misses::explain;
+use super::warm_command;
 use preheat_io::printable::{printable, printable_lines, without_middle};
 use preheat_tensor::TensorError;
 
@@ -36,6 +37,14 @@ pub enum CliError {
         /// The error of the runtime. It is boxed because it is large and this variant is rare.
         #[source]
         cause: Box<preheat_runtime::Error>,
+    },
+    /// Stages of a picture's request would have to be compiled, and `--require-warm` forbids that.
+    #[error("{cause}")]
+    NotWarm {
+        /// The error of the runtime, which has the stages.
+        cause: Box<preheat_runtime::Error>,
+        /// How many chunks of tokens the prompts of the request fill.
+        prompt_chunks: u64,
     },
     /// The pipeline failed. The error is boxed because it is large and this variant is rare.
     #[error(transparent)]
@@ -242,7 +251,9 @@ impl CliError {
     fn of_runtime(&self) -> Option<&preheat_runtime::Error> {
         match self {
             Self::Runtime(cause) => Some(cause),
-            Self::Program { cause, .. } | Self::NotCompiled { cause, .. } => Some(cause),
+            Self::Program { cause, .. }
+            | Self::NotCompiled { cause, .. }
+            | Self::NotWarm { cause, .. } => Some(cause),
             _ => None,
         }
     }
@@ -316,9 +327,19 @@ impl CliError {
     pub fn describe(&self) -> String {
         let mut text = format!("error: {}", printable_lines(&with_causes(self)));
         if let Some(preheat_runtime::Error::NotWarm(stages)) = self.of_runtime() {
-            for line in explain(stages) {
+            let chunks =
+                if let Self::NotWarm { prompt_chunks, .. } = self { *prompt_chunks } else { 1 };
+            for line in explain(stages, chunks) {
                 text.push('\n');
                 text.push_str(&printable(&line));
+            }
+            if let Some(command) = warm_command::of_this_process(chunks) {
+                text.push_str("\nhint: ");
+                text.push_str(&printable(&format!(
+                    "`{command}` compiles the missing stages; without --require-warm, the run \
+                     itself compiles them"
+                )));
+                return text;
             }
         }
         if let Some(hint) = self.hint() {

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::misses::explain;
 use super::output::{document, line, seconds, table};
 use super::program::{program_name, read_program};
-use super::{CliError, Status, run};
+use super::{CliError, Status, run, warm_command};
 use preheat_diffusion::pipeline::TextToImage;
 use preheat_runtime::{Lookup, SnappedSize, Verdict};
 
@@ -88,8 +88,13 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
             "served at {width}x{height}, because {own_width}x{own_height} is not warm; {wasted_percent} of the computed area is wasted"
         ))?;
     }
-    for text in explain(&answer.stages) {
+    for text in explain(&answer.stages, 1) {
         line(&text)?;
+    }
+    if answer.verdict != Verdict::Hit
+        && let Some(command) = warm_command::of_this_process(1)
+    {
+        line(&format!("`{command}` compiles what is missing"))?;
     }
     Ok(())
 }

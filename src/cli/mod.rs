@@ -39,6 +39,7 @@ mod runtime_args;
 mod shell;
 mod signals;
 mod size;
+mod warm_command;
 mod warmup;
 mod warmup_ahead;
 mod warmup_finish;

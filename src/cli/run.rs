@@ -43,7 +43,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     if let Some(log) = &mut log {
         log.note(context, &runtime, &pipeline, &request, &made);
     }
-    let made = made?;
+    let made = made.map_err(|error| explained(error, &pipeline, &request))?;
     let images = save(&made, &args.output)?;
     context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;
@@ -53,6 +53,18 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     // process frees them at once.
     std::mem::forget((runtime, pipeline, made));
     Ok(Status::Done)
+}
+
+/// The error of a run. If stages are not warm, it tells in how many chunks the prompts are read,
+/// which no signature has.
+fn explained(error: PipelineError, pipeline: &Pipeline, request: &TextToImage) -> CliError {
+    match CliError::from(error) {
+        CliError::Runtime(cause @ preheat_runtime::Error::NotWarm(_)) => CliError::NotWarm {
+            cause: Box::new(cause),
+            prompt_chunks: pipeline.plan(request).map_or(1, |plan| plan.prompt_chunks),
+        },
+        error => error,
+    }
 }
 
 /// The request of the `--request` file, if there is one, with the flags applied to it.

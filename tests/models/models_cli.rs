@@ -659,12 +659,19 @@ fn a_lookup_tells_of_each_stage_whether_it_would_hit() {
     let said =
         command(&lab, &lab.no_compiles(), "lookup --width 128 --height 64").run().ended(3).stdout;
     for wanted in [
-        "demo-model, denoiser: the nearest entry is graph",
+        "\n128x64 is not warm; the nearest is 64x64\ndemo-model, denoiser: the nearest entry is graph",
         "demo-model, vae_decoder: the nearest",
         "program",
+        "\n`preheat warmup --model ",
+        " --width 128 --height 64",
     ] {
         assert!(said.contains(wanted), "{wanted} is not in: {said}");
     }
+    let batch =
+        command(&lab, &lab.no_compiles(), "lookup --batch 2 --cfg-scale 0 --scheduler ddim");
+    let batch = batch.run().ended(3).stdout;
+    let first = "\nbatch 2 is not warm; the nearest is batch 1\n";
+    assert!(batch.contains(first) && !batch.contains("scheduler: have"), "{batch}");
     assert!(!said.contains("text_encoder: "), "{said}");
 
     let empty = Lab::new();
@@ -776,7 +783,13 @@ fn what_must_be_warm_and_is_not_names_every_stage() {
         .words(SEVEN)
         .run()
         .ended(3);
-    let larger = larger.says(&["`denoiser`", "`vae_decoder`", "the nearest entry is graph"]);
+    let larger =
+        larger.says(&["`denoiser`", "`vae_decoder`", "the nearest entry is graph"]).says(&[
+            "\n128x64 is not warm; the nearest is 64x64\n",
+            "\nhint: `preheat warmup --model ",
+        ]);
+    let long = command(&lab, &lab.sim(), "--require-warm run --prompt-chunks 2").words(SEVEN).run();
+    long.ended(3).says(&["\na prompt of 2 chunks is not warm\n", " --prompt-chunks 2"]);
     assert!(!larger.stderr.contains("`text_encoder`"), "{}", larger.stderr);
     assert_eq!((lab.compiles(), lab.executes()), (0, 0));
     assert!(!lab.path("out.png").exists());

@@ -6,7 +6,7 @@ use crate::environment::{Difference, Environment};
 use crate::hash::Digest;
 use crate::options::CompileOptions;
 use crate::record::GraphRecord;
-use crate::signature::Signature;
+use crate::signature::{Projection, Signature};
 
 /// The entry that is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,9 @@ pub struct WantedEntry<'a> {
     pub stage: &'a str,
     /// The request, if there is one.
     pub signature: Option<&'a Signature>,
+    /// Which fields of the request shape the graph ([`Signature::differences_of_graph`]). With
+    /// `None`, each field that differs is a difference.
+    pub projection: Option<&'a Projection>,
     /// The compiler and the hardware for which it would be compiled.
     pub environment: &'a Environment,
     /// How it would be compiled.
@@ -104,7 +107,10 @@ fn differences(record: &GraphRecord, wanted: &WantedEntry<'_>) -> Vec<Difference
         all.extend(Difference::between("program", &record.program.digest, digest, Digest::short));
     }
     if let Some(signature) = wanted.signature {
-        let each = record.signatures.iter().map(|one| one.signature.differences(signature));
+        let each = record.signatures.iter().map(|one| match wanted.projection {
+            Some(projection) => one.signature.differences_of_graph(signature, projection),
+            None => one.signature.differences(signature),
+        });
         all.extend(each.min_by_key(Vec::len).unwrap_or_default());
     }
     all.extend(record.options.differences(wanted.options));

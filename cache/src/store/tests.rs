@@ -6,7 +6,7 @@ use super::*;
 use crate::key::tests::inputs;
 use crate::program::ProgramFormat;
 use crate::record::RecordedSignature;
-use crate::signature::{Signature, create_execution_signature};
+use crate::signature::{CfgProjection, Projection, Signature, create_execution_signature};
 use crate::statistics::{Counters, Match, Source, Use};
 
 mod crash;
@@ -443,6 +443,7 @@ fn the_nearest_entry_is_named_with_its_differences() {
         program: Some(one.program.digest),
         stage: "denoiser",
         signature: Some(&asked),
+        projection: None,
         environment: &environment,
         options: &one.options,
     };
@@ -473,6 +474,19 @@ fn the_nearest_entry_is_named_with_its_differences() {
         scratch.store.nearest(&unlowered).unwrap().unwrap().expected_compile_seconds,
         Some(2.0)
     );
+    // A field counts only if it shapes the graph.
+    let mut asked = one.signatures[0].signature.clone();
+    (asked.scheduler, asked.cfg_scale, asked.batch_size) = ("another".to_owned(), 1.0, 9);
+    let of_step = Projection::step_graph(one.program.digest);
+    let with = |projection| {
+        let wanted = WantedEntry { signature: Some(&asked), projection, ..wanted };
+        let wanted = WantedEntry { environment: &one.environment, ..wanted };
+        fields(&scratch.store.nearest(&wanted).unwrap().unwrap())
+    };
+    assert_eq!(with(None), ["batch_size", "cfg_scale", "scheduler"]);
+    assert_eq!(with(Some(&of_step)), ["batch_size", "cfg_scale"]);
+    let text = Projection { cfg_scale: CfgProjection::Dropped, ..of_step.clone() };
+    assert_eq!(with(Some(&text)), ["batch_size"]);
     let other = WantedEntry { stage: "vae_decoder", ..unlowered };
     assert!(scratch.store.nearest(&other).unwrap().is_none());
 }

@@ -182,6 +182,7 @@ impl<'a> Lookups<'a> {
             program: Some(inputs.program.digest()),
             stage: asked.graph.stage_name(),
             signature: Some(asked.signature),
+            projection: Some(asked.graph.declared_projection()),
             environment: self.site.environment(),
             options: asked.graph.compile_options(),
         };

@@ -124,11 +124,6 @@ impl ComponentAdapters {
         &self.id
     }
 
-    /// Whether the weight of this name is changed.
-    pub(crate) fn changes(&self, name: &str) -> bool {
-        self.patches.contains_key(name)
-    }
-
     /// Whether a weight has the same values with these LoRAs and with `others`.
     pub(crate) fn agree_on(&self, others: &Self, name: &str) -> bool {
         self.patches.get(name) == others.patches.get(name)

@@ -558,7 +558,7 @@ mod tests {
         let differ: Vec<usize> =
             (0..held.len()).filter(|&at| !Arc::ptr_eq(&held[at], &changed[at])).collect();
         assert_eq!((differ.len(), held.len()), (1, changed.len()));
-        assert!(one.adapters.changes(&one.wanted[differ[0]].name));
+        assert!(one.adapters.change(&one.wanted[differ[0]].name, 1).unwrap().is_some());
         drop(changed);
         assert_eq!(resident.droppable_bytes(), 0, "the first request still holds most of them");
         drop(held);
