@@ -111,6 +111,9 @@ def as_metrics(whole: dict[str, Any]) -> list[str]:
             if isinstance(number, (int, float)):
                 label = f'{{match="{kind}"}}' if kind else ""
                 lines.append(f"preheat_cache_{name}{label} {number}")
+    warmed = cache.get("warming", {}).get("compiles")
+    if warmed is not None:
+        lines.append(f"preheat_cache_warming_compiles {warmed}")
     lines.append(f"preheat_comfyui_calls_served {comfyui['calls_served']}")
     for reason, count in comfyui["reasons"].items():
         escaped = reason.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

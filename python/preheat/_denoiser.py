@@ -36,6 +36,7 @@ class Denoiser:
         runtime: Any = None,
         force_recompile: bool = False,
         require_warm: bool | None = None,
+        warming: bool = False,
         progress: Any = None,
         cancel: Any = None,
         **settings: Any,
@@ -45,7 +46,8 @@ class Denoiser:
         `height` and `width` are those of the latents, an eighth of the picture's. `dtype` is the
         dtype in which the network computes: `float32`, `bfloat16` or `float16`. Inputs and outputs
         are float32. With `joined`, networks of Stable Diffusion XL take one vector `y`, as ComfyUI
-        and the original code give it. Without a `runtime`, the settings of one may be given.
+        and the original code give it. Without a `runtime`, the settings of one may be given. With
+        `warming`, the statistics count a compile as a warmup and not as a request that had to wait.
         """
         if runtime is None:
             runtime = _native.Runtime(**settings)
@@ -60,7 +62,7 @@ class Denoiser:
         self._native = _native.Network(
             runtime, text, (width, height), batch, tokens, dtype,
             name=name, joined=joined, force_recompile=force_recompile, require_warm=require_warm,
-            progress=progress, cancel=cancel,
+            warming=warming, progress=progress, cancel=cancel,
         )  # fmt: skip
 
     def load(self, weights: Mapping[str, Any]) -> None:

@@ -72,6 +72,22 @@ class Denoisers:
         `loaded` in it says whether the size was loaded already.
         """
         size = (height, width, batch, tokens)
+        return self._obtain(
+            size, warming=True, force_recompile=force_recompile, require_warm=require_warm,
+            progress=progress, cancel=cancel,
+        )  # fmt: skip
+
+    def _obtain(
+        self,
+        size: Size,
+        *,
+        warming: bool,
+        force_recompile: bool = False,
+        require_warm: bool | None,
+        progress: Any,
+        cancel: Any,
+    ) -> dict[str, Any]:
+        """Compiles or loads one size, for a warmup or for a call that waits."""
         with self._lock:
             found = self._sizes.get(size)
             if found is not None and not force_recompile:
@@ -80,7 +96,7 @@ class Denoisers:
             made = Denoiser(
                 self._config, *size, self._dtype, name=self._name, joined=self._joined,
                 runtime=self.runtime, force_recompile=force_recompile, require_warm=require_warm,
-                progress=progress, cancel=cancel,
+                warming=warming, progress=progress, cancel=cancel,
             )  # fmt: skip
             if self._keeper is not None:
                 made.share(self._keeper)
@@ -166,9 +182,9 @@ class Denoisers:
                     return [part] * (batch // part)
             if (height, width, batch * 2, tokens) in self._sizes:
                 return [batch * 2]
-            self.warm(
-                height, width, batch, tokens,
-                require_warm=require_warm, progress=progress, cancel=cancel,
+            self._obtain(
+                (height, width, batch, tokens),
+                warming=False, require_warm=require_warm, progress=progress, cancel=cancel,
             )  # fmt: skip
             return [batch]
 
@@ -179,7 +195,9 @@ class Denoisers:
         if self.lookup(*size)["verdict"] != "hit":
             return False
         try:
-            self.warm(*size, require_warm=True, progress=False)
+            self._obtain(
+                size, warming=False, require_warm=True, progress=False, cancel=None
+            )
         except NotWarm:  # somebody removed it meanwhile
             return False
         return True

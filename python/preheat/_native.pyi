@@ -301,6 +301,7 @@ class Network:
         joined: bool = False,
         force_recompile: bool = False,
         require_warm: bool | None = None,
+        warming: bool = False,
         progress: Progress = None,
         cancel: Cancel | None = None,
     ) -> None: ...

@@ -56,7 +56,7 @@ pub(crate) fn noise(py: Python<'_>, seed: u64, shape: Vec<u64>) -> PyResult<PyTe
 #[pymethods]
 impl PyNetwork {
     #[new]
-    #[pyo3(signature = (runtime, config, size, batch, tokens, dtype, *, name, joined=false, force_recompile=false, require_warm=None, progress=None, cancel=None))]
+    #[pyo3(signature = (runtime, config, size, batch, tokens, dtype, *, name, joined=false, force_recompile=false, require_warm=None, warming=false, progress=None, cancel=None))]
     fn new<'py>(
         py: Python<'py>,
         runtime: &Bound<'py, PyRuntime>,
@@ -69,6 +69,7 @@ impl PyNetwork {
         joined: bool,
         force_recompile: bool,
         require_warm: Option<bool>,
+        warming: bool,
         progress: Option<&Bound<'py, PyAny>>,
         cancel: Option<&Bound<'py, PyCancel>>,
     ) -> PyResult<Self> {
@@ -82,7 +83,7 @@ impl PyNetwork {
             if let Some(require) = require_warm {
                 request = request.require_warm(require);
             }
-            Ok(request.get()?)
+            Ok(if warming { request.get_for_warmup()? } else { request.get()? })
         })?;
         let owner = runtime.clone().unbind();
         let orders = lower::weight_orders(&function);

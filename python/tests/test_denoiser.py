@@ -288,6 +288,18 @@ def test_sizes_of_another_process_are_loaded_and_not_compiled(network, runtime):
     assert fresh.warm(8, 24, 1)["loaded"] is True
 
 
+def test_a_warmup_is_counted_apart_from_a_call_that_had_to_compile(network, runtime):
+    def compiles():
+        stats = runtime.stats()
+        return stats["compiles"], stats["warming"]["compiles"]
+
+    serving, warming = compiles()
+    network.warm(8, 32, 1)
+    assert compiles() == (serving, warming + 1)
+    network.prepare(8, 40, 1, 77)
+    assert compiles() == (serving + 1, warming + 1)
+
+
 def test_noise_is_that_of_torch():
     # torch.randn(4, generator=torch.Generator("cpu").manual_seed(0))
     expected = [1.5409961, -0.2934289, -2.1787894, 0.5684313]

@@ -106,6 +106,11 @@ class Server:
     def stats(self):
         return self.get("/preheat/stats")
 
+    def compiles(self):
+        """How many compiles there were, of calls that waited for one and of warmups."""
+        cache = self.stats()["cache"]
+        return cache["compiles"] + cache["warming"]["compiles"]
+
     def run(self, prompt, listen=None, **body):
         """Queues a prompt over HTTP, and follows it over the websocket until it ends.
 

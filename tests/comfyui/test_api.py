@@ -8,22 +8,18 @@ import workflows
 from server import Failed
 
 
-def compiles(server):
-    return server.stats()["cache"]["compiles"]
-
-
 @pytest.mark.small
 def test_the_block_warms_before_it_samples(server):
     executed = []
     prompt = workflows.sampling("sd1", workflows.name(), on_preheat=False, width=112)
     block = {"enabled": True, "target_resolution": [112, 64], "batch_size": 1}
-    before = compiles(server)
+    before = server.compiles()
     output = server.run(
         prompt,
         lambda message: message["type"] == "executing" and executed.append(message["data"]["node"]),
         tpu_warmup=block,
     )
-    assert compiles(server) == before + 2
+    assert server.compiles() == before + 2
     (node,) = [name for name in output if name.startswith("preheat_")]
     assert "compiled" in output[node]["text"][0]
     assert executed.index(node) < executed.index("sample")
@@ -63,7 +59,7 @@ def test_stats_and_devices_and_metrics(server):
 
 
 def test_warmup_is_queued_and_done(server):
-    before = compiles(server)
+    before = server.compiles()
     body = {"ckpt_name": "sd2.safetensors", "target_resolution": "96x64", "cfg_scale": 1}
     status, text = server.request("POST", "/preheat/warmup", body)
     assert status == 200, text
@@ -73,7 +69,7 @@ def test_warmup_is_queued_and_done(server):
         assert time.monotonic() < until
         time.sleep(0.3)
     assert history[prompt_id]["status"]["status_str"] == "success"
-    assert compiles(server) == before + 1
+    assert server.compiles() == before + 1
 
 
 @pytest.mark.small

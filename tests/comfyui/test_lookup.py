@@ -17,10 +17,6 @@ def looked_up(server, prompt):
     return sampler
 
 
-def compiles(server):
-    return server.stats()["cache"]["compiles"]
-
-
 def wait_for(server, prompt_id):
     until = time.monotonic() + 300
     while prompt_id not in (history := server.get(f"/history/{prompt_id}")):
@@ -41,9 +37,9 @@ def test_a_cold_workflow_is_warmed_by_the_api_and_then_compiles_nothing(server):
     wait_for(server, queued["prompt_id"])
     after = looked_up(server, prompt)
     assert after["verdict"] == "hit", after
-    count = compiles(server)
+    count = server.compiles()
     server.run(prompt)
-    assert compiles(server) == count
+    assert server.compiles() == count
     status, answer = server.post("/preheat/warmup", {"prompt": prompt})
     assert status == 400 and "nothing is cold" in answer["error"]
 
@@ -112,9 +108,9 @@ def test_a_pipeline_is_looked_up_too(server):
         assert status == 200, queued
         wait_for(server, queued["prompt_id"])
     assert looked_up(server, prompt)["verdict"] == "hit"
-    count = compiles(server)
+    count = server.compiles()
     server.run(prompt)
-    assert compiles(server) == count
+    assert server.compiles() == count
 
 
 def test_the_entries_have_their_sizes_and_what_they_saved(server):
