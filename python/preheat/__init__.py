@@ -31,7 +31,7 @@ same meaning there:
     use_cache            with False, compile every time
     require_warm         raise NotWarm instead of compiling
     manual_warmup        warn if something has to be compiled
-    compile_effort       fast, balanced or full
+    compile_effort       fast, balanced or full (full)
     for_programs         do not use the devices of libtorch, which run models only (True)
     target               hardware that need not be here, such as tpu:v5e:2x2: precompile() only
     plugin               the path of a PJRT plugin

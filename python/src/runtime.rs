@@ -67,9 +67,10 @@ fn settings_of(
     if let Some(path) = take::<PathBuf>(settings, "plugin")? {
         builder = builder.plugin(path);
     }
-    if let Some(effort) = take_word::<CompileEffort>(settings, "compile_effort")? {
-        builder = builder.compile_effort(effort);
-    }
+    // A Python program may end at any moment, and nothing there waits for a compile in the
+    // background. So a runtime of Python's is never tiered.
+    let effort = take_word::<CompileEffort>(settings, "compile_effort")?;
+    builder = builder.compile_effort(effort.unwrap_or_default());
     if let Some(bytes) = take(settings, "memory_limit_bytes")? {
         builder = builder.memory_limit_bytes(bytes);
     }

@@ -72,7 +72,7 @@ fn variables(args: &RuntimeArgs) -> Result<BTreeMap<&'static str, OsString>, Cli
         let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
         variables.insert("PREHEAT_CACHE_DIR", absolute.into_os_string());
     }
-    if let EffortChoice::Only(effort) = args.compile_effort {
+    if let Some(EffortChoice::Only(effort)) = args.compile_effort {
         variables.insert("PREHEAT_COMPILE_EFFORT", effort.to_string().into());
     }
     if args.libtpu.is_some() {
@@ -141,7 +141,7 @@ fn other_flags(args: &RuntimeArgs) -> Result<Vec<String>, CliError> {
 /// Refuses flags that nothing in ComfyUI would follow.
 fn refuse(args: &RuntimeArgs) -> Result<(), CliError> {
     let given = [
-        (args.compile_effort == EffortChoice::Tiered, "--compile-effort tiered"),
+        (args.compile_effort == Some(EffortChoice::Tiered), "--compile-effort tiered"),
         (args.require_warm == Some(RequireWarm::Full), "--require-warm=full"),
         (args.torch.force_precision, "--force-precision"),
         (args.torch.offload != Offload::Auto, "--offload"),

@@ -21,7 +21,7 @@ use super::cache::find;
 use super::context::Context;
 use super::metrics::Timings;
 use super::output::{self, document, line, seconds};
-use super::{CliError, Status, cache, metrics};
+use super::{CliError, Status, cache, metrics, warmup_finish};
 use preheat_diffusion::pipeline::{AppliedLora, TextToImage};
 use preheat_runtime::device::placement::PlacementPlan;
 use preheat_runtime::{DeviceReport, Executable, Graph, Percent, Runtime, StageReport, Upgrade};
@@ -169,7 +169,7 @@ impl SignatureArgs {
 pub(super) fn compile(context: &Context, args: &ProgramArgs) -> Result<Status, CliError> {
     let prepared = Prepared::new(context, args, true)?;
     prepared.report(context, Prepared::ready_timings(context), None)?;
-    prepared.leave();
+    prepared.leave(context)?;
     Ok(Status::Done)
 }
 
@@ -219,7 +219,7 @@ pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, Cl
         output::write(path, &bytes).map_err(|cause| failed(TensorError::Io(cause)))?;
     }
     prepared.report(context, timings, Some(&outputs))?;
-    prepared.leave();
+    prepared.leave(context)?;
     Ok(Status::Done)
 }
 
@@ -256,10 +256,11 @@ impl Prepared {
 
     /// Writes the statistics, and leaves the rest to the end of the process: a plugin takes about
     /// 20 ms to free an executable and a client piece by piece.
-    fn leave(self) {
-        self.runtime.stop_upgrades();
+    fn leave(self, context: &Context) -> Result<(), CliError> {
+        let stopped = warmup_finish::leave_upgrades(context, &self.runtime);
         self.runtime.flush();
         std::mem::forget(self);
+        stopped
     }
 
     fn ready_timings(context: &Context) -> Timings {

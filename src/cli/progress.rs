@@ -11,8 +11,8 @@ use preheat_io::printable::{printable, printable_lines};
 use preheat_runtime::threads;
 
 use super::output::seconds;
-use preheat_runtime::Graph;
 use preheat_runtime::progress::{Event, EventKind, Progress};
+use preheat_runtime::{CompileEffort, Graph};
 
 /// How often a bar is redrawn while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -172,8 +172,15 @@ impl Shown {
         }
     }
 
-    /// Shows a bar for graphs that are compiled ahead of time, with an estimate of the time left.
-    fn ahead(&self, model: &str, (done, total): (u64, u64), seconds_left: Option<f64>) {
+    /// Shows a bar for graphs that are compiled ahead of time, with an estimate of the time left. If
+    /// they are compiled at several efforts, the bar counts all compiles and names the present one.
+    fn ahead(
+        &self,
+        model: &str,
+        (done, total): (u64, u64),
+        seconds_left: Option<f64>,
+        effort: Option<CompileEffort>,
+    ) {
         let doing = format!("graphs of {model}");
         self.counted(
             &doing,
@@ -184,9 +191,10 @@ impl Shown {
         );
         if let Some(bar) = self.going_on().get(&doing) {
             let left = seconds_left.filter(|&left| left > 0.0);
-            bar.set_message(
-                left.map(|left| format!(", about {} left", seconds(left))).unwrap_or_default(),
-            );
+            let left =
+                left.map(|left| format!(", about {} left", seconds(left))).unwrap_or_default();
+            let at = effort.map(|effort| format!(" at {effort}")).unwrap_or_default();
+            bar.set_message(at + &left);
         }
     }
 
@@ -239,8 +247,8 @@ impl Progress for Shown {
                     None,
                 );
             }
-            EventKind::Precompiled { done, total, seconds_left } => {
-                self.ahead(&what, (done as u64, total as u64), seconds_left);
+            EventKind::Precompiled { done, total, seconds_left, effort } => {
+                self.ahead(&what, (done as u64, total as u64), seconds_left, effort);
             }
             EventKind::Waiting { holder, compiling, .. } => {
                 let holder = holder.unwrap_or_else(|| "another process".to_owned());

@@ -10,13 +10,14 @@ use preheat_runtime::threads;
 
 use super::advice::{advised, all_advised};
 use super::args::{ModelArgs, RunArgs};
+use super::cache::with_effort;
 use super::context::Context;
 use super::demo_model;
 use super::metrics::Timings;
 use super::output::{self, document, is_standard_output, line, seconds, table};
 use super::program::{RunReport, SignatureReport, SizeReport};
 use super::request_log::RequestLogging;
-use super::{CliError, Status, metrics, placement};
+use super::{CliError, Status, metrics, placement, warmup_finish};
 use preheat_diffusion::pipeline::{Lora, Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
 use preheat_runtime::device::Target;
 use preheat_runtime::{Metrics, Runtime, SnappedSize, StageReport};
@@ -47,7 +48,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     let images = save(&made, &args.output)?;
     context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;
-    runtime.stop_upgrades();
+    warmup_finish::leave_upgrades(context, &runtime)?;
     runtime.flush();
     // A plugin is slow to free executables and gigabytes of weights piece by piece; the end of the
     // process frees them at once.
@@ -245,7 +246,7 @@ fn report(
     for stage in &made.stages {
         rows.add_row([
             "",
-            &stage.stage,
+            &with_effort(&stage.stage, Some(stage.effort)),
             &how(stage),
             &stage.matched.to_string(),
             &stage.graph_key.short(),

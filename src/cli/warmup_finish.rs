@@ -53,6 +53,20 @@ pub(super) fn of_tiered(runtime: &Runtime) -> Result<Vec<Upgrade>, CliError> {
     Ok(runtime.finish_upgrades(None)?)
 }
 
+/// Stops the full compiles in the background before the process ends, and says so if some were not
+/// finished.
+pub(super) fn leave_upgrades(context: &Context, runtime: &Runtime) -> Result<(), CliError> {
+    let left = runtime.stop_upgrades();
+    if left == 0 || context.json {
+        return Ok(());
+    }
+    line(&format!(
+        "{left} stage{} ran at a lower compile effort, and the next run goes on compiling the full \
+         one; `preheat warmup --finish` does that now",
+        if left == 1 { "" } else { "s" }
+    ))
+}
+
 /// Prints one row for each upgrade.
 pub(super) fn print(upgrades: &[Upgrade]) -> Result<(), CliError> {
     if upgrades.is_empty() {

@@ -151,7 +151,7 @@ fn with_settings(
     flags.denoiser_precision = own.denoiser.or(flags.denoiser_precision);
     flags.vae_precision = own.vae.or(flags.vae_precision);
     flags.tpu_autocast_bf16 &= own.autocast;
-    flags.compile_effort = model.compile_effort.unwrap_or(flags.compile_effort);
+    flags.compile_effort = model.compile_effort.or(flags.compile_effort);
     context
 }
 

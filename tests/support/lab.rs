@@ -98,7 +98,9 @@ impl Lab {
         preheat
     }
 
-    /// `preheat` with the test plugin as tpu, and without any xla-cpu.
+    /// `preheat` with the test plugin as tpu, and without any xla-cpu. It compiles once for each
+    /// graph: the tests of other topics count compiles, and the default on a TPU would compile a
+    /// second time in the background. tests/tpu/tiers.rs has the tests of the default.
     pub fn preheat_tpu(&self, sim: &Sim) -> Preheat {
         let mut preheat = self.bare();
         preheat
@@ -106,6 +108,7 @@ impl Lab {
             .envs(sim.envs())
             .env("PREHEAT_TPU_PLUGIN", library())
             .env("TPU_SKIP_MDS_QUERY", "1")
+            .env("PREHEAT_COMPILE_EFFORT", "full")
             .env("PREHEAT_DEVICE", "tpu");
         preheat
     }

@@ -15,7 +15,7 @@ use preheat_diffusion::pipeline::{Pipeline, TextToImage};
 use preheat_runtime::{CompileEffort, StageReport};
 use serde_json::{Value, json};
 use support::demo::demo_model;
-use support::lab::{DOUBLE, files_under, library};
+use support::lab::{DOUBLE, Started, files_under, library, until};
 use support::{Lab, Preheat, in_child, random_model};
 
 /// The additional time of each full compile. It is longer than the time of a picture.
@@ -174,10 +174,89 @@ fn ahead_of_time_every_graph_serves_before_any_is_compiled_in_full() {
     assert_eq!(efforts(&stopped.json()), ["balanced"; 3]);
     let lookup = |words: &str| ahead(&posed(&lab), &format!("{words} lookup --target tpu:v5e:1x1"));
     lookup("--compile-effort tiered").done();
-    lookup("").ended(3);
+    lookup("").done();
+    lookup("--compile-effort full").ended(3);
     let done = ahead(&posed(&lab), words).done().json();
     let full = efforts(&done).into_iter().filter(|effort| *effort == "full").count();
     assert_eq!(full, 3, "{done:#}");
-    lookup("").done();
+    lookup("--compile-effort full").done();
     assert_eq!(lab.log().compiles(), 6);
+}
+
+#[test]
+fn an_interrupt_in_the_second_wave_keeps_what_was_compiled() {
+    let lab = Lab::new();
+    let ahead = |sim: &Sim, words: &str| {
+        let preheat = lab.quick(sim).env("PREHEAT_TPU_PLUGIN", library());
+        preheat.words("--json").words(words).arg("--model").arg(demo_model())
+    };
+    let words = "--compile-effort tiered warmup --aot tpu:v5e:1x1 --jobs 1";
+    let hang = posed(&lab).hang(Place::Compile, When::From(5));
+    let going_on = ahead(&hang, words).start_a_group();
+    until("the second full compile begins", || lab.compiles() == 5);
+    going_on.signal_group("INT");
+    going_on.wait().ended(130);
+    assert_eq!(lab.objects().len(), 4);
+    lab.assert_nothing_half_written();
+    let lookup = |effort: &str| {
+        let words = format!("--compile-effort {effort} lookup --target tpu:v5e:1x1");
+        ahead(&posed(&lab), &words).run()
+    };
+    lookup("balanced").done();
+    assert_eq!(lookup("full").ended(3).json()["verdict"], "partial");
+    ahead(&posed(&lab), words).run().done();
+    lookup("full").done();
+    assert_eq!(lab.log().compiles(), 6);
+}
+
+#[test]
+fn without_a_word_a_run_is_tiered_and_a_warmup_is_full() {
+    let lab = Lab::new();
+    let without_a_word = |sim: &Sim, words: &str| {
+        let preheat = lab.quick_tpu(sim).env_remove("PREHEAT_COMPILE_EFFORT");
+        preheat.words(words).arg("--model").arg(demo_model()).run()
+    };
+    let json = format!("--json {RUN}");
+    assert_eq!(efforts(&without_a_word(&slow(&lab), &json).done().json()), ["balanced"; 3]);
+    assert_eq!(notes(&lab), 3);
+    let again = without_a_word(&slow(&lab), RUN).done().stdout;
+    assert!(again.contains("denoiser (balanced)"), "{again}");
+    assert!(again.contains("ran at a lower compile effort"), "{again}");
+    let warmed = without_a_word(&posed(&lab), "--json warmup").done().json();
+    assert_eq!(efforts(&warmed), ["full"; 3]);
+    // On XLA:CPU no lower effort is worth it, so that the first run compiles in full.
+    let cpu = Lab::new();
+    let run = cpu.quick(&cpu.sim()).words(&json).arg("--model").arg(demo_model()).run();
+    assert_eq!(efforts(&run.done().json()), ["full"; 3]);
+    assert_eq!(cpu.compiles(), 3);
+}
+
+#[test]
+fn an_upgrade_that_was_killed_is_completed_by_a_later_process() {
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    let run = |sim: &Sim, words: &str| {
+        preheat(&lab, sim, words).words("--compile-effort tiered program run").arg(&program)
+    };
+    let killed = |going_on: Started| {
+        going_on.signal("KILL");
+        assert_eq!(going_on.wait().status, None);
+        assert_eq!(notes(&lab), 1);
+    };
+    // The process that serves is killed: its execution takes long, and so does the full compile.
+    let long = posed(&lab).delay(Place::Execute, When::Each, PATIENCE);
+    let serving = run(&long.hang(Place::Compile, When::From(2)), "").start();
+    until("the full compile begins", || lab.compiles() == 2);
+    killed(serving);
+    // A process that completes upgrades is killed.
+    let hang = posed(&lab).hang(Place::Compile, When::Each);
+    let finishing = preheat(&lab, &hang, "warmup --finish").start();
+    until("the full compile begins again", || lab.compiles() == 3);
+    killed(finishing);
+    assert_eq!(efforts(&run(&posed(&lab), "--require-warm").run().done().json()), ["balanced"]);
+    let finished = preheat(&lab, &posed(&lab), "warmup --finish").run().done().json();
+    assert_eq!(upgrades(&finished), ["took_over"]);
+    assert_eq!(efforts(&run(&posed(&lab), "--require-warm=full").run().done().json()), ["full"]);
+    assert_eq!(lab.compiles(), 4);
+    lab.assert_nothing_half_written();
 }

@@ -61,7 +61,7 @@ pub struct RuntimeBuilder {
     memory_limit_bytes: u64,
     require_warm: bool,
     manual_warmup: bool,
-    compile_effort: EffortChoice,
+    compile_effort: Option<EffortChoice>,
     sync_steps: usize,
     metrics: bool,
     trace: Option<Trace>,
@@ -87,7 +87,7 @@ impl Default for RuntimeBuilder {
             memory_limit_bytes: Self::DEFAULT_MEMORY_LIMIT_BYTES,
             require_warm: false,
             manual_warmup: false,
-            compile_effort: EffortChoice::default(),
+            compile_effort: None,
             sync_steps: 0,
             metrics: false,
             trace: None,
@@ -224,16 +224,18 @@ impl RuntimeBuilder {
 
     /// Sets how much work the compiler puts into a graph. Warm executables of this effort or of a
     /// higher one serve a request; only a missing executable is compiled with this effort. The
-    /// default is [`CompileEffort::Full`](crate::CompileEffort::Full).
+    /// default is [`EffortChoice::Tiered`] for a request, because somebody waits for it, and
+    /// [`CompileEffort::Full`](crate::CompileEffort::Full) for what is warmed up or precompiled.
     ///
     /// With [`EffortChoice::Tiered`], a lower effort serves first, and the full executable is
     /// compiled in a child process meanwhile. The child runs the same program again, so the program
     /// must call [`serve_compiler`](crate::serve_compiler) first in `main`, or name another program
-    /// with [`compiler_program`](Self::compiler_program). If this runtime is dropped before a full
-    /// executable is finished, a later runtime finishes it.
+    /// with [`compiler_program`](Self::compiler_program). If it does neither, the full executable
+    /// is compiled at once. If this runtime is dropped before a full executable is finished, a
+    /// later runtime finishes it.
     #[must_use]
     pub fn compile_effort(mut self, effort: impl Into<EffortChoice>) -> Self {
-        self.compile_effort = effort.into();
+        self.compile_effort = Some(effort.into());
         self
     }
 

@@ -17,9 +17,14 @@
 //! | `cpu` | level 0 of LLVM, no expensive passes | as full | the compiler's default |
 //! | any other | as full | as full | the compiler's default |
 //!
-//! A tiered request begins with `balanced`. On XLA:CPU that is the same as `full`, so no request is
-//! tiered there. `fast` would not help: it saves two fifths of the compile time, but its steps take
-//! almost three times as long (the demo model, docs/tpu.md). The first picture would come later.
+//! A tiered request begins with `balanced`. A platform has options for `balanced` only if they save
+//! at least a fifth of the compile time and the first picture comes sooner with them. On XLA:CPU
+//! there are none, so `balanced` is `full` and no request is tiered there. `fast` would not help: it
+//! saves two fifths of the compile time, but its steps take almost three times as long (the demo
+//! model, docs/tpu.md). The first picture would come later.
+//!
+//! A request that names no effort is tiered, because somebody waits for it. What is warmed ahead has
+//! the full effort, because nobody waits.
 //!
 //! `optimization_level` is the field of that name in XLA's `ExecutableBuildOptionsProto`
 //! (`xla/pjrt/proto/compile_options.proto`); JAX sets it by `jax_optimization_level`. The others
@@ -158,6 +163,18 @@ impl EffortChoice {
     /// The effort of the first compile of a tiered request, if no times were measured before.
     const FIRST: CompileEffort = CompileEffort::Balanced;
 
+    /// The effort of a request that names none. Somebody waits for a request, so it is tiered. A
+    /// warmup compiles ahead with the full effort: nobody waits for it, and its executables may
+    /// serve for weeks.
+    pub(crate) fn if_none_is_named(is_warmup: bool) -> Self {
+        if is_warmup { Self::Only(CompileEffort::Full) } else { Self::Tiered }
+    }
+
+    /// Whether only executables of the full effort serve a request on a platform.
+    pub(crate) fn is_full_on(self, platform: &str) -> bool {
+        self.first_on(platform) == CompileEffort::Full && !self.is_tiered_on(platform)
+    }
+
     /// Whether a request is served by a lower effort first and by the full one later, on a
     /// platform.
     pub fn is_tiered_on(self, platform: &str) -> bool {
@@ -185,12 +202,6 @@ impl EffortChoice {
         let lowest = if self.is_tiered_on(platform) { CompileEffort::Fast } else { first };
         let position = first.tiers(own, platform).len() - 1;
         (lowest.tiers(own, platform), position)
-    }
-}
-
-impl Default for EffortChoice {
-    fn default() -> Self {
-        Self::Only(CompileEffort::Full)
     }
 }
 
@@ -288,7 +299,7 @@ mod tests {
         for effort in CompileEffort::ALL {
             assert_eq!(effort.to_string().parse(), Ok(effort));
         }
-        for choice in [EffortChoice::Tiered, EffortChoice::default(), CompileEffort::Fast.into()] {
+        for choice in [EffortChoice::Tiered, CompileEffort::Fast.into()] {
             assert_eq!(choice.to_string().to_uppercase().parse(), Ok(choice));
         }
         let error = "quick".parse::<EffortChoice>().unwrap_err().to_string();
@@ -303,8 +314,20 @@ mod tests {
         assert_eq!(CompileEffort::of(&tiers[position], "tpu"), CompileEffort::Balanced);
         for platform in ["cpu", "cuda", "torch-cpu"] {
             let tiers = EffortChoice::Tiered.tiers(&own, platform);
-            assert_eq!(tiers, EffortChoice::default().tiers(&own, platform), "{platform}");
+            let full = EffortChoice::from(CompileEffort::Full);
+            assert_eq!(tiers, full.tiers(&own, platform), "{platform}");
         }
+    }
+
+    #[test]
+    fn who_waits_gets_a_first_tier_and_what_is_warmed_ahead_is_full() {
+        let waits = EffortChoice::if_none_is_named(false);
+        let ahead = EffortChoice::if_none_is_named(true);
+        assert!(!waits.is_full_on("tpu") && ahead.is_full_on("tpu"));
+        for platform in ["cpu", "cuda", "torch-cpu"] {
+            assert!(waits.is_full_on(platform) && ahead.is_full_on(platform), "{platform}");
+        }
+        assert!(!EffortChoice::from(CompileEffort::Fast).is_full_on("cpu"));
     }
 
     #[test]

@@ -130,6 +130,10 @@ impl<'a> Lookups<'a> {
                 matched: Some(known.matched),
                 graph_key: Some(known.graph_key),
                 expected_compile_seconds: Some(known.compile_seconds),
+                effort: Some(CompileEffort::of(
+                    graph.compile_options(),
+                    &self.site.environment().platform,
+                )),
                 ..StageLookup::unknown(&signature.model_id, graph.stage_name())
             })
         });

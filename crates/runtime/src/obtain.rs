@@ -54,12 +54,35 @@ impl Inner {
         let began = Instant::now();
         let _request = asked.trace("request");
         match self.in_memory(asked) {
-            Some((served, obtained)) => Ok(self.ready(asked, served, obtained, began)),
+            Some((served, obtained)) => {
+                let (served, obtained) = self.or_full(asked, served, obtained)?;
+                Ok(self.ready(asked, served, obtained, began))
+            }
             None => self.counting().counted(asked, |asked| {
                 let (served, obtained) = self.find_or_compile(asked)?;
+                let (served, obtained) = self.or_full(asked, served, obtained)?;
                 Ok(self.ready(asked, served, obtained, began))
             }),
         }
+    }
+
+    /// Replaces an executable of a lower effort by the full one, if the full one is on its way and
+    /// the request ends sooner when it waits for it.
+    fn or_full<'a, 'r>(
+        &self,
+        asked: &'r Asked<'a>,
+        served: &'r Asked<'a>,
+        obtained: Obtained,
+    ) -> Result<(&'r Asked<'a>, Obtained), Error> {
+        let Some(best) = asked.better.first() else { return Ok((served, obtained)) };
+        if std::ptr::eq(best, served) || !asked.tiered {
+            return Ok((served, obtained));
+        }
+        let full = self.awaited_full(asked, obtained.graph.graph_key)?;
+        Ok(match full {
+            Some(full) => (best, Obtained::found(full, Source::Memory, Match::Graph)),
+            None => (served, obtained),
+        })
     }
 
     /// Looks in memory for the executable of the highest effort with the request's projection. This

@@ -57,8 +57,9 @@ pub(crate) struct Rules {
     pub(crate) reuse: bool,
     pub(crate) require_warm: bool,
     pub(crate) manual_warmup: bool,
-    /// The effort of requests that set no effort of their own.
-    pub(crate) effort: EffortChoice,
+    /// The effort of requests that set no effort of their own. `None` if it depends on whether
+    /// somebody waits for the request.
+    pub(crate) effort: Option<EffortChoice>,
     /// The number of steps after which the host waits for the device; 0 turns this wait off.
     pub(crate) sync_steps: usize,
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::effort::CompileEffort;
+
 /// Something that takes long enough to be worth showing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -77,6 +79,8 @@ pub enum EventKind {
         total: usize,
         /// Seconds that the remaining compiles may take, if similar compiles were measured.
         seconds_left: Option<f64>,
+        /// The effort of these compiles, if the same graphs are compiled at several.
+        effort: Option<CompileEffort>,
     },
     /// The stage's executable is ready to run.
     Ready,

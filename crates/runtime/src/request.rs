@@ -25,7 +25,8 @@ pub struct Request<'a> {
     graph: Result<Cow<'a, Graph>, BuildError>,
     force_recompile: bool,
     require_warm: bool,
-    effort: EffortChoice,
+    /// `None` if neither the request nor its runtime names an effort.
+    effort: Option<EffortChoice>,
     counts: Counts<'a>,
 }
 
@@ -78,7 +79,7 @@ impl<'a> Request<'a> {
     /// Sets how much work the compiler puts into the graph, in place of the runtime's own setting
     /// ([`RuntimeBuilder::compile_effort`](crate::RuntimeBuilder::compile_effort)).
     pub fn effort(mut self, effort: impl Into<EffortChoice>) -> Self {
-        self.effort = effort.into();
+        self.effort = Some(effort.into());
         self
     }
 
@@ -154,16 +155,19 @@ impl<'a> Request<'a> {
         if let Some(program) = graph.program_at_hand() {
             inner.site.check_as_written(graph.stage_name(), program, options)?;
         }
+        let effort = effort.unwrap_or(EffortChoice::if_none_is_named(warming));
+        let platform = &inner.site.environment().platform;
         // At the full effort there is only one graph, so nothing is allocated.
         let (mut graphs, mut position) = (Vec::new(), 0);
-        if effort != EffortChoice::default() {
-            let (tiers, first) = effort.tiers(options, &inner.site.environment().platform);
+        if !effort.is_full_on(platform) {
+            let (tiers, first) = effort.tiers(options, platform);
             graphs.extend(tiers.into_iter().map(|options| graph.clone().options(options)));
             position = first;
         }
-        let tiered = effort.is_tiered_on(&inner.site.environment().platform);
-        if tiered && !inner.can_upgrade() {
-            // No full executable could take over later, so it is compiled now.
+        let tiered = effort.is_tiered_on(platform);
+        if tiered && (force_recompile || !inner.can_upgrade()) {
+            // No full executable could take over later, so it is compiled now. A forced compile
+            // replaces the full executable, too: otherwise the old one would serve again.
             position = 0;
         }
         let asked = |graph, better, worse| {

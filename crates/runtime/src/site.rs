@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::as_written::{self, Place};
 use super::error::Error;
 use crate::backend::Backend;
-use crate::backend::ahead::Ahead;
+use crate::backend::ahead::{Ahead, this_program_serves};
 use crate::backend::contract::Device;
 use crate::device::target::topology_name;
 use crate::device::{DeviceChoice, DeviceName};
@@ -83,6 +83,11 @@ impl Site {
 
     pub(super) fn device(&self) -> DeviceName {
         self.backend.device()
+    }
+
+    /// Whether a program is known that can be started as a child.
+    pub(super) fn has_compiler(&self) -> bool {
+        self.compiler_program.is_some() || this_program_serves()
     }
 
     /// Refuses a program that would run differently here from what the program declares.

@@ -248,7 +248,8 @@ impl Work<'_> {
         #[expect(clippy::cast_precision_loss, reason = "a handful of jobs")]
         let seconds_left = seconds.map(|seconds| seconds / self.room.jobs as f64);
         let done = self.before + outcomes.len();
-        let kind = EventKind::Precompiled { done, total: self.total, seconds_left };
+        let effort = (tasks.len() < self.total).then_some(self.effort);
+        let kind = EventKind::Precompiled { done, total: self.total, seconds_left, effort };
         self.precompiling.watch.tell("", kind);
     }
 }

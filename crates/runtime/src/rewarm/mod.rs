@@ -139,7 +139,8 @@ impl Runtime {
         let seconds = left.fold(0.0, |sum, origin| sum + origin.expected_seconds());
         #[expect(clippy::cast_precision_loss, reason = "a handful of jobs")]
         let seconds_left = Some(seconds / room.jobs as f64).filter(|&seconds| seconds > 0.0);
-        let kind = EventKind::Precompiled { done: done.len(), total: origins.len(), seconds_left };
+        let (done, total) = (done.len(), origins.len());
+        let kind = EventKind::Precompiled { done, total, seconds_left, effort: None };
         self.control.tell(Event {
             model_id: self.device().selected.clone(),
             stage: String::new(),

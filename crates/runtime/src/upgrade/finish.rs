@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::note::{UpgradeNote, UpgradeState};
 use crate::compile_slots::{Room, UNMEASURED_PEAK_BYTES, locked};
+use crate::effort::CompileEffort;
 use crate::error::Error;
 use crate::parts::{Inner, Runtime};
 use crate::progress::{Event, EventKind};
@@ -100,7 +101,8 @@ impl Runtime {
     }
 
     fn tell_upgraded(&self, done: usize, total: usize) {
-        let kind = EventKind::Precompiled { done, total, seconds_left: None };
+        let (seconds_left, effort) = (None, Some(CompileEffort::Full));
+        let kind = EventKind::Precompiled { done, total, seconds_left, effort };
         self.control.tell(Event::new(self.device().selected.clone(), "", kind));
     }
 }

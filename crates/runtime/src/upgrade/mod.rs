@@ -16,7 +16,8 @@
 //!    both.
 //!
 //! After a request, a separate thread does all this, and dropping the runtime ends its work. While
-//! a child compiles, the thread does not hold the runtime.
+//! a child compiles, the thread does not hold the runtime. A request waits for that thread if
+//! measured times say that it then ends sooner (`timing.rs`, `wait.rs`).
 
 mod agreement;
 mod finish;
@@ -26,6 +27,7 @@ pub(super) mod queue;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod wait;
 
 use std::sync::{Arc, Weak};
 
@@ -38,18 +40,19 @@ use self::queue::{Found, Progress};
 use super::asked::Asked;
 use super::cache::Cache;
 use super::compile_slots::locked;
-use super::effort::CompileEffort;
+use super::effort::{CompileEffort, EffortChoice};
 use super::error::Error;
 use super::parts::{Inner, Runtime};
 use crate::progress::Control;
 
 impl Inner {
-    /// Whether executables of a lower effort can be upgraded here: there is a device, and a store
-    /// that keeps what is compiled.
+    /// Whether executables of a lower effort can be upgraded here: there is a device, a store that
+    /// keeps what is compiled, and a program that can be started to compile.
     pub(super) fn can_upgrade(&self) -> bool {
         self.rules.reuse
             && self.site.here().is_ok()
             && self.cache.as_ref().is_some_and(|cache| cache.remembers().is_some())
+            && (self.site.has_compiler() || self.full_target().is_none())
     }
 
     /// Whether `lower` is in the store and its upgrade is not complete. In that case `lower` serves
@@ -66,27 +69,33 @@ impl Inner {
     /// Starts to upgrade the executable `lower`, which has just served `asked`, unless its upgrade
     /// is done or under way. A warmup only writes the note. The program that warms up either
     /// finishes the upgrades when everything is ready, or leaves them to the first request.
-    pub(super) fn upgrade_later(&self, asked: &Asked<'_>, lower: GraphKey) {
-        let Some(full) = asked.better.first() else { return };
+    ///
+    /// Returns whether `lower` is being upgraded or was upgraded here.
+    pub(super) fn upgrade_later(&self, asked: &Asked<'_>, lower: GraphKey) -> bool {
+        let Some(full) = asked.better.first() else { return false };
         if !asked.tiered || self.rules.require_warm || !self.can_upgrade() {
-            return;
+            return false;
         }
         let request = (full.exact, full.projection_key);
         match self.upgrades.find(lower, request) {
-            Found::Known => return,
+            Found::Known => return self.upgrades.is_going(lower),
             // The full executable has taken over for other requests. This request gets it from now
             // on, too.
-            Found::Done(key) => return self.memory().learn(request.0, request.1, key),
+            Found::Done(key) => {
+                self.memory().learn(request.0, request.1, key);
+                return true;
+            }
             Found::New => {}
         }
-        let Some(store) = self.cache.as_ref().and_then(|cache| cache.remembers()) else { return };
+        let store = self.cache.as_ref().and_then(|cache| cache.remembers());
+        let Some(store) = store else { return false };
         if let Some(UpgradeState::Failed { reason }) =
             UpgradeNote::read(store, lower).map(|note| note.state)
         {
             tracing::info!(graph_key = %lower, reason, "it was tried before, so it is not \
                                                         upgraded");
             self.upgrades.end(lower, Progress::GivenUp);
-            return;
+            return false;
         }
         // If this process ends after the note is written, the next process continues the upgrade.
         let environment = self.site.environment_digest;
@@ -95,6 +104,7 @@ impl Inner {
         if !asked.warming && self.upgrades.enqueue(lower, request) {
             self.start_upgrading();
         }
+        true
     }
 
     fn start_upgrading(&self) {
@@ -172,22 +182,32 @@ fn in_words(error: &dyn std::error::Error) -> String {
 impl Runtime {
     /// Stops the upgrades in the background, and waits until their thread has stopped. Their notes
     /// stay. A program calls this before its process ends, because no plugin may be working while
-    /// the process ends. Dropping the runtime stops the upgrades, too, but does not wait.
-    pub fn stop_upgrades(&self) {
+    /// the process ends. Dropping the runtime stops the upgrades, too, but does not wait. Returns
+    /// how many upgrades are left to a later process.
+    pub fn stop_upgrades(&self) -> usize {
+        let left = self.inner.upgrades.going();
         self.inner.upgrades.stop();
         drop(locked(&self.inner.upgrades.at_work));
+        left
     }
 
-    /// The efforts that serve requests here, for callers that make each of them ready. If the
-    /// runtime is tiered on this platform, these are the effort that is compiled first, and the
-    /// full one. Otherwise it is only the effort with which the runtime compiles.
+    /// The efforts that a warmup makes ready here, the first one first. If a tiered effort was set
+    /// and the platform has one, these are the effort that is compiled first, and the full one.
+    /// Otherwise it is only the effort with which a warmup compiles.
     pub fn waves(&self) -> Vec<CompileEffort> {
         let platform = &self.inner.site.environment().platform;
-        let effort = self.inner.rules.effort;
+        let effort = self.inner.rules.effort.unwrap_or(EffortChoice::if_none_is_named(true));
         if effort.is_tiered_on(platform) {
             vec![effort.first_on(platform), CompileEffort::Full]
         } else {
             vec![effort.first_on(platform)]
         }
+    }
+
+    /// The effort with which a request on this platform is compiled first, if it has to be compiled
+    /// while somebody waits for it.
+    pub fn first_effort(&self) -> CompileEffort {
+        let effort = self.inner.rules.effort.unwrap_or(EffortChoice::if_none_is_named(false));
+        effort.first_on(&self.inner.site.environment().platform)
     }
 }

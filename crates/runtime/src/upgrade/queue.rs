@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use preheat_cache::{Digest, GraphKey};
 
@@ -31,6 +32,8 @@ struct State {
     known: HashMap<GraphKey, Progress>,
     queue: VecDeque<GraphKey>,
     is_working: bool,
+    /// The executable that the thread works on, and since when.
+    at: Option<(GraphKey, Instant)>,
 }
 
 pub(super) enum Progress {
@@ -94,7 +97,37 @@ impl<Owner> Upgrades<Owner> {
         let mut state = self.state();
         let next = state.queue.pop_front();
         state.is_working = next.is_some();
+        state.at = next.map(|lower| (lower, Instant::now()));
         next
+    }
+
+    /// How long the thread has been working on an executable: no time if it is the next one. `None`
+    /// if the thread has something else to do first.
+    pub(super) fn working_on(&self, lower: GraphKey) -> Option<Duration> {
+        let state = self.state();
+        match state.at {
+            Some((at, since)) => (at == lower).then(|| since.elapsed()),
+            None => (state.queue.front() == Some(&lower)).then_some(Duration::ZERO),
+        }
+    }
+
+    /// Whether an executable waits for its upgrade or is being upgraded.
+    pub(super) fn is_going(&self, lower: GraphKey) -> bool {
+        matches!(self.state().known.get(&lower), Some(Progress::Going(_)))
+    }
+
+    /// How many executables wait for their upgrade or are being upgraded.
+    pub(super) fn going(&self) -> usize {
+        let state = self.state();
+        state.known.values().filter(|progress| matches!(progress, Progress::Going(_))).count()
+    }
+
+    /// The full executable that has taken over from `lower` here.
+    pub(super) fn taken_over(&self, lower: GraphKey) -> Option<GraphKey> {
+        match self.state().known.get(&lower) {
+            Some(Progress::Done(full)) => Some(*full),
+            _ => None,
+        }
     }
 
     /// Notes how an upgrade ended, and returns the requests that waited for it.

@@ -8,14 +8,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    BuilderId, Program, ProgramFormat, Signature, Source, create_execution_signature,
+    BuilderId, Digest, GraphKey, Program, ProgramFormat, Signature, Source,
+    create_execution_signature,
 };
 use preheat_tensor::{Dtype, Tensor};
 
 use super::Finished;
+use super::note::{Seconds, Timing, UpgradeNote, UpgradeState};
 use crate::backend::FaultKind;
 use crate::backend::fake::{At, FakeDevice};
-use crate::{CompileEffort, EffortChoice, Executable, Graph, Runtime, RuntimeBuilder};
+use crate::progress::{Cancel, Control};
+use crate::{CompileEffort, EffortChoice, Error, Executable, Graph, Runtime, RuntimeBuilder};
 
 /// Far more time than any of this takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -192,11 +195,98 @@ fn require_warm_takes_a_lower_effort_and_compiles_nothing() {
     };
     let runtime = warm(EffortChoice::Tiered);
     assert_eq!(told(&get(&runtime)), (Source::Disk, CompileEffort::Fast));
-    let full = warm(EffortChoice::default());
+    let full = warm(CompileEffort::Full.into());
     assert!(full.get_or_compile(&signature(20), &graph()).is_err());
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(device.counts().0, 1);
     assert!(runtime.finish_upgrades(None).unwrap().is_empty(), "no note was left");
+}
+
+/// Leaves the note of an upgrade of another graph of the same stage, whose steps took ten seconds
+/// less with the full executable. Its full compile took `full_seconds`.
+fn leave_times(runtime: &Runtime, full_seconds: f64) {
+    let seconds = |compile, run| Seconds { compile, run: Some(run) };
+    let timing = Timing {
+        effort: CompileEffort::Balanced,
+        lower: seconds(1.0, 10.5),
+        full: seconds(full_seconds, 0.5),
+    };
+    let (site, store) = (&runtime.inner.site, runtime.inner.cache().unwrap().main());
+    let note = UpgradeNote::new("denoiser", site.environment_digest, UpgradeState::Done(timing));
+    note.write(store, GraphKey(Digest::of(b"another graph")));
+}
+
+fn get_with(runtime: &Runtime, steps: u64) -> Executable {
+    runtime.get_or_compile(&signature(steps), &graph()).unwrap()
+}
+
+#[test]
+fn a_request_waits_for_a_running_full_compile_where_its_steps_save_more() {
+    let device = FakeDevice::posing("tpu", "fake 1", Duration::from_millis(1500));
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = open(&device, dir.path(), EffortChoice::Tiered);
+    assert_eq!(told(&get_with(&runtime, 20)), BALANCED);
+    leave_times(&runtime, 100.0);
+    // Nine steps save 90 seconds, and the compile still takes more than 95 of its 100.
+    assert_eq!(told(&get_with(&runtime, 9)).1, CompileEffort::Balanced);
+    let waited = get_with(&runtime, 20);
+    assert_eq!(told(&waited), (Source::Memory, CompileEffort::Full));
+    assert!(waited.report().wait_seconds > 0.0, "{:?}", waited.report());
+    assert_eq!(device.counts().0, 2);
+}
+
+#[test]
+fn a_request_for_what_is_warm_waits_for_the_upgrade_that_it_begins() {
+    let (device, dir) = (device(), tempfile::tempdir().unwrap());
+    get(&open(&device, dir.path(), CompileEffort::Balanced));
+    let runtime = open(&device, dir.path(), EffortChoice::Tiered);
+    leave_times(&runtime, 100.0);
+    assert_eq!(told(&get_with(&runtime, 20)), (Source::Memory, CompileEffort::Full));
+}
+
+#[test]
+fn a_request_that_waits_in_vain_is_served_by_the_lower_effort() {
+    let device = FakeDevice::posing("tpu", "fake 1", Duration::from_millis(500));
+    let dir = tempfile::tempdir().unwrap();
+    get(&open(&device, dir.path(), CompileEffort::Balanced));
+    device.fail(At::Compile, 1, FaultKind::Failed);
+    let runtime = open(&device, dir.path(), EffortChoice::Tiered);
+    leave_times(&runtime, 100.0);
+    assert_eq!(told(&get_with(&runtime, 20)), (Source::Disk, CompileEffort::Balanced));
+    assert_eq!(runtime.warnings().len(), 1, "{:?}", runtime.warnings());
+    // A request that is asked to stop does not go on waiting.
+    let slow = FakeDevice::posing("tpu", "fake 1", Duration::from_secs(5));
+    let other = tempfile::tempdir().unwrap();
+    let stopping = open(&slow, other.path(), EffortChoice::Tiered);
+    get(&stopping);
+    leave_times(&stopping, 100.0);
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let control = Control::default().cancel(cancel);
+    let (signature, graph) = (signature(20), graph());
+    let stopped = stopping.request(&signature, &graph).control(control).get();
+    assert!(matches!(stopped, Err(Error::Cancelled)), "{stopped:?}");
+}
+
+#[test]
+fn without_a_word_requests_are_tiered_and_warmups_are_full() {
+    let (device, dir) = (device(), tempfile::tempdir().unwrap());
+    let open =
+        |dir: &Path| RuntimeBuilder::default().cache_dir(dir).build_on(Arc::new(device.clone()));
+    let runtime = open(dir.path());
+    assert_eq!(runtime.first_effort(), CompileEffort::Balanced);
+    assert_eq!(runtime.waves(), [CompileEffort::Full]);
+    assert_eq!(told(&get(&runtime)), BALANCED);
+    until_full(&runtime);
+    let warmed = tempfile::tempdir().unwrap();
+    let (signature, graph) = (signature(20), graph());
+    let (executable, _) = open(warmed.path()).warmup(&signature, &graph).unwrap();
+    assert_eq!(told(&executable), (Source::Compiled, CompileEffort::Full));
+    assert_eq!(told(&get(&open(warmed.path()))), (Source::Disk, CompileEffort::Full));
+    // A forced compile replaces the full executable, which would serve again otherwise.
+    let forced = open(warmed.path());
+    let forced = forced.request(&signature, &graph).force_recompile(true).get().unwrap();
+    assert_eq!(told(&forced), (Source::Compiled, CompileEffort::Full));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! How fast the code of a lower effort runs is not known in advance. Once an executable of a stage
 //! was compared with its full one (`full.rs`), the times of both are known. They decide for later
-//! requests of the same stage. Until then, the lower effort serves first.
+//! requests of the same stage. Until then, the lower effort serves first. `wait.rs` asks the same
+//! about a full compile that is on its way.
 
 use super::note::{Timing, UpgradeNote, UpgradeState};
 use crate::asked::Asked;
@@ -11,14 +12,25 @@ use crate::parts::Inner;
 /// The stage that a request executes once for each of its steps. It executes any other stage once.
 const STEPPED: &str = "denoiser";
 
+/// How often a request executes its executable.
+pub(super) fn executions_of(asked: &Asked<'_>) -> u64 {
+    if asked.graph.stage_name() == STEPPED { asked.signature.steps } else { 1 }
+}
+
 impl Timing {
     /// Whether a request of this many executions ends sooner with the full executable, which will
     /// be ready `later_seconds` after the lower one.
     pub(super) fn full_is_sooner(&self, executions: u64, later_seconds: f64) -> bool {
-        let Some((lower, full)) = self.lower.run.zip(self.full.run) else { return false };
+        self.saved_seconds(executions).is_some_and(|saved_seconds| saved_seconds > later_seconds)
+    }
+
+    /// How many seconds less this many executions take with the full executable. `None` if an
+    /// execution of one of the two was not measured.
+    pub(super) fn saved_seconds(&self, executions: u64) -> Option<f64> {
+        let (lower, full) = self.lower.run.zip(self.full.run)?;
         #[expect(clippy::cast_precision_loss, reason = "steps of a picture")]
         let saved_seconds = executions as f64 * (lower - full);
-        saved_seconds > later_seconds
+        Some(saved_seconds)
     }
 }
 
@@ -27,8 +39,7 @@ impl Inner {
     /// measured times say that the request ends sooner with it.
     pub(crate) fn compiled_first<'r, 'a>(&self, asked: &'r Asked<'a>) -> &'r Asked<'a> {
         let Some(full) = asked.better.first().filter(|_| asked.tiered) else { return asked };
-        let stage = asked.graph.stage_name();
-        let executions = if stage == STEPPED { asked.signature.steps } else { 1 };
+        let (stage, executions) = (asked.graph.stage_name(), executions_of(asked));
         let sooner = self.timing_of(stage).is_some_and(|timing| {
             timing.full_is_sooner(executions, timing.full.compile - timing.lower.compile)
         });
@@ -41,7 +52,7 @@ impl Inner {
 
     /// The measured times of a stage in this environment. If several graphs of the stage were
     /// measured, the times are those of the graph whose full compile took longest.
-    fn timing_of(&self, stage: &str) -> Option<Timing> {
+    pub(super) fn timing_of(&self, stage: &str) -> Option<Timing> {
         let store = self.cache.as_ref()?.remembers()?;
         let notes = store.upgrades().into_iter().filter_map(|key| UpgradeNote::read(store, key));
         let here = notes

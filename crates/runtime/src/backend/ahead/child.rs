@@ -22,7 +22,8 @@ pub(super) const VARIABLE: &str = "PREHEAT_COMPILER_CHILD";
 /// Whether this program becomes a child when it is started as one.
 static SERVES: AtomicBool = AtomicBool::new(false);
 
-pub(super) fn this_program_serves() -> bool {
+/// Whether this program called [`serve_compiler`], so that it can be started again as a child.
+pub(crate) fn this_program_serves() -> bool {
     SERVES.load(Ordering::Relaxed)
 }
 

@@ -25,6 +25,7 @@ use preheat_cache::{Digest, Environment, FramedHasher, KeyInputs, Note, Store};
 use preheat_pjrt::ErrorCode;
 
 pub use self::child::serve_compiler;
+pub(crate) use self::child::this_program_serves;
 pub(crate) use self::ended::ended_itself;
 use self::job::{Answer, Job, PluginFile, Task, Wanted};
 pub use self::process::AheadError;
