@@ -1,12 +1,15 @@
 //! Would the requests of a log hit? `preheat audit` answers, and says which shapes are missing and
 //! how much time their compiles cost.
 
+use indicatif::HumanBytes;
+
 use super::args::EvidenceArgs;
 use super::context::Context;
 use super::output::{document, line, seconds, table};
 use super::{CliError, Status, run};
 use preheat_diffusion::evidence::log::DamagedLine;
-use preheat_diffusion::evidence::{Audit, Demands, RequestLog, Rules, Shape, Survey};
+use preheat_diffusion::evidence::survey::AtLowerEffort;
+use preheat_diffusion::evidence::{Audit, Demands, Efforts, RequestLog, Rules, Shape, Survey};
 use preheat_diffusion::pipeline::Pipeline;
 use preheat_runtime::{Percent, Verdict};
 
@@ -37,7 +40,8 @@ pub(super) fn survey(
     let (runtime, pipeline) = run::open(context, &args.model, None, args.target.as_ref())?;
     let records = runtime.records();
     let demands = Demands::of(&log, &pipeline, &records)?;
-    let survey = Survey::of(demands, &pipeline, &records, &runtime.target(), rules)?;
+    let (target, efforts) = (runtime.target(), Efforts::of(&runtime));
+    let survey = Survey::of(demands, &pipeline, &records, (&target, efforts), rules)?;
     Ok((log, pipeline, survey))
 }
 
@@ -61,6 +65,7 @@ fn print(audit: &Audit) -> Result<(), CliError> {
     let at_larger =
         if *snapped > 0 { format!(", {snapped} of them at a larger size") } else { String::new() };
     line(&format!("{:.1} % hit: {hits}{at_larger}", audit.hit_rate * 100.0))?;
+    print_lower(audit.at_lower_effort)?;
     if !audit.missing.is_empty() {
         let mut rows = table(&["size", "batch", "guided", "requests", "missing", "compile"]);
         for missing in audit.missing.iter().take(SHOWN) {
@@ -109,6 +114,21 @@ fn print_left_out(audit: &Audit) -> Result<(), CliError> {
         ))?;
     }
     print_damaged(&audit.damaged_lines, audit.more_damaged_lines)
+}
+
+/// Prints which part is served at a lower compile effort, if there is one.
+pub(super) fn print_lower(lower: AtLowerEffort) -> Result<(), CliError> {
+    if lower.graphs == 0 {
+        return Ok(());
+    }
+    line(&format!(
+        "{} of them by executables of a lower compile effort: `preheat warmup --finish` compiles \
+         their {} graphs in full, which takes {} and {}",
+        lower.requests,
+        lower.graphs,
+        seconds(lower.full_compile_seconds),
+        HumanBytes(lower.full_stored_bytes)
+    ))
 }
 
 /// Prints the lines of a log that hold no request.

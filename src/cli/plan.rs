@@ -11,15 +11,17 @@ use preheat_io::result_file::Existing;
 use serde::Serialize;
 
 use super::args::EvidenceArgs;
-use super::audit::{per_store, print_bases, print_damaged, sized, snap_percent, survey, yes};
+use super::audit::{
+    per_store, print_bases, print_damaged, print_lower, sized, snap_percent, survey, yes,
+};
 use super::context::Context;
 use super::output::{self, document, is_standard_output, line, seconds, table};
 use super::size::{Age, Size};
 use super::{CliError, Status};
 use preheat_diffusion::evidence::audit::Bases;
 use preheat_diffusion::evidence::planner::{Budget, Choice, Cost, Server, Spent};
-use preheat_diffusion::evidence::survey::PixelSeconds;
-use preheat_diffusion::evidence::{Manifest, ManifestModel, Rules, Shape, Survey};
+use preheat_diffusion::evidence::survey::{AtLowerEffort, PixelSeconds};
+use preheat_diffusion::evidence::{Efforts, Manifest, ManifestModel, Rules, Shape, Survey};
 use preheat_runtime::RuntimeBuilder;
 
 /// The chosen sizes, as the JSON output has them.
@@ -46,6 +48,10 @@ struct PlanReport {
     candidates: usize,
     pixel_seconds: PixelSeconds,
     bases: Bases,
+    /// The compile efforts that the figures are for.
+    efforts: Efforts,
+    /// What executables of a lower effort serve once the plan is warm.
+    at_lower_effort: AtLowerEffort,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<String>,
 }
@@ -99,6 +105,8 @@ pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliErro
             variant: args.evidence.model.variant.clone(),
             targets: args.evidence.target.iter().cloned().collect(),
             precisions: context.args.precisions(),
+            // The budget was counted for this effort, so the manifest names it.
+            compile_effort: context.args.compile_effort,
             ..ManifestModel::default()
         };
         let head = head(context, &report, rules, &args.evidence.requests);
@@ -185,6 +193,8 @@ fn report(model_id: &str, survey: &Survey, choice: &Choice) -> PlanReport {
         candidates: problem.candidates.len(),
         pixel_seconds: survey.pixel_seconds,
         bases: Bases::of(survey),
+        efforts: survey.efforts.clone(),
+        at_lower_effort: survey.at_lower_effort(&choice.chosen),
         manifest: None,
     }
 }
@@ -262,6 +272,7 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
     line(&format!(
         "{served} requests are served at their own size, {snapped} at a larger one, {cold} stay cold"
     ))?;
+    print_lower(report.at_lower_effort)?;
     line(&format!(
         "expected in a store's life of {:.0} requests: users wait {} as things are, and {} once \
          these sizes are warm ({} for compiles, {} for padding)",
@@ -274,7 +285,8 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
     let Budget { compile_seconds, stored_bytes } = report.budget;
     let of = |most: Option<String>| most.map_or_else(String::new, |most| format!(" of {most}"));
     line(&format!(
-        "warming these sizes takes {}{} of compiles, and {}{} on disk",
+        "warming these sizes{} takes {}{} of compiles, and {}{} on disk",
+        in_waves(&report.efforts),
         seconds(report.spent.compile_seconds),
         of(compile_seconds.map(seconds)),
         HumanBytes(report.spent.stored_bytes),
@@ -291,6 +303,14 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
         Some(path) if is_standard_output(Path::new(path)) => Ok(()),
         Some(path) => line(&format!("{path}: `preheat warmup --manifest {path}` warms these")),
         None => line("--output FILE writes these to a manifest for `preheat warmup`"),
+    }
+}
+
+/// The efforts of a warmup, if it has several.
+fn in_waves(efforts: &Efforts) -> String {
+    match &efforts.warming[..] {
+        [first, last] => format!(" at {first} and then at {last}"),
+        _ => String::new(),
     }
 }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use pjrt_sim::Event;
+use preheat::CompileEffort;
 use preheat_diffusion::evidence::costs::guess;
 use preheat_diffusion::evidence::planner::{
     Budget, Candidate, Cost, GraphCost, Problem, Wanted, joins,
@@ -324,9 +325,10 @@ impl Service {
             PRESETS.iter().flat_map(|size| kinds.iter().map(|kind| Shape { size: *size, ..*kind })),
         );
         let cost = |stage: &str| {
-            let guess = guess(stage, "tpu:v5e:1x1");
+            let guess = guess(stage, "tpu:v5e:1x1", CompileEffort::Full);
             GraphCost {
                 compile_seconds: guess.compile_seconds,
+                warming_seconds: guess.compile_seconds,
                 stored_bytes: guess.stored_bytes,
                 is_there: false,
             }
@@ -541,20 +543,48 @@ fn a_manifest_is_warmed_for_hardware_that_is_not_here() {
     let plan = plan.arg(&model).run().done().silent().json();
     assert_eq!((&plan["target"], &plan["bases"]["guessed"]), (&"tpu:v5e:1x1".into(), &3.into()));
     assert_eq!(plan["spent"]["compile_seconds"], 225.0);
+    // Whoever waits gets the first tier, which takes 28 seconds where the full effort takes 130.
+    let efforts = json!({"waiting": "balanced", "warming": ["full"]});
+    assert_eq!(plan["efforts"], efforts);
+    let tiered = over_a_pose(
+        "--json --compile-effort tiered plan --requests log.jsonl --budget 1h \
+         --target tpu:v5e:1x1 --output tiered.toml --model",
+    );
+    let tiered = tiered.arg(&model).run().done().json();
+    let near = |value: &Value, wanted: f64| (value.as_f64().unwrap() - wanted).abs() < 0.01;
+    let both = 225.0 * (1.0 + 28.0 / 130.0);
+    assert!(near(&tiered["spent"]["compile_seconds"], both), "{tiered}");
+    assert_eq!(tiered["efforts"]["warming"], json!(["balanced", "full"]));
+    let manifest = std::fs::read_to_string(lab.path("tiered.toml")).unwrap();
+    assert!(manifest.contains("compile_effort = \"tiered\""), "{manifest}");
     let audit = || {
         let audit = over_a_pose("--json audit --requests log.jsonl --target tpu:v5e:1x1 --model")
             .arg(&model);
         audit.run()
     };
-    assert_eq!(audit().ended(3).json()["compile_seconds_at_risk"], 225.0);
+    let cold = audit().ended(3).json();
+    assert!(near(&cold["compile_seconds_at_risk"], 225.0 * 28.0 / 130.0), "{cold}");
+    // Executables of a lower effort serve, and are counted as such.
+    over_a_pose("--compile-effort balanced warmup --manifest warm.toml").run().done();
+    assert_eq!(lab.compiles(), 3);
+    let lower = audit().done().json();
+    let (served, graphs) =
+        (&lower["at_lower_effort"]["requests"], &lower["at_lower_effort"]["graphs"]);
+    assert_eq!((&lower["verdict"], served, graphs), (&"hit".into(), &1.into(), &3.into()));
+    assert!(lower["at_lower_effort"]["full_compile_seconds"].as_f64() > Some(0.0), "{lower}");
+    let said = over_a_pose("audit --requests log.jsonl --target tpu:v5e:1x1 --model").arg(&model);
+    let said = said.run().done().stdout;
+    assert!(said.contains("1 of them by executables of a lower compile effort"), "{said}");
     let warmed = over_a_pose("--json warmup --manifest warm.toml").run().done().json();
     assert_eq!(warmed["tables"][0]["device"]["selected"], "tpu:v5e:1x1");
-    assert_eq!(lab.compiles(), 3);
+    assert_eq!(lab.compiles(), 6);
     let audited = audit().done().json();
     assert_eq!((&audited["verdict"], &audited["bases"]["measured"]), (&"hit".into(), &3.into()));
-    // Nothing is warm for the device of this machine.
-    command(&lab, "audit --requests log.jsonl").run().ended(3);
-    assert_eq!(lab.compiles(), 3);
+    assert_eq!(audited["at_lower_effort"]["graphs"], 0);
+    // Nothing is warm for the device of this machine, which has no first tier.
+    let here = command(&lab, "--json audit --requests log.jsonl").run().ended(3).json();
+    assert_eq!(here["efforts"], json!({"waiting": "full", "warming": ["full"]}));
+    assert_eq!(lab.compiles(), 6);
 }
 
 #[test]

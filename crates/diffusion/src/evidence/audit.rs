@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::demand::Refused;
 use super::log::DamagedLine;
 use super::planner::{Cost, Server};
-use super::survey::{PixelSeconds, Survey};
+use super::survey::{AtLowerEffort, Efforts, PixelSeconds, Survey};
 use super::{RequestLog, Shape};
 
 /// How a store would serve the requests in a log. The command line prints this as JSON.
@@ -33,8 +33,12 @@ pub struct Audit {
     pub hit_rate: f64,
     /// How many different shapes these requests have.
     pub shapes: usize,
+    /// The part of the hits that executables of a lower effort serve.
+    pub at_lower_effort: AtLowerEffort,
+    /// The compile efforts that the figures are for.
+    pub efforts: Efforts,
     /// Compile seconds of the graphs that cold requests need and the store lacks, each graph
-    /// counted once.
+    /// counted once, at the effort at which a request is compiled.
     pub compile_seconds_at_risk: f64,
     /// How many graphs these are.
     pub graphs_at_risk: usize,
@@ -152,6 +156,8 @@ impl Audit {
             #[expect(clippy::cast_precision_loss, reason = "requests")]
             hit_rate: hits as f64 / requests as f64,
             shapes: demands.all.len(),
+            at_lower_effort: survey.at_lower_effort(&[]),
+            efforts: survey.efforts.clone(),
             graphs_at_risk: lacking.clone().count(),
             compile_seconds_at_risk: lacking.map(|(graph, _)| graph.compile_seconds).sum(),
             compile_seconds_if_each_waited: if_each_waited,

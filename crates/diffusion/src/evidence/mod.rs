@@ -23,7 +23,7 @@ pub use log::{LogWriter, LoggedRequest, RequestLog};
 pub use manifest::{Manifest, ManifestModel};
 use preheat_io::printable::{beginning, printable};
 pub use shape::Shape;
-pub use survey::{Rules, Survey};
+pub use survey::{Efforts, Rules, Survey};
 
 /// Text from a file that others wrote, made printable and cut to a length that is worth showing.
 fn told(text: &str) -> String {

@@ -98,7 +98,7 @@ impl Problem {
     pub fn spent_alone(&self, candidate: usize) -> Spent {
         let graphs = self.candidates[candidate].graphs.iter().map(|graph| &self.graphs[*graph]);
         graphs.filter(|graph| !graph.is_there).fold(Spent::default(), |spent, graph| Spent {
-            compile_seconds: spent.compile_seconds + graph.compile_seconds,
+            compile_seconds: spent.compile_seconds + graph.warming_seconds,
             stored_bytes: spent.stored_bytes + graph.stored_bytes,
         })
     }

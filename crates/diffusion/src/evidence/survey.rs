@@ -5,11 +5,11 @@
 use std::collections::{HashMap, HashSet};
 
 use preheat_cache::{Digest, GraphKey, GraphRecord};
-use preheat_runtime::Verdict;
+use preheat_runtime::{CompileEffort, Runtime, Verdict};
 use serde::Serialize;
 
 use super::costs::{Basis, Costs, Estimate, guessed_seconds_per_pixel_pass};
-use super::planner::{Budget, Candidate, GraphCost, Problem, Wanted, joins, waste_percent};
+use super::planner::{Budget, Candidate, GraphCost, Problem, Server, Wanted, joins, waste_percent};
 use super::{Demand, Demands, EvidenceError, Shape};
 use crate::pipeline::{LookedUpStage, Pipeline, TextToImage};
 
@@ -40,6 +40,37 @@ impl Rules {
     }
 }
 
+/// The compile efforts that the figures are for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Efforts {
+    /// The effort at which a cold request is compiled, which somebody waits for.
+    pub waiting: CompileEffort,
+    /// The efforts at which a warmup compiles each graph, one after the other.
+    pub warming: Vec<CompileEffort>,
+}
+
+impl Efforts {
+    /// The efforts of a runtime.
+    pub fn of(runtime: &Runtime) -> Self {
+        Self { waiting: runtime.first_effort(), warming: runtime.waves() }
+    }
+}
+
+/// What is served by executables of a lower effort, and what their full compiles take.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[non_exhaustive]
+pub struct AtLowerEffort {
+    /// How many of the served requests need at least one such executable.
+    pub requests: u64,
+    /// How many graphs they need that are warm only at a lower effort.
+    pub graphs: usize,
+    /// How long the full compiles of these graphs take.
+    pub full_compile_seconds: f64,
+    /// How many bytes their full executables take on disk.
+    pub full_stored_bytes: u64,
+}
+
 /// One graph that candidates need.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -48,8 +79,11 @@ pub struct SurveyedGraph {
     pub stage: String,
     /// The graph's key; `None` if the graph was not built.
     pub graph_key: Option<GraphKey>,
-    /// How long its compile takes or took, and how large its object is.
+    /// How long its compile takes or took, and how large its object is: at the effort at which it
+    /// is warm or, if it is cold, at the effort at which a request compiles it.
     pub estimate: Estimate,
+    /// The same at the full effort, if the graph is warm only at a lower effort.
+    pub missing_full: Option<Estimate>,
 }
 
 /// How much a pixel of padding costs, and where that figure comes from.
@@ -76,6 +110,8 @@ pub struct Survey {
     pub pixel_seconds: PixelSeconds,
     /// The target that the figures are for.
     pub target: String,
+    /// The efforts that the figures are for.
+    pub efforts: Efforts,
 }
 
 impl Survey {
@@ -89,12 +125,13 @@ impl Survey {
         demands: Demands,
         pipeline: &Pipeline,
         records: &[GraphRecord],
-        target: &str,
+        (target, efforts): (&str, Efforts),
         rules: Rules,
     ) -> Result<Self, EvidenceError> {
         let costs = Costs::new(records, pipeline.model_id(), target);
         let mut builder = Builder {
             costs: &costs,
+            efforts: &efforts,
             graphs: Vec::new(),
             places: HashMap::new(),
             keys: HashMap::new(),
@@ -132,7 +169,36 @@ impl Survey {
             graphs: graphs.into_iter().map(|(graph, _)| graph).collect(),
             pixel_seconds: PixelSeconds { seconds_per_pixel_pass, from_log: from_log.is_some() },
             target: target.to_owned(),
+            efforts,
         })
+    }
+
+    /// What executables of a lower effort serve, if the candidates in `chosen` are warmed in
+    /// addition to what the store has.
+    pub fn at_lower_effort(&self, chosen: &[usize]) -> AtLowerEffort {
+        let (mut found, mut counted) = (AtLowerEffort::default(), HashSet::new());
+        let servers = self.problem.servers(chosen);
+        for (wanted, server) in self.problem.wanted.iter().zip(servers) {
+            let candidate = match server {
+                Server::Own => wanted.candidate,
+                Server::Larger(larger) => larger,
+                Server::Cold => continue,
+            };
+            let graphs = self.problem.candidates[candidate].graphs.iter();
+            let lower = graphs.filter_map(|&graph| Some((graph, self.graphs[graph].missing_full?)));
+            let lower: Vec<(usize, Estimate)> = lower.collect();
+            if !lower.is_empty() {
+                found.requests += wanted.requests;
+            }
+            for (graph, full) in lower {
+                if counted.insert(graph) {
+                    found.graphs += 1;
+                    found.full_compile_seconds += full.compile_seconds;
+                    found.full_stored_bytes += full.stored_bytes;
+                }
+            }
+        }
+        found
     }
 
     /// How the figures of these graphs were obtained: how many were measured, taken from a similar
@@ -194,6 +260,7 @@ fn larger(
 
 struct Builder<'a> {
     costs: &'a Costs,
+    efforts: &'a Efforts,
     graphs: Vec<(SurveyedGraph, GraphCost)>,
     /// The position of each graph. A graph that was not built has no key; its stage and its
     /// projection identify it.
@@ -220,16 +287,25 @@ impl Builder<'_> {
             return place;
         }
         let place = self.graphs.len();
-        let estimate = self.costs.of(&stage.stage, stage.graph_key, shape);
+        let at = |effort| self.costs.of(&stage.stage, stage.graph_key, shape, effort);
+        let is_there = stage.verdict == Verdict::Hit;
+        let warm_at = stage.effort.filter(|_| is_there);
+        let estimate = at(warm_at.unwrap_or(self.efforts.waiting));
+        let is_lower = warm_at.is_some_and(|effort| effort < CompileEffort::Full);
+        let warming = || self.efforts.warming.iter().map(|effort| at(*effort));
         let cost = GraphCost {
             compile_seconds: estimate.compile_seconds,
-            stored_bytes: estimate.stored_bytes,
-            is_there: stage.verdict == Verdict::Hit,
+            warming_seconds: warming().map(|one| one.compile_seconds).sum(),
+            stored_bytes: warming().map(|one| one.stored_bytes).sum(),
+            is_there,
         };
-        self.graphs.push((
-            SurveyedGraph { stage: stage.stage.clone(), graph_key: stage.graph_key, estimate },
-            cost,
-        ));
+        let graph = SurveyedGraph {
+            stage: stage.stage.clone(),
+            graph_key: stage.graph_key,
+            estimate,
+            missing_full: is_lower.then(|| at(CompileEffort::Full)),
+        };
+        self.graphs.push((graph, cost));
         self.places.insert(identity, place);
         self.keys.extend(stage.graph_key.map(|key| (key, place)));
         place

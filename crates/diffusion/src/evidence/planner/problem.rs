@@ -13,9 +13,11 @@ pub const MOST_WORK: u64 = 1 << 29;
 /// A graph that shapes need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphCost {
-    /// How long it takes to compile.
+    /// How long a request that needs it waits for its compile.
     pub compile_seconds: f64,
-    /// How many bytes it takes on disk.
+    /// How long warming it takes: the sum of all efforts at which it is compiled.
+    pub warming_seconds: f64,
+    /// How many bytes it takes on disk when it was warmed.
     pub stored_bytes: u64,
     /// Whether the store already has it, so that it costs nothing.
     pub is_there: bool,

@@ -195,7 +195,7 @@ impl<'t> State<'t> {
         let cost = &tables.problem.graphs[graph];
         let wait = self.wait(graph);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-        let microseconds = (cost.compile_seconds * 1e6).round() as u64;
+        let microseconds = (cost.warming_seconds * 1e6).round() as u64;
         if is_warm {
             self.cost.compile_wait_seconds -= wait;
             self.compile_microseconds += microseconds;

@@ -29,7 +29,8 @@ fn shape(width: u64, height: u64) -> Shape {
 }
 
 fn graph(compile_seconds: f64, stored_bytes: u64) -> GraphCost {
-    GraphCost { compile_seconds, stored_bytes, is_there: false }
+    let warming_seconds = compile_seconds;
+    GraphCost { compile_seconds, warming_seconds, stored_bytes, is_there: false }
 }
 
 const NO_BOUND: Budget = Budget { compile_seconds: None, stored_bytes: None };
