@@ -89,7 +89,8 @@ fn settings_of(
         }
     }
     let packaged = settings.py().import("preheat._command")?.call_method0("path")?;
-    builder = builder.compiler_program(packaged.extract::<PathBuf>()?);
+    // Python programs compile many small graphs, each of which would start a process.
+    builder = builder.compiler_program(packaged.extract::<PathBuf>()?).compile_in_process(true);
     refuse_others(settings)?;
     Ok(builder)
 }

@@ -100,6 +100,17 @@ pub struct RuntimeArgs {
         hide_env_values = true
     )]
     pub compile_effort: Option<EffortChoice>,
+    /// Compile in this process instead of in a child process. A compiler that crashes, or that ends
+    /// its process, then ends this command
+    #[arg(
+        long,
+        global = true,
+        env = "PREHEAT_COMPILE_IN_PROCESS",
+        hide_env_values = true,
+        action = clap::ArgAction::SetTrue,
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
+    pub compile_in_process: bool,
     /// Warm only by `preheat warmup`, never automatically; a run that has to compile says what it
     /// compiles
     #[arg(long, global = true)]
@@ -307,6 +318,7 @@ impl RuntimeArgs {
             .use_cache(self.tpu_compilation_cache)
             .require_warm(self.require_warm.is_some())
             .manual_warmup(self.manual_warmup())
+            .compile_in_process(self.compile_in_process)
             .sync_steps(usize::try_from(self.tpu_sync_steps).unwrap_or(usize::MAX))
             .metrics(self.tpu_debug_metrics)
             .on_warning(|warning| tracing::warn!("{}", advised(warning)));

@@ -11,6 +11,7 @@
 mod support;
 
 mod bad_input;
+mod children;
 mod comfyui;
 mod command_line;
 mod devices_bench;

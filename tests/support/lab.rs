@@ -122,6 +122,9 @@ impl Lab {
             .env("PREHEAT_DEVICE", "xla-cpu")
             .env("PREHEAT_CACHE_DIR", self.cache())
             .env("PREHEAT_XLA_CPU_PLUGIN", super::xla_cpu_plugin())
+            // Most tests look at what the plugin was asked, and at the process that asked it. The
+            // tests of compiles in a child, in tests/cli/children.rs, remove this variable.
+            .env("PREHEAT_COMPILE_IN_PROCESS", "1")
             // Makes tests independent of whether the torch library is installed;
             // tests/torch_runs.rs sets this variable to the path of the real library.
             .env("PREHEAT_TORCH_BACKEND", self.path("no-torch-library"))

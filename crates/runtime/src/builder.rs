@@ -22,7 +22,7 @@ use super::parts::{Inner, Rules, Runtime, StageRuntimes};
 use super::site::Site;
 use super::upgrade::queue::Upgrades;
 use super::warnings::{Listener, Warning, Warnings};
-use crate::backend::ahead::Ahead;
+use crate::backend::ahead::{Ahead, check_flags, this_program_serves};
 use crate::backend::contract::Device;
 use crate::backend::torch::{Torch, TorchBackend};
 use crate::backend::xla::XlaBackend;
@@ -62,6 +62,7 @@ pub struct RuntimeBuilder {
     require_warm: bool,
     manual_warmup: bool,
     compile_effort: Option<EffortChoice>,
+    compile_in_process: bool,
     sync_steps: usize,
     metrics: bool,
     trace: Option<Trace>,
@@ -88,6 +89,7 @@ impl Default for RuntimeBuilder {
             require_warm: false,
             manual_warmup: false,
             compile_effort: None,
+            compile_in_process: false,
             sync_steps: 0,
             metrics: false,
             trace: None,
@@ -239,6 +241,18 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Sets whether graphs for a device that is here are compiled in this process. By default a
+    /// child process compiles them, if this program calls
+    /// [`serve_compiler`](crate::serve_compiler) or a
+    /// [`compiler_program`](Self::compiler_program) is set: a compiler that exits, aborts, crashes
+    /// or takes all memory then ends only the child. Graphs for CUDA are always compiled in this
+    /// process.
+    #[must_use]
+    pub fn compile_in_process(mut self, in_process: bool) -> Self {
+        self.compile_in_process = in_process;
+        self
+    }
+
     /// Sets after how many steps the host waits for the device. With 0, the default, the host waits
     /// only when it reads a result, or when too many steps are in flight. See
     /// [`StepBoundary`](super::StepBoundary).
@@ -349,6 +363,7 @@ impl RuntimeBuilder {
                     require_warm: self.require_warm,
                     manual_warmup: self.manual_warmup,
                     effort: self.compile_effort,
+                    compile_in_process: self.compile_in_process,
                     sync_steps: self.sync_steps,
                 },
                 digests: Digests::new(site.environment_digest),
@@ -408,6 +423,11 @@ impl RuntimeBuilder {
         let here: Arc<dyn Device> = match (&mut choice.selected, torch) {
             (Selected::Xla { device, plugin }, _) => {
                 warnings.of_plugin(plugin);
+                if self.has_compiler() {
+                    let program = self.compiler_program.as_deref();
+                    let notes = cache.and_then(Cache::remembers);
+                    check_flags(*device, plugin, program, notes, self.control.flag())?;
+                }
                 let mut backend =
                     XlaBackend::open(*device, plugin, || plugin_build(plugin, cache))?;
                 if self.plugin.is_some() && self.device.device == DeviceName::Auto {
@@ -469,6 +489,12 @@ impl RuntimeBuilder {
         let device = DeviceReport::of_target(&ahead);
         let own = (Backend::Ahead(Box::new(ahead)), device);
         self.assemble(OpenDevices { own, text_encoder: None, vae: None }, cache, warnings)
+    }
+
+    /// Whether a child process may compile and load plugins.
+    fn has_compiler(&self) -> bool {
+        let is_known = self.compiler_program.is_some() || this_program_serves();
+        is_known && !self.compile_in_process
     }
 
     pub(super) fn asked_target(&self) -> Option<&Target> {

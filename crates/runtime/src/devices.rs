@@ -15,12 +15,14 @@ use serde::Serialize;
 
 use super::tpu_hardware::{self, Surroundings};
 use crate::backend::BackendError;
+use crate::backend::ahead::{check_flags, this_program_serves};
 use crate::backend::torch::{Torch, TorchLookup, TorchOptions};
 use crate::backend::xla::XlaBackend;
 use crate::device::{
     Arithmetic, DeviceError, DeviceName, DeviceRequest, Inventory, OperatingSystem, Precisions,
     StageDevices, StageKind, TorchDevice, TpuSwitch, XlaDevice,
 };
+use crate::progress::Cancel;
 
 /// One device of this machine, as `preheat devices` shows it.
 #[derive(Debug, Clone, Serialize)]
@@ -161,7 +163,13 @@ fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
         Ok(path) => path,
         Err(reason) => return DeviceInfo { reason, ..info },
     };
-    match XlaBackend::open(device, path, || identify(path)) {
+    // The flags in the environment must not end the process that only describes its devices.
+    let checked = if this_program_serves() {
+        check_flags(device, path, None, None, &Cancel::default())
+    } else {
+        Ok(())
+    };
+    match checked.and_then(|()| XlaBackend::open(device, path, || identify(path))) {
         Ok(backend) => {
             let memory = backend.device.memory_stats().ok().flatten();
             let used = memory.as_ref().map(|memory| memory.bytes_in_use);

@@ -10,6 +10,7 @@ pub mod backend;
 mod builder;
 mod cache;
 mod compile;
+mod compile_here;
 mod compile_slots;
 mod counting;
 pub mod device;

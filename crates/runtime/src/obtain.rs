@@ -271,7 +271,9 @@ impl Inner {
         };
         let here = self.site.here()?;
         let wanting = Wanting { inputs, key, refused: refused.contains(&key) };
-        match self.compiling().compile(asked, &wanting, again, || here.compile(inputs))? {
+        let compiling = self.compiling();
+        let run_compiler = || compiling.on_device(&**here, inputs, asked.control.flag());
+        match compiling.compile(asked, &wanting, again, run_compiler)? {
             Made::Found(obtained) => Ok(obtained),
             // The turn ends only after the executable is in memory, because other threads look for
             // it there.

@@ -52,11 +52,15 @@ pub(crate) struct Inner {
 
 /// The settings of a runtime that concern its requests.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub(crate) struct Rules {
     /// Whether compiled executables may be used again. If not, every request compiles.
     pub(crate) reuse: bool,
     pub(crate) require_warm: bool,
     pub(crate) manual_warmup: bool,
+    /// Whether graphs for a device that is here are compiled in this process, although a child
+    /// could do it.
+    pub(crate) compile_in_process: bool,
     /// The effort of requests that set no effort of their own. `None` if it depends on whether
     /// somebody waits for the request.
     pub(crate) effort: Option<EffortChoice>,

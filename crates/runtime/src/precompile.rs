@@ -1,9 +1,8 @@
 //! How is a graph compiled without being loaded?
 //!
-//! For hardware that is not here, a child process compiles the graph. On a device that is here, the
-//! compile also loads the executable, which is then dropped. In both cases only the store keeps the
-//! executable: this is for hardware that is not here, and for a store that is shipped to other
-//! machines.
+//! A child process compiles the graph. If this process has to compile for its own device, it also
+//! loads the executable, which is then dropped. In both cases only the store keeps the executable:
+//! this is for hardware that is not here, and for a store that is shipped to other machines.
 
 use std::time::Instant;
 
@@ -143,9 +142,9 @@ impl Precompiling<'_> {
         let there = || cache.source_of(&key).map(|source| Kept::there(key, source, matched(&key)));
         let again = |again| Ok(if again == Again::Store { there() } else { None });
         let compiler = || match &self.compiling.site.backend {
-            // The executable was loaded as a part of compiling it. It is dropped, because nobody is
-            // about to run it.
-            Backend::Here(here) => Ok(((), here.compile(inputs)?.1)),
+            Backend::Here(here) => {
+                Ok(((), self.compiling.for_device(&**here, inputs, asked.control.flag())?))
+            }
             Backend::Ahead(ahead) => {
                 Ok(((), ahead.compile(inputs, cache.remembers(), asked.control.flag())?))
             }

@@ -7,12 +7,13 @@ use preheat_cache::{CompileOptions, Digest, Environment, GraphRecord, Program};
 use serde::Serialize;
 
 use super::as_written::{self, Place};
+use super::compile_here::ByName;
 use super::error::Error;
 use crate::backend::Backend;
 use crate::backend::ahead::{Ahead, this_program_serves};
-use crate::backend::contract::Device;
+use crate::backend::contract::{Device, PluginInUse};
 use crate::device::target::topology_name;
-use crate::device::{DeviceChoice, DeviceName};
+use crate::device::{DeviceChoice, DeviceName, Target};
 
 /// The device that a runtime runs on, with the names of the command line's JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,6 +58,8 @@ pub(super) struct Site {
     /// none, this program itself is started, provided that it calls
     /// [`serve_compiler`](crate::serve_compiler).
     pub(super) compiler_program: Option<PathBuf>,
+    /// Compiles for a TPU's hardware by its name.
+    pub(super) by_name: ByName,
 }
 
 impl Site {
@@ -66,7 +69,8 @@ impl Site {
         compiler_program: Option<PathBuf>,
     ) -> Self {
         let environment_digest = backend.environment().digest();
-        Self { report, backend, environment_digest, compiler_program }
+        let by_name = ByName::default();
+        Self { report, backend, environment_digest, compiler_program, by_name }
     }
 
     /// The device, for work that has to be done on it.
@@ -83,6 +87,14 @@ impl Site {
 
     pub(super) fn device(&self) -> DeviceName {
         self.backend.device()
+    }
+
+    /// This device's plugin, and the name of its hardware, for which a child process compiles.
+    /// `None` if there is no such name: the device is not here, is not driven by a plugin, or has
+    /// hardware that cannot be named.
+    pub(super) fn named_hardware(&self) -> Option<(PluginInUse<'_>, Target)> {
+        let plugin = self.here().ok()?.plugin()?;
+        Some((plugin, self.target().parse().ok()?))
     }
 
     /// Whether a program is known that can be started as a child.

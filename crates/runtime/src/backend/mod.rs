@@ -165,6 +165,19 @@ pub enum BackendError {
         /// The plugin's file.
         path: PathBuf,
     },
+    /// The plugin ends every process that loads it, because of the flags in the environment.
+    #[error(
+        "the plugin at {} ends the process that loads it ({status}): it refuses what XLA_FLAGS or \
+         LIBTPU_INIT_ARGS says{}", path.display(), self::ahead::after(said)
+    )]
+    FlagsRefused {
+        /// The plugin's file.
+        path: PathBuf,
+        /// How a child process that loaded the plugin ended.
+        status: std::process::ExitStatus,
+        /// What the plugin wrote to standard error.
+        said: String,
+    },
     /// A variable that the compiler reads cannot be understood, so no key can cover it.
     #[error(transparent)]
     Flags(#[from] preheat_environment::FlagsUnreadable),

@@ -14,9 +14,7 @@ use super::note::{Seconds, Timing, UpgradeNote, UpgradeState};
 use super::{Cache, in_words};
 use crate::asked::{Asked, Waited};
 use crate::backend::ahead::Ahead;
-use crate::backend::contract::PluginInUse;
 use crate::builder::RuntimeBuilder;
-use crate::device::Target;
 use crate::effort::CompileEffort;
 use crate::error::Error;
 use crate::executable::{Executable, LoadedGraph};
@@ -88,18 +86,10 @@ impl Inner {
         }
     }
 
-    /// This device's plugin, and the name of its hardware, for which a child process compiles.
-    /// `None` if this runtime compiles by itself: its device is not here, is not driven by a
-    /// plugin, or has hardware that cannot be named.
-    pub(super) fn full_target(&self) -> Option<(PluginInUse<'_>, Target)> {
-        let plugin = self.site.here().ok()?.plugin()?;
-        Some((plugin, self.site.target().parse().ok()?))
-    }
-
     /// A runtime that compiles for this device in child processes. `None` if this runtime compiles
     /// by itself.
     fn full_compiler(&self, control: &Control) -> Result<Option<Runtime>, Error> {
-        let Some((plugin, target)) = self.full_target() else { return Ok(None) };
+        let Some((plugin, target)) = self.site.named_hardware() else { return Ok(None) };
         let (program, build) =
             (self.site.compiler_program.clone(), self.site.environment().plugin_build.clone());
         let notes = self.cache()?.remembers();

@@ -52,7 +52,7 @@ impl Inner {
         self.rules.reuse
             && self.site.here().is_ok()
             && self.cache.as_ref().is_some_and(|cache| cache.remembers().is_some())
-            && (self.site.has_compiler() || self.full_target().is_none())
+            && (self.site.has_compiler() || self.site.named_hardware().is_none())
     }
 
     /// Whether `lower` is in the store and its upgrade is not complete. In that case `lower` serves

@@ -11,7 +11,7 @@ use preheat_pjrt::{PjrtError, PjrtTopology, PjrtValue, Plugin, compile_ahead};
 
 use super::ended::NOT_ANSWERED;
 use super::job::{self, Answer, Job, PluginFile, Task, Wanted};
-use super::{refused, trial};
+use super::{flags, here, refused, trial};
 use crate::backend::xla;
 use preheat_environment::Facts;
 
@@ -27,11 +27,12 @@ pub(crate) fn this_program_serves() -> bool {
     SERVES.load(Ordering::Relaxed)
 }
 
-/// Allows this program to be started again as a child process that compiles a graph ahead of time,
-/// or that tries an executable which may end its process.
+/// Allows this program to be started again as a child process that compiles a graph, or that tries
+/// an executable which may end its process.
 ///
-/// A program that compiles for hardware that is not here
-/// ([`RuntimeBuilder::target`](crate::RuntimeBuilder::target)) must call this first in `main`. In
+/// A program that calls this first in `main` compiles in child processes, so that no compiler can
+/// end it. A program that compiles for hardware that is not here
+/// ([`RuntimeBuilder::target`](crate::RuntimeBuilder::target)) must call it. In
 /// such a child process, this function does the child's work and then ends the process. In any
 /// other process it returns at once.
 pub fn serve_compiler() {
@@ -88,6 +89,8 @@ fn work(job: &Job, input: Vec<u8>, folder: &Path) -> io::Result<Answer> {
                 }
             })
         }
+        Task::CompileHere(wanted) => here::serve(&job.plugin, wanted, input, folder),
+        Task::ReadFlags { creates_client } => flags::serve(&job.plugin, *creates_client),
         Task::Try(subject) => trial::serve(&job.plugin, subject, &input),
     }
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use preheat_cache::{CompileOptions, Interface, Measurements, ProgramFormat, TensorSpec};
 use serde::{Deserialize, Serialize};
 
+use super::here::WantedHere;
 use crate::backend::file_state;
 use preheat_environment::Facts;
 
@@ -45,6 +46,13 @@ pub(super) enum Task {
     Describe { topology: String },
     /// Compile the program that follows the job.
     Compile(Box<Wanted>),
+    /// Compile the program that follows the job for the device that the plugin has here.
+    CompileHere(Box<WantedHere>),
+    /// Load the plugin, which reads its flags then.
+    ReadFlags {
+        /// Whether to create a client, too: some plugins read their flags only then.
+        creates_client: bool,
+    },
     /// Load the executable that follows the job, and run it.
     Try(Subject),
 }
@@ -81,7 +89,11 @@ pub(super) enum Answer {
         abi_version: Option<Vec<u8>>,
         measurements: Measurements,
     },
-    /// The executable was loaded, and run if its inputs are known.
+    /// The graph was compiled, but the plugin does not serialise the executable.
+    NotSerialised {
+        message: String,
+    },
+    /// The executable was loaded, and run if its inputs are known; or the flags were read.
     Ran,
     /// The plugin refused with an error.
     Refused {
@@ -118,8 +130,9 @@ impl Job {
         from.by_ref().take(length).read_to_end(&mut json)?;
         let job: Self = serde_json::from_slice(&json)?;
         let input_bytes = match &job.task {
-            Task::Describe { .. } => 0,
+            Task::Describe { .. } | Task::ReadFlags { .. } => 0,
             Task::Compile(wanted) => wanted.program_bytes,
+            Task::CompileHere(wanted) => wanted.program_bytes,
             Task::Try(subject) => subject.payload_bytes,
         };
         let mut input = Vec::new();

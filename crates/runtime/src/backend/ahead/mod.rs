@@ -1,18 +1,21 @@
 //! Which work is done in a separate process, and how?
 //!
-//! There are two kinds: compiling for hardware that is not here, and trying an executable that may
-//! end its process.
+//! There are three kinds: compiling, trying an executable that may end its process, and trying
+//! whether a plugin ends its process because of the flags in the environment.
 //!
 //! A compiler that is given a topology and no device reads environment variables, takes a
 //! machine-wide lock, may end its process, and holds gigabytes. All of that stays in a child
 //! (`child.rs`): the same program, or another one that the caller names, is started as the child
 //! (`process.rs`). The child reads its job from its standard input and writes its answer into a
 //! folder (`job.rs`). An executable that is suspected of ending the process that loads it is loaded
-//! in such a child first (`trial.rs`). How a child ended tells whether the code that it ran is the
+//! in such a child first (`trial.rs`), and so is a plugin that has to read flags (`flags.rs`). For a
+//! device that is here, the child has a client of its own (`here.rs`). How a child ended tells whether the code that it ran is the
 //! cause (`ended.rs`).
 
 mod child;
 mod ended;
+mod flags;
+mod here;
 mod job;
 mod process;
 mod trial;
@@ -27,9 +30,11 @@ use preheat_pjrt::ErrorCode;
 pub use self::child::serve_compiler;
 pub(crate) use self::child::this_program_serves;
 pub(crate) use self::ended::ended_itself;
+pub(crate) use self::flags::check_flags;
+pub(crate) use self::here::compile_here;
 use self::job::{Answer, Job, PluginFile, Task, Wanted};
 pub use self::process::AheadError;
-pub(crate) use self::process::Starting;
+pub(crate) use self::process::{Starting, after};
 pub(crate) use self::trial::{TrialOutcome, try_executable};
 use super::contract::Compiled;
 use super::{BackendError, CompileError};

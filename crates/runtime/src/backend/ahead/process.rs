@@ -125,7 +125,8 @@ impl AheadError {
     }
 }
 
-fn after(said: &str) -> String {
+/// The end of a message that says what a process wrote before it ended.
+pub(crate) fn after(said: &str) -> String {
     if said.is_empty() {
         ", and said nothing".to_owned()
     } else {

@@ -278,6 +278,12 @@ pub(crate) fn peak_resident_bytes() -> Option<u64> {
 /// the variables as they were then, even if they have changed since.
 static LOADED: Mutex<BTreeMap<PathBuf, Identity>> = Mutex::new(BTreeMap::new());
 
+/// Whether this process has loaded the plugin at `path`.
+pub(crate) fn is_loaded(path: &Path) -> bool {
+    let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    path.canonicalize().is_ok_and(|path| loaded.contains_key(&path))
+}
+
 fn load_identified(
     path: &Path,
     build: impl FnOnce() -> Result<String, BackendError>,

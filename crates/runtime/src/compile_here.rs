@@ -1,0 +1,126 @@
+//! Is a graph for a device that is here compiled in this process, or in a child?
+//!
+//! In a child, if one can be had: the compiler may exit, abort, crash or take all memory, and only
+//! the child ends. The child never has a client of a TPU: it compiles for the hardware by its name.
+//! On CUDA this process compiles, because XLA's autotuning needs the device's memory, which this
+//! process holds.
+
+use std::sync::OnceLock;
+
+use preheat_cache::KeyInputs;
+
+use super::cache::Cache;
+use super::compile::Compiling;
+use super::site::Site;
+use crate::backend::ahead::{Ahead, compile_here};
+use crate::backend::contract::{Compiled, Device, Loaded};
+use crate::backend::{AheadError, CompileError};
+use crate::progress::Cancel;
+
+/// The compiler for the hardware of a TPU by its name; `None` if it would not make the keys that
+/// the device asks for. It is opened at the first compile.
+#[derive(Debug, Default)]
+pub(super) struct ByName(OnceLock<Option<Ahead>>);
+
+impl Compiling<'_> {
+    /// Compiles `inputs` for the device that is here, and loads the executable.
+    pub(super) fn on_device(
+        &self,
+        here: &dyn Device,
+        inputs: &KeyInputs,
+        cancel: &Cancel,
+    ) -> Result<(Box<dyn Loaded>, Compiled), CompileError> {
+        let Some(compiled) = self.in_a_child(here, inputs, cancel)? else {
+            return here.compile(inputs);
+        };
+        let loaded = compiled.payload.as_ref().ok().map(|payload| here.load(payload));
+        match loaded {
+            Some(Ok(loaded)) => Ok((loaded, compiled)),
+            Some(Err(fault)) if fault.is_out_of_memory() => Err(fault.into()),
+            other => {
+                let fault = other.and_then(Result::err);
+                tracing::debug!(
+                    ?fault,
+                    "what the child compiled does not load, so that this \
+                                         process compiles"
+                );
+                here.compile(inputs)
+            }
+        }
+    }
+
+    /// Compiles `inputs` for the device that is here, and does not load the executable if a child
+    /// compiles.
+    pub(super) fn for_device(
+        &self,
+        here: &dyn Device,
+        inputs: &KeyInputs,
+        cancel: &Cancel,
+    ) -> Result<Compiled, CompileError> {
+        match self.in_a_child(here, inputs, cancel)? {
+            Some(compiled) => Ok(compiled),
+            None => Ok(here.compile(inputs)?.1),
+        }
+    }
+
+    /// Compiles `inputs` in a child; `None` if this process has to compile.
+    fn in_a_child(
+        &self,
+        here: &dyn Device,
+        inputs: &KeyInputs,
+        cancel: &Cancel,
+    ) -> Result<Option<Compiled>, CompileError> {
+        if self.rules.compile_in_process || !self.site.has_compiler() {
+            return Ok(None);
+        }
+        let Some(plugin) = here.plugin() else { return Ok(None) };
+        let program = self.site.compiler_program.as_deref();
+        let notes = self.cache.and_then(Cache::remembers);
+        let compiled = match self.site.environment().platform.as_str() {
+            "cpu" => compile_here(&plugin, program, inputs, cancel),
+            "tpu" => match self.site.by_name(self.cache, cancel) {
+                Some(ahead) => ahead.compile(inputs, notes, cancel).map(Some),
+                None => Ok(None),
+            },
+            _ => Ok(None),
+        };
+        match compiled {
+            Err(CompileError::Ahead(error)) if gave_no_child(&error) => {
+                tracing::debug!(%error, "this process compiles, because no child can");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether an error says that there was no child that could compile, or that its answer was lost.
+fn gave_no_child(error: &AheadError) -> bool {
+    match error {
+        AheadError::Plugin { .. } | AheadError::Ended { .. } | AheadError::Cancelled => false,
+        AheadError::NoProgram
+        | AheadError::Start { .. }
+        | AheadError::Answer(_)
+        | AheadError::NotAnswered { .. }
+        | AheadError::Confused
+        | AheadError::Replaced => true,
+    }
+}
+
+impl Site {
+    /// The compiler for this device's hardware by its name.
+    fn by_name(&self, cache: Option<&Cache>, cancel: &Cancel) -> Option<&Ahead> {
+        let open = || {
+            let (plugin, target) = self.named_hardware()?;
+            let (program, build) =
+                (self.compiler_program.clone(), self.environment().plugin_build.clone());
+            let notes = cache.and_then(Cache::remembers);
+            let ahead = Ahead::open(target, plugin.path, program, || Ok(build), notes, cancel);
+            let ahead = ahead.inspect_err(|error| {
+                tracing::debug!(%error, "the hardware is not known by its name");
+            });
+            ahead.ok().filter(|ahead| ahead.environment.digest() == self.environment_digest)
+        };
+        self.by_name.0.get_or_init(open).as_ref()
+    }
+}
