@@ -39,6 +39,17 @@ pub(super) struct EnvArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub(super) env: EnvArgs,
+    /// Also try, on the hardware of this machine, each claim of the documentation that was not
+    /// verified there, and write what came out to this file, without names or paths; - is standard
+    /// output
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ProgramArgs {
     /// StableHLO text or bytecode, or a serialised `HloModuleProto`
     #[arg(required_unless_present = "key")]

@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use preheat_io::result_file::Existing;
 
 use super::args::{
-    ComfyuiArgs, EnvArgs, EvidenceArgs, ExecArgs, LookupArgs, ProgramArgs, ProgramRunArgs, RunArgs,
-    WarmupArgs,
+    ComfyuiArgs, DoctorArgs, EnvArgs, EvidenceArgs, ExecArgs, LookupArgs, ProgramArgs,
+    ProgramRunArgs, RunArgs, WarmupArgs,
 };
 use super::cache::FilterArgs;
 use super::cache_rewarm::RewarmArgs;
@@ -78,7 +78,7 @@ pub(super) enum Command {
     Env(EnvArgs),
     /// Tell which frameworks this Python environment has, which plugin each would load, and whether
     /// it would use preheat's cache
-    Doctor(EnvArgs),
+    Doctor(DoctorArgs),
     /// Print the script that completes this command line in a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write the pages of all commands into a folder
@@ -221,6 +221,7 @@ pub(super) fn share_standard_output(cli: &Cli) -> Result<(), CliError> {
         Some(Command::Program(ProgramCommand::Run(args))) => {
             args.output.as_ref().map(|path| ("--output", path))
         }
+        Some(Command::Doctor(args)) => args.report.as_ref().map(|path| ("--report", path)),
         Some(Command::Cache(CacheCommand::Export(args))) => Some(("the export", &args.file)),
         _ => None,
     };

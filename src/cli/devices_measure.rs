@@ -328,15 +328,15 @@ fn tensors_of(folder: &Path) -> PathBuf {
 }
 
 /// A child process that is killed when this is dropped, unless it has ended before.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command) -> std::io::Result<Self> {
+    pub(super) fn start(command: &mut Command) -> std::io::Result<Self> {
         command.spawn().map(Self)
     }
 
     /// Waits until the child has ended. Returns `None` if the user asked to stop.
-    fn wait(&mut self, cancel: &Cancel) -> std::io::Result<Option<ExitStatus>> {
+    pub(super) fn wait(&mut self, cancel: &Cancel) -> std::io::Result<Option<ExitStatus>> {
         // `Child::wait` would close the child's standard input, which tells it to end.
         loop {
             if cancel.is_cancelled() {

@@ -1,6 +1,6 @@
 //! Which frameworks are in this Python environment, which plugin would each load, and would it use
 //! preheat's cache? `preheat doctor` answers this. It reads files and environment variables, and
-//! starts no Python.
+//! starts no Python, unless a report is asked for (`doctor_report.rs`).
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,9 @@ use preheat_plugins::{
 };
 use serde::Serialize;
 
-use super::args::EnvArgs;
+use super::args::DoctorArgs;
 use super::context::Context;
+use super::doctor_report::{self, Report};
 use super::exec::{LIBRARY, plugin_file, process_env};
 use super::output::{document, line, table};
 use super::{CliError, Status};
@@ -29,6 +30,9 @@ struct Diagnosis {
     frameworks: Vec<Examined>,
     /// What to do, in whole sentences. Empty if nothing is to be done.
     advice: Vec<String>,
+    /// What came out for the claims that were not verified on such a machine, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Report>,
 }
 
 /// A framework, and which of its plugins are preheat's.
@@ -42,10 +46,13 @@ struct Examined {
 
 /// Prints what was found. The command succeeds whatever was found, because a framework that runs
 /// without preheat is not an error.
-pub(super) fn doctor(context: &Context, args: &EnvArgs) -> Result<Status, CliError> {
-    let caching = match plugin_file(args.plugin.as_deref(), &process_env) {
+///
+/// A claim of a report that does not hold is a failure.
+pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<Status, CliError> {
+    let named = args.env.plugin.as_deref();
+    let caching = match plugin_file(named, &process_env) {
         Ok(path) => Ok(path),
-        Err(CliError::Usage(what_to_do)) if args.plugin.is_none() => Err(what_to_do),
+        Err(CliError::Usage(what_to_do)) if named.is_none() => Err(what_to_do),
         Err(error) => return Err(error),
     };
     let search = PluginSearch::from_process();
@@ -64,18 +71,35 @@ pub(super) fn doctor(context: &Context, args: &EnvArgs) -> Result<Status, CliErr
         let is_wrapper = |path: &Path| is_caching_plugin(path, caching.as_ref().ok());
         find(PluginName::Tpu, &search).to_wrap(is_wrapper).map(Path::to_owned)
     });
+    let (report, status) = match &args.report {
+        Some(path) => {
+            let has_jax = examined.iter().any(|one| one.framework.name == "jax");
+            let no_jax = match (has_jax, &caching) {
+                (false, _) => Some("no JAX is in a Python environment here"),
+                (true, Err(_)) => Some("the caching plugin is not found"),
+                (true, Ok(_)) => None,
+            };
+            let (report, status) = doctor_report::report(context, path, no_jax)?;
+            (Some(report), status)
+        }
+        None => (None, Status::Done),
+    };
     let diagnosis = Diagnosis {
         advice: advice(&examined, caching.as_ref().err()),
         caching_plugin: caching.ok(),
         tpu_plugin: tpu,
         frameworks: examined,
+        report,
     };
     if context.json {
         document(&diagnosis)?;
     } else {
         print(&diagnosis)?;
+        if let (Some(report), Some(path)) = (&diagnosis.report, &args.report) {
+            doctor_report::print(report, path)?;
+        }
     }
-    Ok(Status::Done)
+    Ok(status)
 }
 
 /// Whether a path leads to the caching plugin. A file with the caching plugin's name counts, too.

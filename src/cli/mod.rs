@@ -19,6 +19,7 @@ mod devices_bench;
 mod devices_measure;
 mod devices_tune;
 mod doctor;
+mod doctor_report;
 mod errors;
 mod exec;
 mod logging;

@@ -195,6 +195,7 @@ fn flags_are_tried_once_for_each_cache() {
         processes(&lab, |event| matches!(event, Event::Client { .. })).len()
     };
     // The child that tries the flags, the child that compiles, and the command.
+    std::fs::create_dir(lab.cache()).unwrap();
     assert_eq!(with("--xla_cpu_enable_fast_math=true"), 3);
     assert_eq!(with("--xla_cpu_enable_fast_math=true"), 4, "the command alone");
 }
@@ -213,6 +214,27 @@ fn where_no_child_can_be_had_the_command_compiles_itself() {
     itself(&lab.sim().fail(Place::Deserialize, When::Each), "temporary");
     let kept = itself(&lab.sim().fail(Place::Serialize, When::Each), "temporary");
     kept.says(&["cannot be kept"]);
+}
+
+#[test]
+fn an_executable_that_ends_the_process_that_loads_it_ends_only_one() {
+    let (lab, program) = lab();
+    let crash = lab.sim().crash(Place::Deserialize, When::Each);
+    assert_eq!(run(&lab, &crash, &program).status, None, "what the child left ends the command");
+    // The next process finds the mark of the dead one, and compiles itself.
+    assert_eq!(source(&run(&lab, &crash, &program).done()), "compiled");
+    assert!(!compilers(&lab).is_disjoint(&runners(&lab)));
+    // It stored the executable, which ends a process that loads it. Then children try it.
+    assert_eq!(run(&lab, &crash, &program).status, None);
+    assert_eq!(source(&run(&lab, &crash, &program).done()), "compiled");
+}
+
+#[test]
+fn flags_leave_no_folder_where_a_command_only_reads() {
+    let (lab, program) = lab();
+    let looked = preheat(&lab, &lab.sim()).env("XLA_FLAGS", "--xla_cpu_enable_fast_math=true");
+    looked.words("lookup --program").arg(&program).run().ended(3);
+    assert!(!lab.cache().exists());
 }
 
 #[test]

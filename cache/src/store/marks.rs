@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use super::sweep::remove_if_abandoned;
 use super::{LoadedObject, Store, StoreError, StoreOptions};
 use crate::files::Folder;
-use crate::hash::Digest;
+use crate::hash::{Digest, FramedHasher};
 use crate::key::GraphKey;
 use crate::layout::Layout;
 use crate::lock::{CompileLock, LockHolder, LockOutcome, Wait};
@@ -117,6 +117,24 @@ impl Store {
             root.inspect_err(|error| tracing::debug!(%error, "a load is not marked")).ok()?;
         let marked = self.make_mark(root, payload);
         marked.inspect_err(|error| tracing::debug!(%error, "a load is not marked")).ok()
+    }
+
+    /// Marks that an executable which was just compiled for `key`, and which is not in the store
+    /// yet, is about to be loaded. `None` if no mark can be made here.
+    pub fn mark_fresh_load(&self, key: &GraphKey) -> Option<LoadMark> {
+        if self.read_only {
+            return None;
+        }
+        let marked = self.prepare().map_err(io::Error::other);
+        let marked = marked.and_then(|root| self.make_mark(root, fresh(key)));
+        marked.inspect_err(|error| tracing::debug!(%error, "a load is not marked")).ok()
+    }
+
+    /// How many processes died while they loaded an executable that was just compiled for `key`, or
+    /// ran it for the first time.
+    pub fn lost_fresh_loads(&self, key: &GraphKey) -> usize {
+        let root = self.root().ok().flatten();
+        root.map_or(0, |root| stale_marks(&root, &fresh(key)).len())
     }
 
     fn make_mark(&self, root: Arc<Folder>, payload: Digest) -> io::Result<LoadMark> {
@@ -278,6 +296,14 @@ fn private_folder(dir: &Path, make: bool) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other("the folder does not belong to this user alone"))
+}
+
+/// The digest by which the load of an executable is marked that is not in a store yet. The bytes of
+/// an executable differ from compile to compile, so the digest is made from the key.
+fn fresh(key: &GraphKey) -> Digest {
+    let mut hasher = FramedHasher::new("preheat-fresh-load-v1");
+    hasher.text(&key.to_string());
+    hasher.finish()
 }
 
 /// The marks of a payload that dead processes left.

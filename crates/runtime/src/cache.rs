@@ -281,6 +281,13 @@ impl Cache {
         of(&self.main).or_else(own)
     }
 
+    /// Whether one of the stores has an object under `key` that is known to end the process that
+    /// loads it.
+    pub(super) fn has_unfit(&self, key: &GraphKey) -> bool {
+        let mut stores = std::iter::once(&self.main).chain(&self.fallbacks);
+        stores.any(|store| self.known_unfit(key, store).is_some())
+    }
+
     /// Whether an object from one of the stores has been found unfit since it was read.
     pub(super) fn is_known_unfit(&self, object: &LoadedObject, source: Source) -> bool {
         let key = &object.record.graph_key;

@@ -12,6 +12,7 @@ use preheat_cache::KeyInputs;
 use super::cache::Cache;
 use super::compile::Compiling;
 use super::site::Site;
+use super::trial::FirstRun;
 use crate::backend::ahead::{Ahead, compile_here};
 use crate::backend::contract::{Compiled, Device, Loaded};
 use crate::backend::{AheadError, CompileError};
@@ -22,31 +23,46 @@ use crate::progress::Cancel;
 #[derive(Debug, Default)]
 pub(super) struct ByName(OnceLock<Option<Ahead>>);
 
+/// An executable that was just compiled and is loaded.
+pub(super) struct FreshlyLoaded {
+    pub(super) loaded: Box<dyn Loaded>,
+    /// The mark of its load, if a child compiled it.
+    pub(super) first_run: FirstRun,
+}
+
 impl Compiling<'_> {
     /// Compiles `inputs` for the device that is here, and loads the executable.
+    ///
+    /// What a child compiled has to be loaded, which may end this process, too. The load is marked,
+    /// as that of a stored executable is. This process compiles if `may_load` is false, because an
+    /// executable of the graph could not be loaded before.
     pub(super) fn on_device(
         &self,
         here: &dyn Device,
         inputs: &KeyInputs,
+        may_load: bool,
         cancel: &Cancel,
-    ) -> Result<(Box<dyn Loaded>, Compiled), CompileError> {
-        let Some(compiled) = self.in_a_child(here, inputs, cancel)? else {
-            return here.compile(inputs);
+    ) -> Result<(FreshlyLoaded, Compiled), CompileError> {
+        let in_this_process = || {
+            let (loaded, compiled) = here.compile(inputs)?;
+            Ok((FreshlyLoaded { loaded, first_run: FirstRun::default() }, compiled))
         };
-        let loaded = compiled.payload.as_ref().ok().map(|payload| here.load(payload));
-        match loaded {
-            Some(Ok(loaded)) => Ok((loaded, compiled)),
-            Some(Err(fault)) if fault.is_out_of_memory() => Err(fault.into()),
-            other => {
-                let fault = other.and_then(Result::err);
-                tracing::debug!(
-                    ?fault,
-                    "what the child compiled does not load, so that this \
-                                         process compiles"
-                );
-                here.compile(inputs)
+        let compiled = if may_load { self.in_a_child(here, inputs, cancel)? } else { None };
+        let Some(compiled) = compiled else { return in_this_process() };
+        let store = self.cache.and_then(Cache::remembers);
+        let mark = store.and_then(|store| store.mark_fresh_load(&inputs.graph_key()));
+        let fault = match compiled.payload.as_ref().map(|payload| here.load(payload)) {
+            Ok(Ok(loaded)) => {
+                let first_run = FirstRun::of(mark);
+                return Ok((FreshlyLoaded { loaded, first_run }, compiled));
             }
-        }
+            Ok(Err(fault)) if fault.is_out_of_memory() => return Err(fault.into()),
+            Ok(Err(fault)) => Some(fault),
+            Err(_) => None,
+        };
+        drop(mark);
+        tracing::debug!(?fault, "what the child compiled does not load, so this process compiles");
+        in_this_process()
     }
 
     /// Compiles `inputs` for the device that is here, and does not load the executable if a child

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use preheat_cache::{GraphKey, GraphRecord, KeyInputs, Match, Measurements, Source};
 
 use super::asked::{Asked, LEVEL_ONE_PATIENCE, matched};
+use super::cache::Cache;
 use super::compile::{Again, Fresh, Made, Wanting};
+use super::compile_here::FreshlyLoaded;
 use super::effort::CompileEffort;
 use super::error::Error;
 use super::executable::{Executable, Interface, LoadedGraph};
@@ -272,7 +274,15 @@ impl Inner {
         let here = self.site.here()?;
         let wanting = Wanting { inputs, key, refused: refused.contains(&key) };
         let compiling = self.compiling();
-        let run_compiler = || compiling.on_device(&**here, inputs, asked.control.flag());
+        let is_deadly = || {
+            let of_the_store =
+                |cache: &Cache| cache.has_unfit(&key) || cache.main().lost_fresh_loads(&key) > 0;
+            self.site.is_deadly(&key) || self.cache.as_deref().is_some_and(of_the_store)
+        };
+        let run_compiler = || {
+            let may_load = !wanting.refused && !is_deadly();
+            compiling.on_device(&**here, inputs, may_load, asked.control.flag())
+        };
         match compiling.compile(asked, &wanting, again, run_compiler)? {
             Made::Found(obtained) => Ok(obtained),
             // The turn ends only after the executable is in memory, because other threads look for
@@ -292,9 +302,10 @@ impl Inner {
         Trials { site: &self.site, cache: self.cache.as_deref(), warnings: &self.warnings }
     }
 
-    fn freshly_compiled(&self, key: GraphKey, fresh: Fresh<Box<dyn Loaded>>) -> Obtained {
-        let Fresh { loaded, record, payload_bytes, .. } = fresh;
-        let graph = self.keep(key, loaded, FirstRun::default(), &record, payload_bytes);
+    fn freshly_compiled(&self, key: GraphKey, fresh: Fresh<FreshlyLoaded>) -> Obtained {
+        let Fresh { loaded: FreshlyLoaded { loaded, first_run }, record, payload_bytes, .. } =
+            fresh;
+        let graph = self.keep(key, loaded, first_run, &record, payload_bytes);
         Obtained {
             compile_seconds: record.measurements.compile_seconds,
             compile_peak_bytes: record.measurements.compile_peak_bytes.unwrap_or(0),

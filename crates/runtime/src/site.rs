@@ -1,9 +1,10 @@
 //! Where do a runtime's executables run, and which executables fit there?
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use preheat_cache::{CompileOptions, Digest, Environment, GraphRecord, Program};
+use preheat_cache::{CompileOptions, Digest, Environment, GraphKey, GraphRecord, Program};
 use serde::Serialize;
 
 use super::as_written::{self, Place};
@@ -60,6 +61,8 @@ pub(super) struct Site {
     pub(super) compiler_program: Option<PathBuf>,
     /// Compiles for a TPU's hardware by its name.
     pub(super) by_name: ByName,
+    /// The graphs whose stored executables ended processes that loaded them.
+    deadly: Mutex<HashSet<GraphKey>>,
 }
 
 impl Site {
@@ -70,7 +73,8 @@ impl Site {
     ) -> Self {
         let environment_digest = backend.environment().digest();
         let by_name = ByName::default();
-        Self { report, backend, environment_digest, compiler_program, by_name }
+        let deadly = Mutex::default();
+        Self { report, backend, environment_digest, compiler_program, by_name, deadly }
     }
 
     /// The device, for work that has to be done on it.
@@ -95,6 +99,21 @@ impl Site {
     pub(super) fn named_hardware(&self) -> Option<(PluginInUse<'_>, Target)> {
         let plugin = self.here().ok()?.plugin()?;
         Some((plugin, self.target().parse().ok()?))
+    }
+
+    /// Notes that a stored executable ended processes that loaded it.
+    pub(super) fn is_found_deadly(&self, key: GraphKey) {
+        self.deadly().insert(key);
+    }
+
+    /// Whether a stored executable of this graph ended processes that loaded it.
+    pub(super) fn is_deadly(&self, key: &GraphKey) -> bool {
+        self.deadly().contains(key)
+    }
+
+    fn deadly(&self) -> MutexGuard<'_, HashSet<GraphKey>> {
+        // No change of the set can panic.
+        self.deadly.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a program is known that can be started as a child.

@@ -109,7 +109,10 @@ impl Trials<'_> {
         };
         Ok(match reason {
             None => Admission::Load(store.mark_load(object)),
-            Some(reason) => self.set_aside(cache, store, object, &reason),
+            Some(reason) => {
+                self.site.is_found_deadly(object.record.graph_key);
+                self.set_aside(cache, store, object, &reason)
+            }
         })
     }
 

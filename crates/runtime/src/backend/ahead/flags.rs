@@ -56,6 +56,8 @@ pub(crate) fn check_flags(
         .and_then(|folder| process::run(&starting, &job, &[], &folder, cancel));
     match answer {
         Ok(_) => {
+            // A command that only reads makes no folder for the cache.
+            let notes = notes.filter(|store| store.dir().is_dir());
             if let Some(error) = notes.and_then(|store| store.write_note(note, b"taken").err()) {
                 tracing::debug!(%error, "it is not remembered that the flags are taken");
             }
