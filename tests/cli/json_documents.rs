@@ -40,7 +40,7 @@ impl Checked {
 fn of_frameworks(lab: &Lab, checked: &mut Checked) {
     let packages = lab.path("venv/lib/python3.12/site-packages/jax-0.10.2.dist-info");
     std::fs::create_dir_all(packages).unwrap();
-    let doctor = json(lab, "doctor").env("VIRTUAL_ENV", lab.path("venv"));
+    let doctor = json(lab, "doctor --report report.json").env("VIRTUAL_ENV", lab.path("venv"));
     let found = checked.is("doctor", &doctor.run().done());
     assert_eq!(found["frameworks"][0]["version"], "0.10.2");
     let plugin = lab.file("libpreheat_pjrt.so", "");

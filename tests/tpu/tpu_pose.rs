@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use pjrt_sim::{Count, Origin, Place, Sim, When};
+use pjrt_sim::{Count, Event, Origin, Place, Sim, When};
 use serde_json::Value;
 use support::demo::demo_model;
 use support::lab::{DOUBLE, library, until};
@@ -158,6 +158,20 @@ const CASES: &[Case] = &[
         let lab = Lab::new();
         let ran = program(&lab, &posed(&lab), "--compile-effort tiered").done();
         assert_eq!(ran.json()["stages"][0]["effort"], "balanced");
+    }),
+    ("--compile-in-process", || {
+        let compiled_by_name = |words: &str| {
+            let (lab, file) = (Lab::new(), "double.mlir");
+            lab.file(file, DOUBLE);
+            let run = lab.preheat_tpu(&posed(&lab)).env_remove("PREHEAT_COMPILE_IN_PROCESS");
+            run.words(words).words("program run").arg(file).run().done();
+            let compiles = |event: &Event| match event {
+                Event::Compile { client_less, .. } => Some(*client_less),
+                _ => None,
+            };
+            lab.log().iter().find_map(|entry| compiles(&entry.event)).unwrap()
+        };
+        assert!(compiled_by_name("") && !compiled_by_name("--compile-in-process"));
     }),
     ("--tpu-manual-warmup", || {
         let lab = Lab::new();
