@@ -125,8 +125,8 @@ fn programs_that_make_xla_abort_are_errors() {
         "module @vast {{ func.func public @main(%x: tensor<{size}xf32>) -> tensor<{size}xf32> {{ \
          %y = stablehlo.add %x, %x : tensor<{size}xf32> return %y : tensor<{size}xf32> }} }}"
     );
-    const DEPTH: usize = 200_000;
-    let deep = format!("module @deep {{ {}{} }}", "module { ".repeat(DEPTH), "}".repeat(DEPTH));
+    let depth = 200_000;
+    let deep = format!("module @deep {{ {}{} }}", "module { ".repeat(depth), "}".repeat(depth));
     for (name, text) in [("vast.mlir", vast), ("deep.mlir", deep)] {
         let program = lab.file(name, text);
         let ran = as_a_user(&lab, lab.bare()).words("program compile").arg(&program).run();
@@ -142,7 +142,9 @@ fn a_child_that_somebody_ends_is_an_error() {
         let hang = lab.sim().hang(Place::Compile, When::Each);
         let going_on = preheat(&lab, &hang).words("program run").arg(&program).start();
         until("the compile begins", || lab.compiles() == 1);
-        compilers(&lab).into_iter().for_each(|child| kill(signal, child));
+        for child in compilers(&lab) {
+            kill(signal, child);
+        }
         going_on.wait().ended(1).says(&["the process that compiled ended", told]);
         assert!(files_under(&lab.path("temporary")).is_empty());
     }

@@ -90,7 +90,7 @@ fn work(job: &Job, input: Vec<u8>, folder: &Path) -> io::Result<Answer> {
             })
         }
         Task::CompileHere(wanted) => here::serve(&job.plugin, wanted, input, folder),
-        Task::ReadFlags { creates_client } => flags::serve(&job.plugin, *creates_client),
+        Task::ReadFlags { creates_client } => Ok(flags::serve(&job.plugin, *creates_client)),
         Task::Try(subject) => trial::serve(&job.plugin, subject, &input),
     }
 }

@@ -4,7 +4,6 @@
 //! whose value it refuses. So if there are flags, a child loads the plugin first. That the child
 //! lived is remembered.
 
-use std::io;
 use std::path::Path;
 
 use preheat_cache::{FramedHasher, Note, Store};
@@ -74,11 +73,11 @@ pub(crate) fn check_flags(
 }
 
 /// The child's side.
-pub(super) fn serve(plugin: &PluginFile, creates_client: bool) -> io::Result<Answer> {
+pub(super) fn serve(plugin: &PluginFile, creates_client: bool) -> Answer {
     let loaded = Plugin::open(&plugin.path);
     let read = loaded.and_then(|plugin| {
         if creates_client { Client::create(&plugin, &[]).map(drop) } else { Ok(()) }
     });
     // An error is reported again when the parent loads the plugin.
-    Ok(read.map_or_else(|error| refused(error.code(), &error), |()| Answer::Ran))
+    read.map_or_else(|error| refused(error.code(), &error), |()| Answer::Ran)
 }
