@@ -172,8 +172,9 @@ impl Shown {
         }
     }
 
-    /// Shows a bar for graphs that are compiled ahead of time, with an estimate of the time left. If
-    /// they are compiled at several efforts, the bar counts all compiles and names the present one.
+    /// Shows a bar for graphs that are compiled ahead of time, with an estimate of the time left.
+    /// If they are compiled at several efforts, the bar counts all compiles and names the present
+    /// effort.
     fn ahead(
         &self,
         model: &str,

@@ -5,23 +5,15 @@
 //! On CUDA this process compiles, because XLA's autotuning needs the device's memory, which this
 //! process holds.
 
-use std::sync::OnceLock;
-
 use preheat_cache::KeyInputs;
 
 use super::cache::Cache;
 use super::compile::Compiling;
-use super::site::Site;
 use super::trial::FirstRun;
-use crate::backend::ahead::{Ahead, compile_here};
+use crate::backend::ahead::compile_here;
 use crate::backend::contract::{Compiled, Device, Loaded};
 use crate::backend::{AheadError, CompileError};
 use crate::progress::Cancel;
-
-/// The compiler for the hardware of a TPU by its name; `None` if it would not make the keys that
-/// the device asks for. It is opened at the first compile.
-#[derive(Debug, Default)]
-pub(super) struct ByName(OnceLock<Option<Ahead>>);
 
 /// An executable that was just compiled and is loaded.
 pub(super) struct FreshlyLoaded {
@@ -94,7 +86,7 @@ impl Compiling<'_> {
         let notes = self.cache.and_then(Cache::remembers);
         let compiled = match self.site.environment().platform.as_str() {
             "cpu" => compile_here(&plugin, program, inputs, cancel),
-            "tpu" => match self.site.by_name(self.cache, cancel) {
+            "tpu" => match self.site.by_name(notes, cancel) {
                 Some(ahead) => ahead.compile(inputs, notes, cancel).map(Some),
                 None => Ok(None),
             },
@@ -120,23 +112,5 @@ fn gave_no_child(error: &AheadError) -> bool {
         | AheadError::NotAnswered { .. }
         | AheadError::Confused
         | AheadError::Replaced => true,
-    }
-}
-
-impl Site {
-    /// The compiler for this device's hardware by its name.
-    fn by_name(&self, cache: Option<&Cache>, cancel: &Cancel) -> Option<&Ahead> {
-        let open = || {
-            let (plugin, target) = self.named_hardware()?;
-            let (program, build) =
-                (self.compiler_program.clone(), self.environment().plugin_build.clone());
-            let notes = cache.and_then(Cache::remembers);
-            let ahead = Ahead::open(target, plugin.path, program, || Ok(build), notes, cancel);
-            let ahead = ahead.inspect_err(|error| {
-                tracing::debug!(%error, "the hardware is not known by its name");
-            });
-            ahead.ok().filter(|ahead| ahead.environment.digest() == self.environment_digest)
-        };
-        self.by_name.0.get_or_init(open).as_ref()
     }
 }

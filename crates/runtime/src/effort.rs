@@ -17,14 +17,14 @@
 //! | `cpu` | level 0 of LLVM, no expensive passes | as full | the compiler's default |
 //! | any other | as full | as full | the compiler's default |
 //!
-//! A tiered request begins with `balanced`. A platform has options for `balanced` only if they save
-//! at least a fifth of the compile time and the first picture comes sooner with them. On XLA:CPU
-//! there are none, so `balanced` is `full` and no request is tiered there. `fast` would not help: it
-//! saves two fifths of the compile time, but its steps take almost three times as long (the demo
-//! model, docs/tpu.md). The first picture would come later.
+//! A tiered request begins with `balanced`. A platform has options for `balanced` only if they
+//! save at least a fifth of the compile time and the first picture comes sooner with them. On
+//! XLA:CPU there are none, so `balanced` is `full` and no request is tiered there. `fast` would not
+//! help: it saves two fifths of the compile time, but its steps take almost three times as long
+//! (the demo model, docs/tpu.md). The first picture would come later.
 //!
-//! A request that names no effort is tiered, because somebody waits for it. What is warmed ahead has
-//! the full effort, because nobody waits.
+//! A request that names no effort is tiered, because somebody waits for it. What is warmed ahead
+//! has the full effort, because nobody waits.
 //!
 //! `optimization_level` is the field of that name in XLA's `ExecutableBuildOptionsProto`
 //! (`xla/pjrt/proto/compile_options.proto`); JAX sets it by `jax_optimization_level`. The others

@@ -2,19 +2,19 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use preheat_cache::{CompileOptions, Digest, Environment, GraphKey, GraphRecord, Program};
+use preheat_cache::{CompileOptions, Digest, Environment, GraphKey, GraphRecord, Program, Store};
 use serde::Serialize;
 
 use super::as_written::{self, Place};
-use super::compile_here::ByName;
 use super::error::Error;
 use crate::backend::Backend;
 use crate::backend::ahead::{Ahead, this_program_serves};
 use crate::backend::contract::{Device, PluginInUse};
 use crate::device::target::topology_name;
 use crate::device::{DeviceChoice, DeviceName, Target};
+use crate::progress::Cancel;
 
 /// The device that a runtime runs on, with the names of the command line's JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,8 +59,9 @@ pub(super) struct Site {
     /// none, this program itself is started, provided that it calls
     /// [`serve_compiler`](crate::serve_compiler).
     pub(super) compiler_program: Option<PathBuf>,
-    /// Compiles for a TPU's hardware by its name.
-    pub(super) by_name: ByName,
+    /// The compiler for a TPU's hardware by its name, opened at the first compile; `None` if it
+    /// would not make the keys that the device asks for.
+    by_name: OnceLock<Option<Ahead>>,
     /// The graphs whose stored executables ended processes that loaded them.
     deadly: Mutex<HashSet<GraphKey>>,
 }
@@ -72,7 +73,7 @@ impl Site {
         compiler_program: Option<PathBuf>,
     ) -> Self {
         let environment_digest = backend.environment().digest();
-        let by_name = ByName::default();
+        let by_name = OnceLock::new();
         let deadly = Mutex::default();
         Self { report, backend, environment_digest, compiler_program, by_name, deadly }
     }
@@ -99,6 +100,23 @@ impl Site {
     pub(super) fn named_hardware(&self) -> Option<(PluginInUse<'_>, Target)> {
         let plugin = self.here().ok()?.plugin()?;
         Some((plugin, self.target().parse().ok()?))
+    }
+
+    /// The compiler for this device's hardware by its name, for a TPU. `None` if there is none, or
+    /// if it would not make the keys that the device asks for. `notes` is the store that remembers
+    /// descriptions of hardware.
+    pub(super) fn by_name(&self, notes: Option<&Store>, cancel: &Cancel) -> Option<&Ahead> {
+        let open = || {
+            let (plugin, target) = self.named_hardware()?;
+            let (program, build) =
+                (self.compiler_program.clone(), self.environment().plugin_build.clone());
+            let ahead = Ahead::open(target, plugin.path, program, || Ok(build), notes, cancel);
+            let ahead = ahead.inspect_err(|error| {
+                tracing::debug!(%error, "the hardware is not known by its name");
+            });
+            ahead.ok().filter(|ahead| ahead.environment.digest() == self.environment_digest)
+        };
+        self.by_name.get_or_init(open).as_ref()
     }
 
     /// Notes that a stored executable ended processes that loaded it.

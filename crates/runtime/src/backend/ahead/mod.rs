@@ -7,10 +7,10 @@
 //! machine-wide lock, may end its process, and holds gigabytes. All of that stays in a child
 //! (`child.rs`): the same program, or another one that the caller names, is started as the child
 //! (`process.rs`). The child reads its job from its standard input and writes its answer into a
-//! folder (`job.rs`). An executable that is suspected of ending the process that loads it is loaded
-//! in such a child first (`trial.rs`), and so is a plugin that has to read flags (`flags.rs`). For a
-//! device that is here, the child has a client of its own (`here.rs`). How a child ended tells whether the code that it ran is the
-//! cause (`ended.rs`).
+//! folder (`job.rs`). For a device that is here, the child has a client of its own (`here.rs`). An
+//! executable that is suspected of ending the process that loads it is loaded in such a child first
+//! (`trial.rs`), and so is a plugin that has to read flags (`flags.rs`). How a child ended tells
+//! whether the code that it ran is the cause (`ended.rs`).
 
 mod child;
 mod ended;
