@@ -15,7 +15,8 @@ use super::warmup_one::warm_one;
 use super::{CliError, Status};
 use preheat_diffusion::evidence::{Manifest, ManifestModel};
 use preheat_diffusion::pipeline::{Precision, TextToImage};
-use preheat_runtime::device::Target;
+use preheat_runtime::EffortChoice;
+use preheat_runtime::device::{Target, XlaDevice};
 
 /// The JSON of each warmup, in the order of the manifest. The JSON of a failed warmup has an
 /// `error`, and at least a description of the request.
@@ -36,6 +37,7 @@ pub(super) fn of_manifest(
         context.args.pipeline().read(folder)?;
     }
     let documents = Arc::new(Mutex::new(Vec::new()));
+    first_wave(context, args, &manifest)?;
     let (mut tables, mut of, mut errors) = (Vec::new(), 0, Vec::new());
     for model in &manifest.models {
         let context = with_settings(context, model, &documents);
@@ -73,6 +75,42 @@ pub(super) fn of_manifest(
         None => Ok(Status::Done),
         Some(first) => Err(CliError::Tables { failed, of, cause: Box::new(first) }),
     }
+}
+
+/// Compiles the lower effort of all tiered tables with targets, so that every graph serves before
+/// any is compiled in full. A failure here is not reported: the warmup of the table fails, too.
+fn first_wave(context: &Context, args: &WarmupArgs, manifest: &Manifest) -> Result<(), CliError> {
+    let dropped = Arc::new(Mutex::new(Vec::new()));
+    let mut all = Vec::new();
+    for model in &manifest.models {
+        let mut context = with_settings(context, model, &dropped);
+        let is_tiered = context.args.compile_effort == Some(EffortChoice::Tiered);
+        context.args.compile_effort = Some(EffortChoice::Tiered.first_on(TPU).into());
+        let ahead = warmups(model, args).into_iter().filter(|one| is_tiered && is_for_a_tpu(one));
+        all.extend(ahead.map(|one| (context.clone(), model, one)));
+    }
+    // One warmup has both waves itself. A forced one would compile the lower effort twice.
+    if all.len() < 2 || args.force_recompile {
+        return Ok(());
+    }
+    for (context, model, one) in &all {
+        if !context.json {
+            line(&format!("{}, so that it can serve", heading(model, one)))?;
+        }
+        match warm_one(context, one) {
+            Err(error) if matches!(error.status(), Status::Interrupted) => return Err(error),
+            Err(error) => tracing::debug!("the first wave failed: {}", with_causes(&error)),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The platform that has a lower effort for tiered warmups.
+const TPU: &str = "tpu";
+
+fn is_for_a_tpu(one: &WarmupArgs) -> bool {
+    one.aot.as_ref().is_some_and(|target| target.device() == XlaDevice::Tpu)
 }
 
 /// The description of the request of a failed warmup.

@@ -184,6 +184,37 @@ fn ahead_of_time_every_graph_serves_before_any_is_compiled_in_full() {
 }
 
 #[test]
+fn every_table_of_a_manifest_serves_before_any_is_compiled_in_full() {
+    let lab = Lab::new();
+    let table = |size: &str| {
+        format!(
+            "[[model]]\ntargets = [\"tpu:v5e:1x1\"]\nsizes = [\"{size}\"]\n\
+             compile_effort = \"tiered\"\n"
+        )
+    };
+    lab.file("warm.toml", table("64x64") + &table("128x64"));
+    let ahead = |sim: &Sim, words: &str| {
+        lab.quick(sim).env("PREHEAT_TPU_PLUGIN", library()).words("--json").words(words).run()
+    };
+    let warmup = "warmup --manifest warm.toml --jobs 1";
+    // The two sizes share the text encoder. The sixth compile is the first of the full effort.
+    ahead(&posed(&lab).fail(Place::Compile, When::From(6)), warmup).ended(1);
+    let lookup = |effort: &str, width: &str| {
+        let words = format!("--compile-effort {effort} lookup --target tpu:v5e:1x1 --height 64");
+        ahead(&posed(&lab), &format!("{words} --width {width}"))
+    };
+    for width in ["64", "128"] {
+        lookup("balanced", width).done();
+        lookup("full", width).ended(3);
+    }
+    ahead(&posed(&lab), warmup).done();
+    for width in ["64", "128"] {
+        lookup("full", width).done();
+    }
+    assert_eq!(lab.objects().len(), 10);
+}
+
+#[test]
 fn an_interrupt_in_the_second_wave_keeps_what_was_compiled() {
     let lab = Lab::new();
     let ahead = |sim: &Sim, words: &str| {

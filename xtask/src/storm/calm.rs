@@ -173,9 +173,9 @@ impl Storm {
         none("left over", files_below(store)?.into_iter().filter(left).chain(temporary))
     }
 
-    /// Removes and counts the answer folders of children whose readers were killed after the child
-    /// had ended. (A child that still runs removes its folder itself.) These folders are not a
-    /// fault, because a later process with a child removes them once they are an hour old.
+    /// Removes and counts the answer folders of children whose readers were killed before the child
+    /// had begun or after it had ended. (A child that runs removes its folder itself.) These folders
+    /// are not a fault, because a later process with a child removes them once they are an hour old.
     fn remove_read_answers(&self) -> Outcome {
         let temporary = self.folder.join("tmp");
         let failed = || Failure::context(format!("looking through {}", temporary.display()));
@@ -184,7 +184,8 @@ impl Storm {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             let is_there = |file: &&str| folder.join(file).is_file();
             let is_whole = ["OWNED-BY-PREHEAT", "answer.json"].iter().all(is_there);
-            if name.starts_with(ANSWERS) && is_whole {
+            let has_not_begun = is_there(&"OWNED-BY-PREHEAT") && !is_there(&"started");
+            if name.starts_with(ANSWERS) && (is_whole || has_not_begun) {
                 self.read_answers.fetch_add(1, Ordering::Relaxed);
                 std::fs::remove_dir_all(&folder).map_err(failed())?;
             }

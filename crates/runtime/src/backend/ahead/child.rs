@@ -51,7 +51,9 @@ pub fn serve_compiler() {
 
 fn serve(folder: &Path) -> io::Result<()> {
     std::fs::write(job::started(folder), [])?;
-    let (job, input) = Job::read(&mut io::stdin())?;
+    // If the job is not whole, the parent has ended.
+    let job = Job::read(&mut io::stdin()).inspect_err(|_| job::remove_folder(folder));
+    let (job, input) = job?;
     end_with_the_parent(folder.to_owned())?;
     let answer = work(&job, input, folder)?;
     result_file::write_whole(&job::answer(folder), &serde_json::to_vec(&answer)?)
