@@ -174,8 +174,9 @@ impl Storm {
     }
 
     /// Removes and counts the answer folders of children whose readers were killed before the child
-    /// had begun or after it had ended. (A child that runs removes its folder itself.) These folders
-    /// are not a fault, because a later process with a child removes them once they are an hour old.
+    /// had begun or after it had ended. (A child that runs removes its folder itself.) These
+    /// folders are not a fault, because a later process with a child removes them once they are an
+    /// hour old.
     fn remove_read_answers(&self) -> Outcome {
         let temporary = self.folder.join("tmp");
         let failed = || Failure::context(format!("looking through {}", temporary.display()));
