@@ -334,6 +334,7 @@ impl Compile {
             program: Some(asked.inputs.program.digest()),
             stage: &asked.name,
             signature: None,
+            projection: None,
             environment: &asked.inputs.environment,
             options: &asked.inputs.options,
         };

@@ -696,7 +696,9 @@ fn load_edited(checkpoint: &Checkpoint, wanted: &WantedWeight) -> Tensor {
             assert_eq!(first, *next, "each row comes once, and in order");
             for row in values.chunks_exact_mut(columns) {
                 let number = f32::from(u16::try_from(*next).unwrap());
-                row.iter_mut().for_each(|value| *value = *value * 2.0 + number);
+                for value in row {
+                    *value = *value * 2.0 + number;
+                }
                 *next += 1;
             }
         })))
