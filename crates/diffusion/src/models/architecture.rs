@@ -8,14 +8,14 @@
 //! | which graph it is | the model's name and its path |
 //! | the config fields that the graph reads, resolved | fields that it does not read, and how a list was written |
 //! | names and shapes of the weights | their values, the dtype and the files that they are stored in |
-//! | which outputs of a text encoder are wanted | weights of parts that are never built, such as the VAE's encoder |
+//! | which outputs of a text encoder are wanted | weights of parts that the graph does not have, such as those of the VAE's encoder for its decoder |
 
 use std::collections::BTreeMap;
 
 use preheat_cache::{BuilderId, Digest, FramedHasher};
 use serde::Serialize;
 
-use super::{TextConfig, TextOutputs, UnetConfig, VaeConfig};
+use super::{TextConfig, TextOutputs, UnetConfig, VaeConfig, VaeEncoderConfig};
 
 /// The version of the format that is hashed into an architecture's digest.
 const TAG: &str = "preheat-architecture-v1";
@@ -60,6 +60,21 @@ impl VaeConfig {
     }
 }
 
+impl VaeEncoderConfig {
+    /// The digest of a VAE encoder, given the weights of its checkpoint.
+    pub fn architecture<'a>(
+        &self,
+        weights: impl IntoIterator<Item = (&'a str, &'a [u64])>,
+    ) -> Digest {
+        digest("vae_encoder", self, weights)
+    }
+}
+
+/// The digest of a graph that belongs to no model.
+pub(super) fn without_a_model(kind: &str) -> Digest {
+    digest(kind, &(), [])
+}
+
 /// Configs are hashed through the `Serialize` that they derive, so that no field can be forgotten.
 fn digest<'a>(
     kind: &str,
@@ -85,6 +100,7 @@ fn digest<'a>(
 fn is_built(kind: &str, name: &str) -> bool {
     match kind {
         "vae_decoder" => name.starts_with("decoder.") || name.starts_with("post_quant_conv."),
+        "vae_encoder" => name.starts_with("encoder.") || name.starts_with("quant_conv."),
         // Older checkpoints store the positions 0, 1, 2, ... as a tensor that no graph reads.
         "text_encoder" => !name.ends_with("position_ids"),
         _ => true,
@@ -104,7 +120,7 @@ pub fn aliases(name: &str) -> Vec<String> {
     if let Some(bare) = name.strip_prefix(TEXT_MODEL) {
         return vec![bare.to_owned()];
     }
-    if !name.starts_with(VAE_ATTENTION) {
+    if !VAE_ATTENTIONS.iter().any(|start| name.starts_with(start)) {
         return Vec::new();
     }
     RENAMED
@@ -117,11 +133,12 @@ pub fn aliases(name: &str) -> Vec<String> {
 /// The prefix of the names of a text encoder's weights. transformers 5 omits it when it writes a
 /// `CLIPTextModel`; every older release writes it.
 const TEXT_MODEL: &str = "text_model.";
-const VAE_ATTENTION: &str = "decoder.mid_block.attentions.";
+const VAE_ATTENTIONS: [&str; 2] =
+    ["decoder.mid_block.attentions.", "encoder.mid_block.attentions."];
 
 /// The name that a graph uses for the weight that a checkpoint calls `name`.
 pub(crate) fn canonical(name: &str) -> String {
-    if name.starts_with(VAE_ATTENTION) {
+    if VAE_ATTENTIONS.iter().any(|start| name.starts_with(start)) {
         return RENAMED.iter().fold(name.to_owned(), |name, (new, old)| name.replace(old, new));
     }
     let bare = ["embeddings.", "encoder.layers.", "final_layer_norm."]

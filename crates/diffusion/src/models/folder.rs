@@ -5,6 +5,7 @@
 //! else a path may be.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 use serde_json::Value as Json;
@@ -12,7 +13,10 @@ use serde_json::Value as Json;
 use super::config::Fields;
 use super::configs::Configs;
 use super::family::{Component, Family, INDEX};
-use super::{DenoiserSpec, ModelError, TextClass, TextConfig, TextOutputs, UnetConfig, VaeConfig};
+use super::{
+    DenoiserSpec, ModelError, TextClass, TextConfig, TextOutputs, UnetConfig, VaeConfig,
+    VaeEncoderConfig,
+};
 
 /// A model whose configs were read and fit together: a folder, or a single file with the configs
 /// that belong to it.
@@ -25,6 +29,8 @@ pub struct ModelFolder {
     text_encoders: Vec<TextConfig>,
     unet: UnetConfig,
     vae: VaeConfig,
+    /// Only requests that begin with a picture need it, so that others run without it.
+    vae_encoder: Result<VaeEncoderConfig, Arc<ModelError>>,
     scheduler_class: String,
     /// The class that the index names, if it is another pipeline than the family's.
     other_pipeline: Option<String>,
@@ -89,6 +95,8 @@ impl ModelFolder {
             unet.sample_size = [OLD_SAMPLE_SIZE; 2];
         }
         let (vae_path, vae) = config(Component::Vae)?;
+        let decoder = VaeConfig::read(&vae_path, &vae)?;
+        let vae_encoder = VaeEncoderConfig::read(&vae_path, &vae, &decoder).map_err(Arc::new);
         let model = Self {
             id: id(path)?,
             path: path.to_owned(),
@@ -96,7 +104,8 @@ impl ModelFolder {
             family,
             text_encoders,
             unet,
-            vae: VaeConfig::read(&vae_path, &vae)?,
+            vae: decoder,
+            vae_encoder,
             scheduler_class: index.component(Component::Scheduler.name(), &[])?.to_owned(),
             other_pipeline,
             force_zeros_for_empty_prompt: index.flag("force_zeros_for_empty_prompt", true)?,
@@ -161,6 +170,20 @@ impl ModelFolder {
         &self.vae
     }
 
+    /// The config of the VAE's encoder.
+    ///
+    /// # Errors
+    /// If the config describes an encoder that is not supported.
+    pub fn vae_encoder(&self) -> Result<&VaeEncoderConfig, Arc<ModelError>> {
+        self.vae_encoder.as_ref().map_err(Arc::clone)
+    }
+
+    /// Whether the denoiser was made for inpainting: besides the latents, it reads a mask and the
+    /// latents of the masked picture.
+    pub fn reads_a_mask(&self) -> bool {
+        self.unet.reads_a_mask()
+    }
+
     /// Whether zeros take the place of the empty prompt's embedding if there is no negative prompt
     /// (Stable Diffusion XL).
     pub fn force_zeros_for_empty_prompt(&self) -> bool {
@@ -169,7 +192,7 @@ impl ModelFolder {
 
     /// How many channels the latents have.
     pub fn latent_channels(&self) -> u64 {
-        self.unet.in_channels
+        self.vae.latent_channels
     }
 
     /// Height and width in pixels that the model was made for.
@@ -202,12 +225,14 @@ impl ModelFolder {
     /// Checks that the components fit together.
     fn check(&self) -> Result<(), String> {
         let (unet, vae) = (&self.unet, &self.vae);
-        let channels = [unet.in_channels, unet.out_channels, vae.latent_channels];
-        if channels != [vae.latent_channels; 3] {
-            let [taken, given, decoded] = channels;
+        let [taken, given, decoded] = [unet.in_channels, unet.out_channels, vae.latent_channels];
+        let is_whole = taken == given || unet.reads_a_mask();
+        if given != decoded || !is_whole {
             return Err(format!(
-                "the unet takes {taken} channels and gives {given}, and the vae decodes {decoded}: only models \
-                 in which these three are equal are supported, and models for inpainting or editing are not"
+                "the unet takes {taken} channels and gives {given}, and the vae decodes {decoded}: supported are \
+                 models in which these three are equal, and those for inpainting, which take {} channels; \
+                 models for editing are not",
+                2 * decoded + 1
             ));
         }
         if vae.scale() != LATENT_PX {

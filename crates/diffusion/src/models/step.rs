@@ -190,14 +190,16 @@ impl Scalars {
 /// The graph of a step.
 ///
 /// Inputs, in this order and all f32:
-/// - `latents`, `base`, `history_1`, `history_2`, `history_3`, `noise`, each `[batch, in_channels,
+/// - `latents`, `base`, `history_1`, `history_2`, `history_3`, `noise`, each `[batch, out_channels,
 ///   latent_height, latent_width]`. A tensor whose factor is 0 is still multiplied by it, so it
 ///   must hold finite numbers;
 /// - `scalars [16]`: [`StepScalars`];
 /// - for each text encoder, counted from 1, `context_1 [1, tokens, features]` and, if guided,
 ///   `negative_context_1`;
 /// - if the network has added conditioning, `pooled [1, pooled_size]` and `time_ids [1, 6]` and, if
-///   guided, `negative_pooled` and `negative_time_ids`.
+///   guided, `negative_pooled` and `negative_time_ids`;
+/// - if the network was made for inpainting, `mask [1, 1, latent_height, latent_width]`, which is 1
+///   where the picture is made anew, and `masked_image_latents`, of the shape of `latents`.
 ///
 /// Outputs: the new `latents`, in the memory of `base`; and `output`, in the memory of `history_3`.
 ///
@@ -208,7 +210,7 @@ pub fn denoiser(config: &UnetConfig, spec: &DenoiserSpec) -> Result<Verified, Gr
     let mut b = FunctionBuilder::new("denoiser");
     let picture = TensorType::new(
         Dtype::Float32,
-        [spec.batch, config.in_channels, spec.latent_height, spec.latent_width],
+        [spec.batch, config.out_channels, spec.latent_height, spec.latent_width],
     );
     let [latents, base, history_1, history_2, history_3, noise] =
         ["latents", "base", "history_1", "history_2", "history_3", "noise"]
@@ -216,9 +218,19 @@ pub fn denoiser(config: &UnetConfig, spec: &DenoiserSpec) -> Result<Verified, Gr
     let scalars = b.input("scalars", TensorType::new(Dtype::Float32, [StepScalars::COUNT]));
     let context = contexts(&mut b, spec)?;
     let added = config.added.map(|added| added_inputs(&mut b, spec, added)).transpose()?;
+    let masked = config.reads_a_mask().then(|| {
+        let mask = [1, 1, spec.latent_height, spec.latent_width];
+        let mask = b.input("mask", TensorType::new(Dtype::Float32, mask));
+        (mask, b.input("masked_image_latents", picture.clone()))
+    });
     let scalars = Scalars::read(&mut b, scalars)?;
 
     let mut x = b.mul(latents, scalars.input_scale)?;
+    if let Some((mask, masked_image)) = masked {
+        let of_each = [spec.batch, 1, spec.latent_height, spec.latent_width];
+        let mask = b.broadcast(mask, of_each)?;
+        x = b.concat([x, mask, masked_image], 1)?;
+    }
     if spec.guided {
         x = b.concat([x, x], 0)?;
     }

@@ -80,6 +80,7 @@ fn the_weights_are_those_that_diffusers_reads() {
         let mut graphs = vec![
             ("unet", denoiser(model.unet(), &model.denoiser_spec(true, 1, [64, 64])).unwrap()),
             ("vae", vae_decoder(model.vae(), [64, 64]).unwrap()),
+            ("vae_encoder", vae_encoder(model.vae_encoder().unwrap(), [64, 64]).unwrap()),
             ("text_encoder", text_encoder(&model.text_encoders()[0], whole).unwrap()),
         ];
         for text in model.text_encoders().iter().skip(1) {

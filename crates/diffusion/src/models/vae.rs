@@ -40,8 +40,8 @@ pub struct VaeConfig {
     pub middle_attention: bool,
 }
 
-/// The epsilon of every group norm in diffusers' decoder.
-const EPS: f32 = 1e-6;
+/// The epsilon of every group norm in diffusers' encoder and decoder.
+pub(super) const EPS: f32 = 1e-6;
 
 impl VaeConfig {
     /// Reads `vae/config.json`. `path` is the path that messages name.
@@ -166,7 +166,7 @@ fn decode(b: &mut FunctionBuilder, config: &VaeConfig, x: Value) -> Result<Value
 }
 
 /// Attention of every pixel to every pixel, with one head and a residual connection.
-fn attend(
+pub(super) fn attend(
     b: &mut FunctionBuilder,
     path: &str,
     x: Value,

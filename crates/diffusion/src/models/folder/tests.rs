@@ -245,10 +245,11 @@ fn a_missing_component_is_named() {
 
 #[test]
 fn components_must_go_together() {
-    let inpainting = refusal("sd15", "unet/config.json", "in_channels", json!(9));
+    let editing = refusal("sd15", "unet/config.json", "in_channels", json!(8));
     assert!(
-        inpainting.contains("takes 9 channels and gives 4") && inpainting.contains("inpainting"),
-        "{inpainting}"
+        editing.contains("takes 8 channels and gives 4")
+            && editing.contains("which take 9 channels"),
+        "{editing}"
     );
     let context = refusal("sd15", "unet/config.json", "cross_attention_dim", json!(1024));
     assert!(

@@ -1,7 +1,8 @@
 use preheat_ir::graph::Op;
 
 use super::*;
-use crate::models::tests::open;
+use crate::models::ModelFolder;
+use crate::models::tests::{altered, open};
 
 fn inputs(graph: &Verified) -> Vec<String> {
     graph.inputs().iter().map(|input| format!("{} {}", input.name, input.kind)).collect()
@@ -33,6 +34,19 @@ fn inputs_stand_in_the_documented_order() {
     let model = open("sd15");
     let graph = denoiser(model.unet(), &model.denoiser_spec(false, 1, [16, 24])).unwrap();
     assert_eq!(inputs(&graph)[6..], ["scalars float32[16]", "context_1 float32[1, 77, 768]"]);
+}
+
+#[test]
+fn a_network_for_inpainting_reads_a_mask_and_the_masked_picture() {
+    let folder = altered("sd15", "unet/config.json", |config| config["in_channels"] = 9.into());
+    let model = ModelFolder::open(folder.path()).unwrap();
+    assert!(model.reads_a_mask() && !open("sd15").reads_a_mask());
+    assert_eq!(model.latent_channels(), 4);
+    let graph = denoiser(model.unet(), &model.denoiser_spec(true, 2, [16, 24])).unwrap();
+    let all = inputs(&graph);
+    assert_eq!(all[0], "latents float32[2, 4, 16, 24]");
+    let last = ["mask float32[1, 1, 16, 24]", "masked_image_latents float32[2, 4, 16, 24]"];
+    assert_eq!(all[all.len() - 2..], last);
 }
 
 #[test]

@@ -101,6 +101,12 @@ impl UnetConfig {
         Self::of(&Fields::parse(path, text)?)
     }
 
+    /// Whether the network was made for inpainting: besides latents, it takes a mask of one channel
+    /// and the latents of the masked picture.
+    pub(in crate::models) fn reads_a_mask(&self) -> bool {
+        self.in_channels == 2 * self.out_channels + 1
+    }
+
     pub(in crate::models) fn of(fields: &Fields) -> Result<Self, ModelError> {
         neutrals(fields)?;
         fields.one_of("act_fn", "silu", &["silu", "swish"])?;
