@@ -85,6 +85,8 @@ impl Failure {
                     error if error.is_out_of_memory() => Kind::OutOfMemory,
                     PipelineError::Request { .. }
                     | PipelineError::Prompt { .. }
+                    | PipelineError::ReadPicture { .. }
+                    | PipelineError::NoPng { .. }
                     | PipelineError::Lora(_) => Kind::InvalidRequest,
                     PipelineError::NoRoom { .. } => Kind::OutOfMemory,
                     PipelineError::NotKept(_) => Kind::CacheError,

@@ -20,6 +20,7 @@ mod parity {
 mod support;
 
 mod diffusers_parity;
+mod image_parity;
 mod lora_parity;
 mod ops;
 mod pjrt_cpu;

@@ -78,6 +78,7 @@ fn follow(schedule: &Schedule) -> Vec<Vec<f32>> {
                 assert!(by.base == 0.0);
                 &latents
             }
+            Base::Unblended => unreachable!("no part of a picture is kept here"),
             Base::Saved => saved.as_deref().expect("latents were saved"),
         };
         let noise = if call.draws_noise { generator.normal(64) } else { vec![0.0; 64] };
@@ -734,6 +735,47 @@ fn levels_that_cannot_be_followed_are_refused() {
             sigmas("euler", given),
             "euler cannot follow the `sigmas` of the request: give at least two numbers, each below the one before, down to 0"
         );
+    }
+}
+
+#[test]
+fn what_cannot_begin_with_a_picture_is_refused() {
+    let error = |changes: Value, name: &str, first_step: u64, keeps_a_part: bool| {
+        let config = with(&changes).with_name(name.parse().unwrap());
+        let schedule = config.from_picture(first_step, keeps_a_part).schedule(10);
+        schedule.map(|schedule| schedule.calls.len()).map_err(|error| error.to_string())
+    };
+    let whole = |keeps_a_part| error(json!({}), "PNDMScheduler", 0, keeps_a_part);
+    let begins = "pndm cannot begin with a picture and a strength below 1: its Runge-Kutta steps \
+                  (`skip_prk_steps` is off) are the first of a schedule; take another scheduler";
+    assert_eq!(error(json!({}), "PNDMScheduler", 3, false), Err(begins.to_owned()));
+    assert!(whole(true).unwrap_err().starts_with("pndm cannot keep a part of a picture: "));
+    assert_eq!(whole(false), Ok(19), "12 of Runge-Kutta, and 7");
+    assert_eq!(error(json!({}), "pndm", 3, true), Ok(8));
+    let third = json!({"solver_order": 3});
+    let told = error(third.clone(), "dpm++_2s", 3, true).unwrap_err();
+    assert!(told.starts_with("dpm++_2s cannot keep a part of a picture: "), "{told}");
+    assert_eq!(error(third, "dpm++_2s", 3, false), Ok(7));
+    let told = error(json!({}), "ipndm", 0, false).unwrap_err();
+    assert!(told.starts_with("ipndm cannot begin with a picture: "), "{told}");
+    assert_eq!(error(json!({}), "heun", 3, true), Ok(13), "two calls for each step but the last");
+}
+
+#[test]
+fn a_picture_is_as_noisy_as_the_call_expects() {
+    let noisings = |name: &str| -> Vec<(f32, f32)> {
+        let config = with(&json!({})).with_name(name.parse().unwrap());
+        let calls = config.from_picture(1, false).schedule(3).unwrap().calls;
+        calls.iter().map(|call| (call.noising.picture, call.noising.noise)).collect()
+    };
+    // The sum of both squares is 1 if the latents have the variance of the training's.
+    for (picture, noise) in [noisings("ddim"), noisings("dpm++_2m")].concat() {
+        assert!((picture * picture + noise * noise - 1.0).abs() < 1e-6, "{picture} {noise}");
+    }
+    for name in ["euler", "heun", "dpm2_a", "edm_euler"] {
+        let of_calls = noisings(name);
+        assert!(of_calls.iter().all(|(picture, _)| *picture == 1.0), "{name}");
+        assert!(of_calls.is_sorted_by(|(_, one), (_, next)| one >= next), "{name}");
     }
 }
 

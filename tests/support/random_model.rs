@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use half::{bf16, f16};
 use preheat::Dtype;
 use preheat_diffusion::models::{
-    Component, Family, ModelFolder, TextOutputs, denoiser, text_encoder, vae_decoder,
+    Component, Family, ModelFolder, TextOutputs, denoiser, text_encoder, vae_decoder, vae_encoder,
 };
 use preheat_ir::graph::{Verified, WeightDecl};
 use sha2::{Digest as _, Sha256};
@@ -65,13 +65,30 @@ pub fn write(
     progress: impl Fn(&str, u64, u64) + Sync,
 ) -> Result<(), Box<dyn Error>> {
     write_json(shape, folder)?;
+    write_weights(shape, folder, weights, progress)
+}
+
+/// Writes the weights into a model folder that has everything else.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_weights(
+    shape: Shape<'_>,
+    folder: &Path,
+    weights: Weights<'_>,
+    progress: impl Fn(&str, u64, u64) + Sync,
+) -> Result<(), Box<dyn Error>> {
     let model = ModelFolder::open(folder)?;
     for (component, graph) in graphs(&model)? {
         let (stem, name) = match component {
             Component::TextEncoder | Component::TextEncoder2 => ("model", component.name()),
             _ => ("diffusion_pytorch_model", component.name()),
         };
-        let tensors = tensors(shape, name, graph.weights(), weights);
+        let mut tensors = tensors(shape, name, graph.weights(), weights);
+        if component == Component::Vae {
+            let encoder = vae_encoder(model.vae_encoder()?, [8, 8])?;
+            tensors.extend(self::tensors(shape, name, encoder.weights(), weights));
+        }
         let path = folder.join(name).join(format!("{stem}.safetensors"));
         write_checkpoint(&path, &tensors, weights.dtype, |done, total| progress(name, done, total))
             .map_err(|error| format!("{}: {error}", path.display()))?;
@@ -122,8 +139,8 @@ fn copy_files(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<(
     Ok(())
 }
 
-/// For each component with weights, a graph that reads all of them. The size of the picture has no
-/// influence on the weights.
+/// For each component with weights, the graph that reads them from text to image, with all outputs.
+/// The size of the picture has no influence on the weights.
 pub fn graphs(model: &ModelFolder) -> Result<Vec<(Component, Verified)>, Box<dyn Error>> {
     let mut graphs = Vec::new();
     let everything = TextOutputs { skipped_layers: 0, normed: true, pooled: true };

@@ -15,13 +15,14 @@ use preheat_runtime::{Runtime, SnappedSize};
 use serde::Serialize;
 
 use super::error::PipelineError;
+use super::given_picture::GivenPicture;
 use super::model::Model;
 use super::read_prompts;
 use super::request::TextToImage;
 use super::schedulers::{Schedule, SchedulerConfig, SchedulerError};
 use super::stage::{Dtypes, Form, Shape, Stages};
 use crate::lora::Adapters;
-use crate::models::LATENT_PX;
+use crate::models::{Component, LATENT_PX};
 
 /// Sizes in pixels, `[width, height]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -49,6 +50,19 @@ pub struct Plan {
     pub prompt_chunks: u64,
     /// The seed of the first picture. If the request has no seed, each plan gets a new random one.
     pub seed: u64,
+    /// How the run begins with a picture; `None` if it begins with noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_picture: Option<PlannedPicture>,
+}
+
+/// How a run begins with a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PlannedPicture {
+    /// How much of the picture is made anew: above 0 and up to 1.
+    pub strength: f64,
+    /// The step with which the run begins, counted from 0. Those before it are not made.
+    pub first_step: u64,
 }
 
 /// A request before its graphs are built.
@@ -63,6 +77,8 @@ pub(super) struct Prepared<'a> {
     pub(super) request: &'a TextToImage,
     pub(super) plan: Plan,
     pub(super) schedule: Schedule,
+    /// The picture that the run begins with.
+    pub(super) given_picture: Option<GivenPicture>,
     /// The parts of the request that shape its graphs.
     pub(super) shape: Shape,
     pub(super) stages: Stages,
@@ -122,17 +138,20 @@ impl RequestPlanner {
         place: impl FnOnce(&Stages) -> Option<placement::PlacementPlan>,
     ) -> Result<Prepared<'a>, PipelineError> {
         let Sketch { plan, scheduler, shape } = self.sketch(request)?;
+        let given_picture = GivenPicture::of(request, plan.sizes.requested)?;
         let schedule = scheduler.schedule(request.steps_taken())?;
         let adapters = self.model.adapters(&request.loras)?;
         let stages = Stages::of(&self.model, &shape)?.with(&adapters);
         let placement = place(&stages);
-        Ok(Prepared { request, plan, schedule, shape, stages, adapters, placement })
+        Ok(Prepared { request, plan, schedule, given_picture, shape, stages, adapters, placement })
     }
 
     /// The size that a request asks for and the size that is computed for it.
     pub(super) fn sizes(&self, request: &TextToImage) -> Result<Sizes, PipelineError> {
         let [own_height, own_width] = self.model.folder.default_size_px();
-        let requested = request.check([own_width, own_height])?;
+        let own = GivenPicture::size(request)?.unwrap_or([own_width, own_height]);
+        let requested = request.check(own)?;
+        self.check_picture(request)?;
         self.check_clip_skip(request.clip_skip)?;
         self.check_second_prompts(request)?;
         let padded = normalize_shape(requested, self.padding_multiple_px)
@@ -155,6 +174,14 @@ impl RequestPlanner {
             ([], []) => scheduler,
             ([], sigmas) => scheduler.with_sigmas(sigmas),
             (timesteps, _) => scheduler.with_timesteps(timesteps),
+        };
+        let from_picture = planned_picture(request)?;
+        let scheduler = match from_picture {
+            Some(PlannedPicture { first_step, .. }) => {
+                let keeps_a_part = request.mask.is_some() && !folder.reads_a_mask();
+                scheduler.from_picture(first_step, keeps_a_part)
+            }
+            None => scheduler,
         };
         let dtypes = self.dtypes();
         let latent_sides = [padded[1] / LATENT_PX, padded[0] / LATENT_PX];
@@ -181,10 +208,12 @@ impl RequestPlanner {
             dtypes,
             negative_is_zeros,
             prompt_chunks,
+            begins_with_a_picture: request.begins_with_a_picture() || folder.reads_a_mask(),
             form: self.machine.form,
         };
         let seed = request.seed.unwrap_or_else(any_seed);
-        Ok(Sketch { plan: Plan { signature, sizes, prompt_chunks, seed }, scheduler, shape })
+        let plan = Plan { signature, sizes, prompt_chunks, seed, from_picture };
+        Ok(Sketch { plan, scheduler, shape })
     }
 
     /// The same request at another size than its own.
@@ -206,6 +235,7 @@ impl RequestPlanner {
             request: own.request,
             plan,
             schedule: own.schedule.clone(),
+            given_picture: own.given_picture.clone(),
             stages,
             shape,
             adapters,
@@ -231,6 +261,38 @@ impl RequestPlanner {
             clip_skip,
             format!("this model's text encoder can skip at most {most} layers"),
         ))
+    }
+
+    /// Refuses a request that begins with a picture if the model has no encoder for it, and one
+    /// that does not if the model is made for inpainting.
+    fn check_picture(&self, request: &TextToImage) -> Result<(), PipelineError> {
+        let folder = &self.model.folder;
+        if folder.reads_a_mask() {
+            let missing = [("image", request.image.is_none()), ("mask", request.mask.is_none())];
+            let missing = missing.into_iter().find(|(_, is_missing)| *is_missing);
+            // A warmup and a look-up need no picture.
+            if let Some((field, _)) = missing.filter(|_| !request.image_to_image) {
+                let why = "this model is made for inpainting: give an image and a mask, or \
+                           warm it for image to image"
+                    .to_owned();
+                return Err(PipelineError::request(field, "missing", why));
+            }
+        }
+        if !request.begins_with_a_picture() {
+            return Ok(());
+        }
+        folder
+            .vae_encoder()
+            .map_err(|error| PipelineError::NoEncoder { why: error.to_string() })?;
+        let vae = self.model.checkpoint(Component::Vae);
+        if vae.names_and_shapes().any(|(name, _)| name.starts_with("encoder.")) {
+            return Ok(());
+        }
+        let why = format!(
+            "the VAE of {} has weights of its decoder only; take one that has an encoder, too",
+            folder.id()
+        );
+        Err(PipelineError::NoEncoder { why })
     }
 
     fn check_second_prompts(&self, request: &TextToImage) -> Result<(), PipelineError> {
@@ -259,6 +321,27 @@ impl RequestPlanner {
     }
 }
 
+/// The strength of a request that begins with a picture, and the step with which its run begins:
+/// `get_timesteps` of diffusers' pipelines.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "truncated as in Python; a strength is from 0 to 1"
+)]
+fn planned_picture(request: &TextToImage) -> Result<Option<PlannedPicture>, PipelineError> {
+    if request.image.is_none() {
+        return Ok(None);
+    }
+    let (strength, steps) = (request.strength_taken(), request.steps_taken());
+    let made = ((steps as f64 * strength) as u64).min(steps);
+    if made > 0 {
+        return Ok(Some(PlannedPicture { strength, first_step: steps - made }));
+    }
+    let why = format!("it leaves none of the {steps} steps: take a higher one, or more steps");
+    Err(PipelineError::request("strength", strength, why))
+}
+
 /// How many characters of a prompt an error shows.
 const MOST_SHOWN: usize = 40;
 
@@ -273,6 +356,7 @@ mod tests {
     use preheat_tensor::Dtype;
 
     use super::*;
+    use crate::pipeline::stage::Stage;
     use crate::pipeline::test_model;
 
     fn of_size(width: u64, height: u64) -> TextToImage {
@@ -362,6 +446,56 @@ mod tests {
         let scheduler = Some("no such".to_owned());
         assert!(refused(TextToImage { scheduler, ..of_size(64, 64) }).is_some());
         assert_eq!(refused(of_size(64, 64)), None);
+    }
+
+    #[test]
+    fn a_picture_brings_its_size_and_its_stages_and_changes_no_other() {
+        let planner = test_model::planner(8);
+        let images = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/images");
+        let image = Some(format!("{images}/photo.png").into());
+        let mask = Some(format!("{images}/mask.png").into());
+        let stages = |request: &TextToImage| {
+            let prepared = planner.prepare(request, |_| None).unwrap();
+            let project = |stage: &Stage| {
+                let digest = prepared.plan.signature.project(stage.graph.declared_projection());
+                (stage.name, digest.digest())
+            };
+            prepared.stages.iter().map(project).collect::<Vec<_>>()
+        };
+        let plain = stages(&of_size(72, 88));
+        let begun = TextToImage { image, ..TextToImage::new("seven") };
+        let repainted = TextToImage { mask, ..begun.clone() };
+        let warmed = TextToImage { image_to_image: true, ..of_size(72, 88) };
+        let names = |stages: &[(&'static str, _)]| -> Vec<&str> {
+            stages.iter().map(|(name, _)| *name).collect()
+        };
+        let all = ["text_encoder", "vae_encoder", "latent_blend", "denoiser", "vae_decoder"];
+        assert_eq!(names(&plain), [all[0], all[3], all[4]]);
+        assert_eq!(names(&stages(&repainted)), all);
+        assert_eq!([stages(&begun), stages(&warmed)], [stages(&repainted), stages(&repainted)]);
+        let without =
+            stages(&repainted).into_iter().filter(|(name, _)| names(&plain).contains(name));
+        assert_eq!(without.collect::<Vec<_>>(), plain);
+    }
+
+    #[test]
+    fn a_strength_leaves_out_the_first_steps() {
+        let image = Some("photo.png".into());
+        let first = |steps, strength| {
+            let request =
+                TextToImage { image: image.clone(), steps, strength, ..TextToImage::new("seven") };
+            let planned = planned_picture(&request).map_err(|error| error.to_string())?;
+            Ok::<_, String>(planned.map(|one| (one.strength, one.first_step)).unwrap())
+        };
+        assert_eq!(first(20, None), Ok((0.8, 4)));
+        assert_eq!(first(20, Some(1.0)), Ok((1.0, 0)));
+        assert_eq!(first(7, Some(0.6)), Ok((0.6, 3)));
+        // 0.29 * 100 is 28.999999999999996, and Python truncates it.
+        assert_eq!(first(100, Some(0.29)), Ok((0.29, 72)));
+        let none =
+            "strength is 0.04: it leaves none of the 20 steps: take a higher one, or more steps";
+        assert_eq!(first(20, Some(0.04)), Err(none.to_owned()));
+        assert_eq!(planned_picture(&TextToImage::new("seven")).unwrap(), None);
     }
 
     #[test]

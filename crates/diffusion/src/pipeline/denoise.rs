@@ -1,15 +1,16 @@
 //! How does the denoising loop run without moving latents to the host?
 //!
 //! Each call of the step graph takes buffers that earlier calls left on the device. The schedule
-//! decides which buffer each input of a call is.
+//! decides which buffer each input of a call is. If a part of a picture is kept, a second graph
+//! blends it into the latents after each call, on the device, too.
 
 use preheat_runtime::backend::DeviceFault;
 use preheat_runtime::{DeviceTensor, Executable, Runtime, StepTimes};
 use preheat_tensor::Tensor;
 
+use super::beginning::{Beginning, draw};
 use super::error::PipelineError;
-use super::noise::Generator;
-use super::schedulers::{Base, Call, Schedule, Third};
+use super::schedulers::{Base, Call, Noising, Schedule, Third};
 use crate::models::StepScalars;
 
 /// The inputs of the loop.
@@ -21,8 +22,9 @@ pub(super) struct Denoise<'a> {
     pub(super) schedule: &'a Schedule,
     /// The shape of the latents, `[batch, channels, height, width]`.
     pub(super) dims: [u64; 4],
-    /// The seed of the first picture; the next pictures of the batch have the seeds after it.
-    pub(super) seed: u64,
+    pub(super) beginning: &'a Beginning,
+    /// The executable that blends latents and the picture that is kept, if one is kept in part.
+    pub(super) blend: Option<&'a Executable>,
     pub(super) guidance: f32,
     pub(super) model_id: &'a str,
 }
@@ -35,6 +37,8 @@ struct Slots {
     spare: Option<DeviceTensor>,
     /// The latents that a later call starts from.
     saved: Option<DeviceTensor>,
+    /// What the last call returned, before a part of it was replaced by the picture that is kept.
+    unblended: Option<DeviceTensor>,
     /// The outputs of earlier calls, the newest first.
     history: [DeviceTensor; 3],
     /// The oldest output, while it is set aside because a call must not reuse its memory.
@@ -44,26 +48,35 @@ struct Slots {
 impl Denoise<'_> {
     /// Runs every call of the schedule, and copies the final latents to the host.
     pub(super) fn run(&self) -> Result<(Tensor, StepTimes), PipelineError> {
-        let mut noise = self.noise_per_picture();
+        // A run that has no memory left is repeated, and draws the same noise again.
+        let mut noise = self.beginning.generators.clone();
+        let each = self.elements() / noise.len().max(1);
         let zeros = || self.upload(&vec![0.0; self.elements()]);
-        let start: Vec<f32> =
-            self.draw(&mut noise).iter().map(|x| x * self.schedule.init_noise_sigma).collect();
+        let kept = self.blending()?;
         let quiet = zeros()?;
         let mut slots = Slots {
-            latents: self.upload(&start)?,
+            latents: self.upload(&self.beginning.latents)?,
             spare: Some(zeros()?),
             saved: None,
+            unblended: None,
             history: [zeros()?, zeros()?, zeros()?],
             aside: None,
         };
         let stage = &self.executable.report().stage;
         let boundary = self.runtime.step_boundary("diffusion_step").of(self.model_id, stage);
         let mut boundary = boundary.total(self.schedule.calls.len());
-        for call in &self.schedule.calls {
+        let noisings = self.schedule.calls.iter().skip(1).map(|call| call.noising);
+        // After the last call, the picture is kept as it is.
+        let after = noisings.chain([Noising::NONE]);
+        for (call, after) in self.schedule.calls.iter().zip(after) {
             let step = boundary.begin()?;
             let drawn =
-                if call.draws_noise { Some(self.upload(&self.draw(&mut noise))?) } else { None };
+                if call.draws_noise { Some(self.upload(&draw(&mut noise, each))?) } else { None };
             slots = self.call(call, slots, drawn.as_ref().unwrap_or(&quiet))?;
+            if let Some(kept) = &kept {
+                let blended = kept.blend(self, after, &slots.latents)?;
+                slots.unblended = Some(std::mem::replace(&mut slots.latents, blended));
+            }
             step.until(&slots.latents)?;
         }
         let times = boundary.finish()?;
@@ -79,13 +92,15 @@ impl Denoise<'_> {
         slots: Slots,
         noise: &DeviceTensor,
     ) -> Result<Slots, PipelineError> {
-        let Slots { latents, spare, mut saved, history: [h1, h2, mut h3], mut aside } = slots;
+        let Slots { latents, mut spare, mut saved, mut unblended, history, mut aside } = slots;
+        let [h1, h2, mut h3] = history;
         if call.third == Third::SetAside {
             aside = Some(std::mem::replace(&mut h3, self.upload(&vec![0.0; self.elements()])?));
         }
         let base = match call.base {
             Base::Saved => saved.take(),
-            Base::Current => spare,
+            Base::Unblended => unblended.take(),
+            Base::Current => spare.take(),
         };
         // If there is no spare tensor, all other latents are kept for later calls, so this call
         // needs new memory.
@@ -109,23 +124,25 @@ impl Denoise<'_> {
         if let Some(third) = aside.take_if(|_| call.third == Third::TakenBack) {
             history[2] = third;
         }
-        Ok(if call.saves_latents {
-            Slots { latents: new, spare: None, saved: Some(latents), history, aside }
-        } else {
-            Slots { latents: new, spare: Some(latents), saved, history, aside }
-        })
+        let done = if call.saves_latents { saved.replace(latents) } else { Some(latents) };
+        let spare = done.or(spare);
+        Ok(Slots { latents: new, spare, saved, unblended, history, aside })
     }
 
-    fn noise_per_picture(&self) -> Vec<Generator> {
-        (0..self.dims[0]).map(|index| Generator::new(self.seed.wrapping_add(index))).collect()
-    }
-
-    /// Draws noise for the whole batch. Each picture has its own generator, so that it does not
-    /// depend on the other pictures of its batch. diffusers does the same if it is given a list of
-    /// generators.
-    fn draw(&self, generators: &mut [Generator]) -> Vec<f32> {
-        let each = self.elements() / generators.len().max(1);
-        generators.iter_mut().flat_map(|generator| generator.normal(each)).collect()
+    /// What the blend reads in every step, if a part of a picture is kept.
+    fn blending(&self) -> Result<Option<Blending<'_>>, PipelineError> {
+        let (Some(kept), Some(executable)) = (&self.beginning.kept, self.blend) else {
+            return Ok(None);
+        };
+        let [_, _, height, width] = self.dims;
+        let mask = Tensor::from_f32(&[1, 1, height, width], &kept.mask)
+            .map_err(preheat_runtime::Error::from)?;
+        Ok(Some(Blending {
+            executable,
+            image: self.upload(&kept.image)?,
+            noise: self.upload(&kept.noise)?,
+            mask: self.runtime.to_device(&mask)?,
+        }))
     }
 
     fn elements(&self) -> usize {
@@ -141,5 +158,33 @@ impl Denoise<'_> {
         let cause = cause.into();
         preheat_runtime::Error::Run { stage: self.executable.report().stage.clone(), doing, cause }
             .into()
+    }
+}
+
+/// The picture of which a part is kept, on the device.
+struct Blending<'a> {
+    executable: &'a Executable,
+    image: DeviceTensor,
+    noise: DeviceTensor,
+    mask: DeviceTensor,
+}
+
+impl Blending<'_> {
+    /// The latents with the picture in the place of what is kept, with as much noise as `noising`
+    /// says. Nothing is read back.
+    fn blend(
+        &self,
+        denoise: &Denoise<'_>,
+        noising: Noising,
+        latents: &DeviceTensor,
+    ) -> Result<DeviceTensor, PipelineError> {
+        let scalars = Tensor::from_f32(&[2], &[noising.picture, noising.noise])
+            .map_err(preheat_runtime::Error::from)?;
+        let scalars = denoise.runtime.to_device(&scalars)?;
+        let inputs = [latents, &self.image, &self.noise, &self.mask, &scalars];
+        let blended = self.executable.run(inputs)?.into_iter().next();
+        blended.ok_or_else(|| {
+            denoise.failed("blending latents and a picture", DeviceFault::too_few_results(1))
+        })
     }
 }

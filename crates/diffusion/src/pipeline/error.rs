@@ -92,6 +92,34 @@ pub enum PipelineError {
         #[source]
         cause: serde_json::Error,
     },
+    /// A picture that a request begins with, or its mask, cannot be read.
+    #[error("the {which} {} cannot be read", path.display())]
+    ReadPicture {
+        /// The request's field: `image` or `mask`.
+        which: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A picture that a request begins with, or its mask, is not a PNG file that can be read.
+    #[error("the {which} {} is not a PNG file that can be read: {why}", path.display())]
+    NoPng {
+        /// The request's field: `image` or `mask`.
+        which: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What it is, or what is wrong with it.
+        why: String,
+    },
+    /// The model's VAE has only a decoder, or an encoder that is not supported, so no request can
+    /// begin with a picture.
+    #[error("a request cannot begin with a picture: {why}")]
+    NoEncoder {
+        /// What is missing or not supported.
+        why: String,
+    },
     /// The request does not fit into the device's memory.
     #[error(
         "{batch_size} x {}x{} px does not fit: stage `{stage}` needs at least {}{}, and {} are free",
@@ -182,6 +210,8 @@ impl PipelineError {
             self,
             Self::Request { .. }
                 | Self::Prompt { .. }
+                | Self::ReadPicture { .. }
+                | Self::NoPng { .. }
                 | Self::Lora(_)
                 | Self::Scheduler(SchedulerError::UnknownName { .. })
                 | Self::Runtime(preheat_runtime::Error::Shape(_))

@@ -3,7 +3,7 @@
 //! A picture has eight bits a channel, and its PNG file contains the settings that it was made
 //! from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use preheat_io::result_file::write_whole;
 use serde::Serialize;
@@ -63,6 +63,15 @@ pub struct Settings {
     /// The sigmas that the request gave in the place of a number of steps.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sigmas: Vec<f64>,
+    /// The picture that the run began with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<PathBuf>,
+    /// The mask of what was made anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<PathBuf>,
+    /// How much of the picture was made anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f64>,
     /// The size of the picture in pixels, `[width, height]`.
     pub size: [u64; 2],
     /// The size at which it was computed, before it was cropped, in pixels `[width, height]`.
@@ -164,11 +173,13 @@ impl Settings {
             format!(", LoRAs: \"{}\"", loras.join(", "))
         };
         let eta = self.eta.map(|eta| format!(", Eta: {eta}")).unwrap_or_default();
+        let strength = self.strength.map(|strength| format!(", Denoising strength: {strength}"));
+        let strength = strength.unwrap_or_default();
         let timesteps = given("Timesteps", &self.timesteps);
         let sigmas = given("Sigmas", &self.sigmas);
         format!(
             "{text}\nSteps: {steps}, Sampler: {scheduler}, CFG scale: {cfg_scale}, Seed: {seed}, \
-             Size: {width}x{height}, Model: {model_id}{skip}{eta}{timesteps}{sigmas}{loras}"
+             Size: {width}x{height}, Model: {model_id}{strength}{skip}{eta}{timesteps}{sigmas}{loras}"
         )
     }
 }
@@ -215,6 +226,9 @@ mod tests {
             eta: None,
             timesteps: Vec::new(),
             sigmas: Vec::new(),
+            image: None,
+            mask: None,
+            strength: None,
             size: [3, 2],
             padded_size: [64, 64],
             clip_skip: 0,
@@ -266,6 +280,9 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&text("preheat")).unwrap();
         assert_eq!(json["seed"], u64::MAX);
         assert_eq!((json.get("prompt_syntax"), json.get("prompt_chunks")), (None, None));
+        let begun = Settings { strength: Some(0.6), ..settings() };
+        let parameters = begun.parameters();
+        assert!(parameters.ends_with(", Denoising strength: 0.6"), "{parameters}");
         let long = Settings { prompt_syntax: PromptSyntax::A1111, prompt_chunks: 2, ..settings() };
         let json = serde_json::to_value(long).unwrap();
         assert_eq!((&json["prompt_syntax"], &json["prompt_chunks"]), (&"a1111".into(), &2.into()));

@@ -5,9 +5,10 @@
 use std::time::Instant;
 
 use preheat_runtime::device::fallback::Decode;
-use preheat_runtime::{StepTimes, Warning, WarningKind};
+use preheat_runtime::{DeviceTensor, Runtime, StepTimes, Warning, WarningKind};
 use preheat_tensor::{Dtype, Tensor};
 
+use super::beginning::{Beginner, Beginning, Masked};
 use super::checked_request::Prepared;
 use super::decode::Decoding;
 use super::denoise::Denoise;
@@ -47,7 +48,10 @@ impl Making<'_> {
         let unread = unread.into_iter().chain(replaced_by_zeros(prepared.request, replaced));
         let mut warnings: Vec<Warning> = unread.chain(cut_off).chain(of_loras).collect();
         let conditions = PromptEncoder { runner, prompts, prepared, ready }.conditions()?;
-        let (latents, steps) = self.denoise(&conditions)?;
+        let elements = signature.input_shape.iter().skip(1).product::<u64>();
+        let elements = usize::try_from(elements).unwrap_or(usize::MAX);
+        let beginning = Beginner { runner, prepared, ready }.begin(elements)?;
+        let (latents, steps) = self.denoise(&conditions, &beginning)?;
         if let Some(warning) = not_finite(&latents, signature.dtype) {
             runtime.tell_warning(&warning);
             warnings.push(warning);
@@ -75,27 +79,35 @@ impl Making<'_> {
         })
     }
 
-    fn denoise(&self, conditions: &Conditions) -> Result<(Tensor, StepTimes), PipelineError> {
+    fn denoise(
+        &self,
+        conditions: &Conditions,
+        beginning: &Beginning,
+    ) -> Result<(Tensor, StepTimes), PipelineError> {
         let Self { decoder: LatentDecoder { runner, .. }, prepared, ready, .. } = *self;
         let at = prepared.stages.denoiser;
         let stage = &prepared.stages.all[at];
+        let signature = &prepared.plan.signature;
+        let dims = [0, 1, 2, 3].map(|i| signature.input_shape.get(i).copied().unwrap_or(0));
+        let runtime = &runner.home(stage).runtime;
+        let masked = beginning.masked.as_ref().map(|masked| upload(runtime, masked, dims));
+        let masked = masked.transpose()?.unwrap_or_default();
         let after_scalars =
             stage.function.inputs().iter().skip_while(|input| input.name != "scalars").skip(1);
         let given = after_scalars.map(|input| {
             let wanted =
                 || PipelineError::NoSuchInput { stage: stage.name, name: input.name.clone() };
-            conditions.get(&input.name).ok_or_else(wanted)
+            let masked = masked.iter().find(|(name, _)| *name == input.name);
+            let given = masked.map(|(_, tensor)| tensor).or_else(|| conditions.get(&input.name));
+            given.ok_or_else(wanted)
         });
         let given = given.collect::<Result<Vec<_>, _>>()?;
-        let signature = &prepared.plan.signature;
-        let [batch, channels, height, width] =
-            [0, 1, 2, 3].map(|i| signature.input_shape.get(i).copied().unwrap_or(0));
         #[expect(clippy::cast_possible_truncation, reason = "the graph takes an f32")]
         let guidance = signature.cfg_scale as f32;
         let executable = &ready.executables[at];
         runner.run((stage, executable), Decode::Slices, |weights| {
             Denoise {
-                runtime: &runner.home(stage).runtime,
+                runtime,
                 executable,
                 constants: &given
                     .iter()
@@ -103,14 +115,33 @@ impl Making<'_> {
                     .chain(weights.iter().map(AsRef::as_ref))
                     .collect::<Vec<_>>(),
                 schedule: &prepared.schedule,
-                dims: [batch, channels, height, width],
-                seed: prepared.plan.seed,
+                dims,
+                beginning,
+                blend: prepared.stages.blend.map(|at| &ready.executables[at]),
                 guidance,
                 model_id: runner.watch.model_id,
             }
             .run()
         })
     }
+}
+
+/// What a network for inpainting reads besides the latents, whose shape is `dims`, by the names of
+/// the graph's inputs.
+fn upload(
+    runtime: &Runtime,
+    masked: &Masked,
+    dims: [u64; 4],
+) -> Result<Vec<(&'static str, DeviceTensor)>, PipelineError> {
+    let [_, _, height, width] = dims;
+    let upload = |dims: &[u64], values: &[f32]| -> Result<DeviceTensor, PipelineError> {
+        let tensor = Tensor::from_f32(dims, values).map_err(preheat_runtime::Error::from)?;
+        Ok(runtime.to_device(&tensor)?)
+    };
+    Ok(vec![
+        ("mask", upload(&[1, 1, height, width], &masked.mask)?),
+        ("masked_image_latents", upload(&dims, &masked.image)?),
+    ])
 }
 
 /// The warning about latents that were computed in `dtype`, if they hold numbers that are not

@@ -16,8 +16,8 @@
 //! A request becomes stages (`stage.rs`): each text encoder, the denoiser, and the VAE's decoder.
 //! The request is planned without a device (`checked_request.rs`). Then the executables are
 //! obtained in parallel, while the weights are copied to the device (`ready.rs`). Prompts are read
-//! (`read_prompts.rs`, `prompt_syntax/`) and encoded, each once (`encode.rs`). The denoising steps
-//! run, and the latents stay on the device meanwhile (`denoise.rs`). At the end, pictures are
+//! (`read_prompts.rs`, `prompt_syntax/`) and encoded, each once (`encode.rs`). The run begins with
+//! noise, or with a picture (`given_picture.rs`, `beginning.rs`). The denoising steps run, and the latents stay on the device meanwhile (`denoise.rs`). At the end, pictures are
 //! decoded one by one and cropped (`decode.rs`).
 //!
 //! The crop begins at the top left corner, `[0, 0]`: what padding added is cut off at the right and
@@ -27,6 +27,7 @@
 //! A [`Pipeline`] only brings these parts together (`handle.rs`).
 
 mod agreement;
+mod beginning;
 mod builder;
 mod carry;
 mod checked_request;
@@ -34,6 +35,7 @@ mod decode;
 mod denoise;
 mod encode;
 mod error;
+mod given_picture;
 mod handle;
 mod home;
 mod image;
@@ -53,6 +55,7 @@ mod prompts;
 mod read_prompts;
 mod ready;
 mod request;
+mod resample;
 mod resident;
 mod room;
 pub mod schedulers;
@@ -71,7 +74,7 @@ mod watch;
 pub use crate::lora::AppliedLora;
 pub use agreement::Agreement;
 pub use builder::PipelineBuilder;
-pub use checked_request::{Plan, Sizes};
+pub use checked_request::{Plan, PlannedPicture, Sizes};
 pub use error::PipelineError;
 pub use handle::Pipeline;
 pub use image::{Picture, Settings};

@@ -71,6 +71,14 @@ impl PipelineBuilder {
     }
 }
 
+/// The pipelines whose requests are served, too: they begin with a picture.
+const PICTURE_PIPELINES: [&str; 4] = [
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+    "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLInpaintPipeline",
+];
+
 /// A model that was read, but has no device yet.
 #[derive(Debug)]
 pub struct ReadModel {
@@ -86,9 +94,11 @@ impl ReadModel {
             runtime.warn(remark.clone());
         }
         let folder = &self.model.folder;
-        if let Some(other) = folder.other_pipeline() {
+        let begins_with_a_picture = |class: &&str| PICTURE_PIPELINES.contains(class);
+        let other = folder.other_pipeline().filter(|class| !begins_with_a_picture(class));
+        if let Some(other) = other {
             runtime.warn(format!(
-                "{}: `_class_name` is {other}, but preheat runs text-to-image, as {} does it",
+                "{}: `_class_name` is {other}, but preheat makes pictures as {} does it",
                 folder.index().display(),
                 folder.family().class()
             ));

@@ -72,6 +72,23 @@ pub struct TextToImage {
     /// The seed of the first picture; the next pictures of a batch have the seeds after it. `None`
     /// for a random seed.
     pub seed: Option<u64>,
+    /// The picture that the run begins with, a PNG file. Its own size, each side rounded down to a
+    /// multiple of 8 px, is the size of the request if this has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<PathBuf>,
+    /// Which part of the picture is made anew: a PNG file of the size of `image`, white where the
+    /// picture changes.
+    #[serde(alias = "mask_image", skip_serializing_if = "Option::is_none")]
+    pub mask: Option<PathBuf>,
+    /// How much of the picture is made anew, above 0 and up to 1: this share of the steps is run.
+    /// `None` for 0.8, or with a mask for 1, the defaults of diffusers' pipelines for Stable
+    /// Diffusion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f64>,
+    /// Whether a warmup also makes the stages ready with which a run begins with a picture and
+    /// keeps a part of it. A request with an `image` has those that it needs in any case.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub image_to_image: bool,
     /// How many pictures are made at once.
     #[serde(alias = "batch", alias = "num_images_per_prompt")]
     pub batch_size: u64,
@@ -106,6 +123,10 @@ impl Default for TextToImage {
             timesteps: Vec::new(),
             sigmas: Vec::new(),
             seed: None,
+            image: None,
+            mask: None,
+            strength: None,
+            image_to_image: false,
             batch_size: 1,
             clip_skip: 0,
             loras: Vec::new(),
@@ -203,6 +224,8 @@ impl TextToImage {
     pub const DEFAULT_STEPS: u64 = 20;
     /// The guidance scale if a request gives none: that of diffusers' `StableDiffusionPipeline`.
     pub const DEFAULT_CFG_SCALE: f64 = 7.5;
+    /// The strength of a request with an image and no mask, if it gives none.
+    pub const DEFAULT_STRENGTH: f64 = 0.8;
     /// The largest number of chunks of tokens.
     pub(crate) const MOST_PROMPT_CHUNKS: u64 = 64;
     /// The smallest side of a picture: one latent.
@@ -253,6 +276,16 @@ impl TextToImage {
             (0, sigmas) => (sigmas as u64).saturating_sub(1),
             (timesteps, _) => timesteps as u64,
         }
+    }
+
+    /// The strength of a request that begins with a picture: `strength`, or the default.
+    pub fn strength_taken(&self) -> f64 {
+        self.strength.unwrap_or(if self.mask.is_some() { 1.0 } else { Self::DEFAULT_STRENGTH })
+    }
+
+    /// Whether the run begins with a picture, or is to be made ready for one.
+    pub fn begins_with_a_picture(&self) -> bool {
+        self.image.is_some() || self.image_to_image
     }
 
     /// The request that the `tpu_warmup` block asks to warm, if there is such a block and it is
@@ -308,6 +341,7 @@ impl TextToImage {
             let why = "the timesteps are given as well: give one of the two".to_owned();
             return Err(PipelineError::request("sigmas", format!("{:?}", self.sigmas), why));
         }
+        self.check_strength()?;
         #[expect(clippy::cast_possible_truncation, reason = "weights are changed in f32")]
         if let Some(lora) = self.loras.iter().find(|lora| !(lora.weight as f32).is_finite()) {
             let why = format!("the weight of {} must be a finite number", lora.path.display());
@@ -322,6 +356,28 @@ impl TextToImage {
             ));
         }
         Ok(size)
+    }
+
+    /// Refuses a mask or a strength that has no picture, and a strength that is no share.
+    fn check_strength(&self) -> Result<(), PipelineError> {
+        let no_image = || "give the image, too, with which the run begins".to_owned();
+        if self.image.is_none() {
+            return match (&self.mask, self.strength) {
+                (Some(mask), _) => Err(PipelineError::request("mask", mask.display(), no_image())),
+                (None, Some(strength)) => {
+                    Err(PipelineError::request("strength", strength, no_image()))
+                }
+                (None, None) => Ok(()),
+            };
+        }
+        let is_share = |strength: &f64| *strength > 0.0 && *strength <= 1.0;
+        match self.strength.filter(|strength| !is_share(strength)) {
+            Some(strength) => {
+                let why = "give a number above 0 and up to 1".to_owned();
+                Err(PipelineError::request("strength", strength, why))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -425,6 +481,33 @@ mod tests {
                 format!("prompt_chunks is {chunks}: a prompt has from 1 to 64 chunks")
             );
         }
+    }
+
+    #[test]
+    fn a_mask_and_a_strength_need_an_image_and_a_strength_is_a_share() {
+        let check = |json: &str| {
+            let checked = parse(json).unwrap().check([64, 64]);
+            checked.map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(r#"{"image": "a.png", "mask": "b.png", "strength": 1}"#), Ok(()));
+        let why = "give the image, too, with which the run begins";
+        assert_eq!(check(r#"{"mask": "b.png"}"#), Err(format!("mask is b.png: {why}")));
+        assert_eq!(check(r#"{"strength": 0.5}"#), Err(format!("strength is 0.5: {why}")));
+        for strength in ["0", "-0.5", "1.01"] {
+            let told = check(&format!(r#"{{"image": "a.png", "strength": {strength}}}"#));
+            let said = format!("strength is {strength}: give a number above 0 and up to 1");
+            assert_eq!(told, Err(said));
+        }
+        let nan = TextToImage {
+            image: Some("a.png".into()),
+            strength: Some(f64::NAN),
+            ..TextToImage::default()
+        };
+        assert!(nan.check([64, 64]).is_err());
+        let parsed = parse(r#"{"image": "a.png", "mask_image": "b.png"}"#).unwrap();
+        assert_eq!(parsed.strength_taken().to_bits(), 1.0_f64.to_bits());
+        let json = serde_json::to_string(&TextToImage::new("p")).unwrap();
+        assert!(!json.contains("image") && !json.contains("strength"), "{json}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! For each stage this module gives its graph, the parts of the request that shape the graph, and
 //! the weights that the graph reads.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,8 +21,9 @@ use super::error::PipelineError;
 use super::model::{Model, Tokenizers};
 use crate::lora::{Adapters, ComponentAdapters};
 use crate::models::{
-    Component, DenoiserSpec, TextConfig, TextOutputs, UnetConfig, VaeConfig, aliases, builder_id,
-    denoiser, text_encoder, vae_decoder,
+    Component, DenoiserSpec, TextConfig, TextOutputs, UnetConfig, VaeConfig, VaeEncoderConfig,
+    aliases, builder_id, denoiser, latent_blend, latent_blend_architecture, text_encoder,
+    vae_decoder, vae_encoder,
 };
 use crate::weights::WantedWeight;
 
@@ -93,6 +95,9 @@ pub(super) struct Shape {
     pub(super) negative_is_zeros: bool,
     /// How many chunks of tokens the denoiser reads of each prompt.
     pub(super) prompt_chunks: u64,
+    /// Whether the run can begin with a picture and keep a part of it. Both need stages of their own,
+    /// which are made ready together, so that one warmup is for both.
+    pub(super) begins_with_a_picture: bool,
     pub(super) form: Form,
 }
 
@@ -101,7 +106,7 @@ pub(super) struct Outline<'a> {
     pub(super) name: &'static str,
     component: Component,
     pub(super) kind: StageKind,
-    dtype: &'a StageDtype,
+    dtype: Cow<'a, StageDtype>,
     form: Form,
     pub(super) projection: Projection,
     function: Function<'a>,
@@ -111,6 +116,9 @@ pub(super) struct Outline<'a> {
 enum Function<'a> {
     TextEncoder(&'a TextConfig, TextOutputs),
     Denoiser(&'a UnetConfig, DenoiserSpec),
+    VaeEncoder(&'a VaeEncoderConfig, [u64; 2]),
+    /// The shape of the latents.
+    LatentBlend([u64; 4]),
     VaeDecoder(&'a VaeConfig, [u64; 2]),
 }
 
@@ -119,6 +127,8 @@ impl Function<'_> {
         match self {
             Self::TextEncoder(config, outputs) => text_encoder(config, *outputs),
             Self::Denoiser(config, spec) => denoiser(config, spec),
+            Self::VaeEncoder(config, latent_sides) => vae_encoder(config, *latent_sides),
+            Self::LatentBlend(dims) => latent_blend(*dims),
             Self::VaeDecoder(config, latent_sides) => vae_decoder(config, *latent_sides),
         }
     }
@@ -171,7 +181,7 @@ impl Stage {
             })
         };
         let graph = Graph::built_by(builder_id(), build).stage(name).projection(projection);
-        let dtype = dtype.clone();
+        let dtype = dtype.into_owned();
         let adapters = Arc::default();
         Ok(Self { name, component, kind, dtype, graph, function, wanted, adapters })
     }
@@ -221,6 +231,10 @@ pub(super) struct Stages {
     pub(super) negative_encoders: Range<usize>,
     /// Whether zeros replace the encoded negative prompt.
     pub(super) negative_is_zeros: bool,
+    /// The position of the encoder of pictures, if pictures are encoded.
+    pub(super) image_encoder: Option<usize>,
+    /// The position of the blend, if a part of a picture can be kept.
+    pub(super) blend: Option<usize>,
     pub(super) denoiser: usize,
     pub(super) decoder: usize,
 }
@@ -237,14 +251,25 @@ impl Stages {
         let encoders = among(&TEXT_ENCODERS).unwrap_or(0..0);
         let negative_encoders = among(&NEGATIVE_TEXT_ENCODERS).unwrap_or_else(|| encoders.clone());
         let negative_is_zeros = shape.negative_is_zeros;
+        let named = |name| outlines.iter().position(|outline| outline.name == name);
+        let (image_encoder, blend) = (named(VAE_ENCODER), named(LATENT_BLEND));
         let all = outlines.into_iter().map(|outline| Stage::new(outline, &model.tokenizers));
         let all = all.collect::<Result<Vec<_>, _>>()?;
         let [denoiser, decoder] = [2, 1].map(|from_the_end| all.len() - from_the_end);
-        Ok(Self { all, encoders, negative_encoders, negative_is_zeros, denoiser, decoder })
+        Ok(Self {
+            all,
+            encoders,
+            negative_encoders,
+            negative_is_zeros,
+            image_encoder,
+            blend,
+            denoiser,
+            decoder,
+        })
     }
 
-    /// The stages of a request before their graphs are built: first the text encoders, then the
-    /// denoiser, then the decoder.
+    /// The stages of a request before their graphs are built: first the text encoders, then those
+    /// for pictures that a request begins with, then the denoiser, then the decoder.
     pub(super) fn outlines<'a>(model: &'a Model, shape: &'a Shape) -> Vec<Outline<'a>> {
         let encoders = |clip_skip, names: [(&'static str, Component); 2]| {
             let outputs = model.folder.text_outputs(clip_skip).into_iter().enumerate();
@@ -255,6 +280,8 @@ impl Stages {
         if shape.guided && shape.clip_skip > 0 && !shape.negative_is_zeros {
             all.extend(encoders(0, NEGATIVE_TEXT_ENCODERS));
         }
+        all.extend(image_encoder(model, shape));
+        all.extend(blend(model, shape));
         all.extend([denoising(model, shape), decoder(model, shape)]);
         all
     }
@@ -274,12 +301,7 @@ impl Stages {
     /// The decoder in float32, whatever dtype `shape` has for it.
     pub(super) fn decoder_in_f32(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
         let mut shape = shape.clone();
-        shape.dtypes.vae = StageDtype {
-            dtype: Dtype::Float32,
-            attention_in_float32: false,
-            reason: "decoded again",
-            warning: None,
-        };
+        shape.dtypes.vae = in_float32("decoded again");
         Stage::new(decoder(model, &shape), &model.tokenizers)
     }
 
@@ -309,6 +331,8 @@ const NEGATIVE_TEXT_ENCODERS: [(&str, Component); 2] = [
     ("negative_text_encoder", Component::TextEncoder),
     ("negative_text_encoder_2", Component::TextEncoder2),
 ];
+const VAE_ENCODER: &str = "vae_encoder";
+const LATENT_BLEND: &str = "latent_blend";
 const DENOISER: &str = "denoiser";
 const VAE_DECODER: &str = "vae_decoder";
 
@@ -328,7 +352,7 @@ fn encoder<'a>(
         name,
         component,
         kind: StageKind::TextEncoder,
-        dtype,
+        dtype: Cow::Borrowed(dtype),
         form: shape.form,
         projection: of_no_picture(architecture, dtype),
         function: Function::TextEncoder(config, outputs),
@@ -350,7 +374,49 @@ fn denoising<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
     };
     let (kind, form, function) =
         (StageKind::Denoiser, shape.form, Function::Denoiser(config, spec));
+    let dtype = Cow::Borrowed(dtype);
     Outline { name: DENOISER, component, kind, dtype, form, projection, function }
+}
+
+/// The encoder of pictures, one by one, if the request needs it. A request for a model whose
+/// encoder is not supported is refused before this.
+fn image_encoder<'a>(model: &'a Model, shape: &'a Shape) -> Option<Outline<'a>> {
+    let config = model.folder.vae_encoder().ok().filter(|_| shape.begins_with_a_picture)?;
+    let component = Component::Vae;
+    let weights = model.checkpoint(component).names_and_shapes();
+    let dtype = &shape.dtypes.vae;
+    let mut projection = of_no_picture(config.architecture(weights), dtype);
+    projection.extra = format!("{}, latents {:?}", projection.extra, shape.latent_sides);
+    let kind = StageKind::Vae { force_upcast: model.folder.vae().force_upcast };
+    let function = Function::VaeEncoder(config, shape.latent_sides);
+    let (name, dtype, form) = (VAE_ENCODER, Cow::Borrowed(dtype), shape.form);
+    Some(Outline { name, component, kind, dtype, form, projection, function })
+}
+
+/// The blend of latents and a picture. It runs where the denoiser runs, always in float32, and is
+/// the same for every model. A network that reads a mask needs none.
+fn blend<'a>(model: &'a Model, shape: &'a Shape) -> Option<Outline<'a>> {
+    if !shape.begins_with_a_picture || model.folder.reads_a_mask() {
+        return None;
+    }
+    let dtype = in_float32("latents are kept in float32");
+    let [height, width] = shape.latent_sides;
+    let dims = [shape.batch, model.folder.latent_channels(), height, width];
+    let mut projection = of_no_picture(latent_blend_architecture(), &dtype);
+    projection.extra = format!("latents {dims:?}");
+    Some(Outline {
+        name: LATENT_BLEND,
+        component: Component::Unet,
+        kind: StageKind::Denoiser,
+        dtype: Cow::Owned(dtype),
+        form: shape.form,
+        projection,
+        function: Function::LatentBlend(dims),
+    })
+}
+
+fn in_float32(reason: &'static str) -> StageDtype {
+    StageDtype { dtype: Dtype::Float32, attention_in_float32: false, reason, warning: None }
 }
 
 /// The decoder. It decodes pictures one by one, so the batch does not shape its graph.
@@ -363,7 +429,8 @@ fn decoder<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
     projection.extra = format!("{}, latents {:?}", projection.extra, shape.latent_sides);
     let kind = StageKind::Vae { force_upcast: config.force_upcast };
     let function = Function::VaeDecoder(config, shape.latent_sides);
-    Outline { name: VAE_DECODER, component, kind, dtype, form: shape.form, projection, function }
+    let (name, dtype, form) = (VAE_DECODER, Cow::Borrowed(dtype), shape.form);
+    Outline { name, component, kind, dtype, form, projection, function }
 }
 
 /// The projection of a stage whose graph depends on the model, and on no other part of the

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use preheat_runtime::device::StageKind;
 use preheat_runtime::device::fallback::Decode;
 use preheat_runtime::progress::EventKind;
 use preheat_runtime::{DeviceTensor, Executable, WarmupReport, warmup_summary};
@@ -117,8 +116,8 @@ impl Warming<'_> {
             }
             Ok(())
         };
-        if let (StageKind::Vae { .. }, Some(latents)) =
-            (stage.kind, stage.function.inputs().first())
+        let decoder = &self.prepared.stages.all[self.prepared.stages.decoder];
+        if let (true, Some(latents)) = (stage.name == decoder.name, stage.function.inputs().first())
         {
             match runner.run_as_it_is((stage, executable), run) {
                 Err(error) if error.is_out_of_memory() => {

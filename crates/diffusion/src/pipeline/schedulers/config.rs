@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use preheat_io::input;
 use serde_json::{Map, Value};
 
+use super::from_picture::FromPicture;
 use super::given_levels::GivenLevels;
+use super::noising::noisings;
 use super::settings::Settings;
 use super::{
     Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, Variant, consistency, ddim,
@@ -40,6 +42,7 @@ pub struct SchedulerConfig {
     eta: f64,
     /// The request's timesteps or sigmas.
     given: Option<GivenLevels>,
+    from_picture: Option<FromPicture>,
 }
 
 impl SchedulerConfig {
@@ -65,6 +68,7 @@ impl SchedulerConfig {
             name: None,
             eta: 0.0,
             given: None,
+            from_picture: None,
         })
     }
 
@@ -114,6 +118,15 @@ impl SchedulerConfig {
         Self { given: Some(GivenLevels::Sigmas(sigmas.into())), ..self }
     }
 
+    /// The same configuration for a run that begins with a picture, at the step `first_step`: the
+    /// schedule has no calls for the steps before it. `keeps_a_part` says whether the latents are
+    /// changed between the calls, because a part of the picture is kept.
+    #[must_use]
+    pub fn from_picture(self, first_step: u64, keeps_a_part: bool) -> Self {
+        let first_step = usize::try_from(first_step).unwrap_or(usize::MAX);
+        Self { from_picture: Some(FromPicture { first_step, keeps_a_part }), ..self }
+    }
+
     /// The configuration with the changes that diffusers' `StableDiffusionPipeline` makes, and
     /// `StableDiffusionXLPipeline` does not: `steps_offset` is 1 and `clip_sample` is false,
     /// whatever the file says. If another scheduler than the model's own is chosen,
@@ -151,6 +164,9 @@ impl SchedulerConfig {
     /// The table of calls for a number of steps, or for the timesteps or sigmas that were given.
     pub fn schedule(&self, steps: u64) -> Result<Schedule, SchedulerError> {
         let settings = self.settings()?;
+        if let Some(from_picture) = self.from_picture {
+            from_picture.check(&settings)?;
+        }
         if let Some(given) = &settings.given {
             given.check(settings.name, settings.sigma_form, settings.train_timesteps)?;
             return self.table(&settings, given.steps());
@@ -181,7 +197,7 @@ impl SchedulerConfig {
     /// The table for a number of steps in the range of the training's timesteps.
     fn table(&self, settings: &Settings, steps: usize) -> Result<Schedule, SchedulerError> {
         let train_timesteps = settings.train_timesteps;
-        let schedule = match settings.name.kind {
+        let made = match settings.name.kind {
             SchedulerKind::Ddim => ddim::schedule(settings, steps),
             SchedulerKind::Euler => Ok(euler::schedule(settings, steps)),
             SchedulerKind::EulerAncestral => Ok(euler_ancestral::schedule(settings, steps)),
@@ -203,7 +219,16 @@ impl SchedulerConfig {
             SchedulerKind::EdmDpmSolverMultistep => Ok(edm::dpm_solver(settings, steps)),
             SchedulerKind::Ipndm => Ok(ipndm::schedule(steps)),
         };
-        let schedule = schedule.map_err(|beyond| SchedulerError::Timestep {
+        let made = made.and_then(|mut schedule| {
+            let noisings = noisings(settings, steps, &schedule.calls)?;
+            for (call, noising) in schedule.calls.iter_mut().zip(noisings) {
+                call.noising = noising;
+            }
+            let left_out = settings.calls_left_out().min(schedule.calls.len());
+            schedule.calls.drain(..left_out);
+            Ok(schedule)
+        });
+        let schedule = made.map_err(|beyond| SchedulerError::Timestep {
             file: self.file.clone(),
             steps,
             timestep: beyond.timestep,
@@ -235,7 +260,8 @@ impl SchedulerConfig {
             let scheduler = settings.name.to_string();
             return Err(SchedulerError::Eta { scheduler, eta });
         }
-        Ok(Settings { eta, given: self.given.clone(), ..settings })
+        let from_picture = self.from_picture.unwrap_or_default();
+        Ok(Settings { eta, given: self.given.clone(), from_picture, ..settings })
     }
 
     /// The scheduler that was asked for by name, or else the model's own.

@@ -20,7 +20,7 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
     let call = |(index, &timestep): (usize, &f64)| {
         let left = count - index;
         let most = if is_short { left } else { solver.order };
-        let order = solver.order.min(most).min(index + 1);
+        let order = solver.order.min(most).min(settings.calls_before(index) + 1);
         let (now, next) = (&levels[index], &levels[index + 1]);
         let integral = Integral::new(solver.algorithm, now, next);
         let mut factors = [integral.constant, 0.0, 0.0];

@@ -63,7 +63,7 @@ pub(super) fn updates(settings: &Settings, levels: &[Level]) -> Vec<Update> {
             2 if is_short => solver.order.min(2),
             _ => solver.order,
         };
-        let order = most.min(index + 1);
+        let order = most.min(settings.calls_before(index) + 1);
         let integral = Integral::new(solver.algorithm, &levels[index], &levels[index + 1]);
         let before = &levels[index + 1 - order..=index + 1];
         let predictions = match *before {

@@ -16,7 +16,10 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
     let (timesteps, sigmas) = solver_levels(settings, steps);
     let levels: Vec<Level> = sigmas.iter().copied().map(Level::new).collect();
     let solver = &settings.solver;
-    let orders = orders(settings, timesteps.len());
+    let mut orders = orders(settings, timesteps.len());
+    for (index, order) in orders.iter_mut().enumerate() {
+        *order = (*order).min(settings.calls_before(index) + 1);
+    }
     let call = |(index, &timestep): (usize, &f64)| {
         let order = orders[index];
         let follows = orders.get(index + 1).copied().unwrap_or(1);

@@ -54,7 +54,7 @@ pub(super) fn dpm_solver(settings: &Settings, steps: usize) -> Schedule {
 }
 
 /// The noise levels, and the one that is left after the last call.
-fn sigmas(settings: &Settings, steps: usize) -> Vec<f32> {
+pub(super) fn sigmas(settings: &Settings, steps: usize) -> Vec<f32> {
     let Edm { ends: [least, most], rho, is_exponential, .. } = settings.edm;
     let mut sigmas = if is_exponential {
         // For a single step, this is the quietest level.

@@ -114,6 +114,16 @@ pub enum SchedulerError {
         /// Why not, or what to give instead.
         why: String,
     },
+    /// The scheduler cannot begin with a picture, or keep a part of one.
+    #[error("{scheduler} cannot {what}: {why}; take another scheduler")]
+    Picture {
+        /// The scheduler.
+        scheduler: String,
+        /// What it cannot do.
+        what: &'static str,
+        /// Why not.
+        why: &'static str,
+    },
     /// An update would divide by zero.
     #[error(
         "{}: with {steps} steps, the update of {scheduler} at timestep {timestep} divides by zero; {hint}",

@@ -21,7 +21,10 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
             (0..order).map(|back| f64::from(levels.sigmas[index - back]) - sigma).collect();
         let way = next - sigma;
         let powers = [way, way.powi(2) / 2.0, way.powi(3) / 3.0, way.powi(4) / 4.0];
-        let mut weights = lagrange::weights(&points, powers).into_iter().map(single);
+        // diffusers takes the weights of the full order even if the run begins at this call, and
+        // leaves out those slopes that are not known.
+        let known = settings.calls_before(index) + 1;
+        let mut weights = lagrange::weights(&points, powers).into_iter().take(known).map(single);
         let slope = heun::along(settings, sigma, 0.0);
         let coefficients = Coefficients {
             latents: 1.0,

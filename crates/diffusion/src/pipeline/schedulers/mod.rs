@@ -51,6 +51,7 @@ mod error;
 mod euler;
 mod euler_ancestral;
 mod fields;
+mod from_picture;
 mod given_levels;
 mod heun;
 mod integrator;
@@ -60,6 +61,7 @@ mod lagrange;
 mod lms;
 mod name;
 mod noise_schedule;
+mod noising;
 mod numbers;
 mod pndm;
 mod settings;
@@ -164,6 +166,22 @@ pub struct Call {
     pub third: Third,
     /// Whether noise is drawn for this call. If not, the slot may hold any finite numbers.
     pub draws_noise: bool,
+    /// How noisy a picture is that a run begins with at this call.
+    pub noising: Noising,
+}
+
+/// The factors by which `add_noise` of diffusers multiplies a picture's latents and normal noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Noising {
+    /// The factor of the picture.
+    pub picture: f32,
+    /// The factor of the noise.
+    pub noise: f32,
+}
+
+impl Noising {
+    /// The picture without noise.
+    pub const NONE: Self = Self { picture: 1.0, noise: 0.0 };
 }
 
 /// Which latents are in the slot `B` of a call.
@@ -174,6 +192,9 @@ pub enum Base {
     Current,
     /// The latents of the last call with [`saves_latents`](Call::saves_latents).
     Saved,
+    /// What the call before this one returned, before a part of it was replaced by the picture that
+    /// is kept. Only schedules for such requests have it.
+    Unblended,
 }
 
 /// How the third remembered output is treated before and after a call.
@@ -198,6 +219,7 @@ impl Call {
             remembers: false,
             third: Third::Stays,
             draws_noise: false,
+            noising: Noising::NONE,
         }
     }
 }

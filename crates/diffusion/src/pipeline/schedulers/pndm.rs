@@ -39,6 +39,9 @@ fn multistep(
     if let Some(&second) = timesteps.get(1) {
         timesteps.insert(1, second);
     }
+    // A run that begins with a picture begins in this list. As in diffusers, its second call then
+    // counts as the one at the same timestep, whatever its timestep is.
+    timesteps.drain(..settings.from_picture.first_step.min(timesteps.len()));
     let redoes = timesteps.len() > 1;
     let call = |(index, timestep): (usize, f64)| {
         let at = whole(timestep);

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::class_defaults::{BetaDefaults, BetaRun, ClassDefaults};
 use super::fields::Fields;
+use super::from_picture::FromPicture;
 use super::given_levels::GivenLevels;
 use super::noise_schedule::{Betas, ZeroSnr, alphas_cumprod};
 use super::sigma_forms::{SigmaForm, SigmaRange};
@@ -58,6 +59,8 @@ pub(super) struct Settings {
     pub(super) eta: f64,
     /// What a request gives in the place of a number of steps.
     pub(super) given: Option<GivenLevels>,
+    /// How the run begins with a picture; the default if it does not.
+    pub(super) from_picture: FromPicture,
 }
 
 /// The error for a timestep that the model was not trained with.
@@ -164,6 +167,7 @@ impl Settings {
             edm: Edm::read(&fields)?,
             eta: 0.0,
             given: None,
+            from_picture: FromPicture::default(),
             alphas_cumprod,
         })
     }
@@ -175,6 +179,23 @@ impl Settings {
             && self.final_sigma == FinalSigma::Zero
             && !self.solver.lower_order_final
             && self.solver.order > 1
+    }
+
+    /// How many calls before the one at `index` a solver knows the outputs of. It knows none of the
+    /// steps that are left out because the run begins with a picture.
+    pub(super) fn calls_before(&self, index: usize) -> usize {
+        index.saturating_sub(self.from_picture.first_step)
+    }
+
+    /// How many calls of the whole schedule are not made because the run begins with a picture.
+    /// PNDM leaves them out by itself.
+    pub(super) fn calls_left_out(&self) -> usize {
+        let calls_per_step = match self.name.kind {
+            SchedulerKind::Pndm => 0,
+            SchedulerKind::Heun | SchedulerKind::Kdpm2 | SchedulerKind::Kdpm2Ancestral => 2,
+            _ => 1,
+        };
+        self.from_picture.first_step.saturating_mul(calls_per_step)
     }
 
     /// The timesteps to visit, the noisiest first. With linspace spacing they have fractions.

@@ -7,7 +7,7 @@ use super::integrator::{Integral, Level};
 use super::numbers::{real, single};
 use super::settings::Settings;
 use super::solver_levels::solver_levels;
-use super::{Call, Schedule, lagrange};
+use super::{Base, Call, Schedule, lagrange};
 
 /// The calls of `UniPCMultistepScheduler`.
 ///
@@ -20,29 +20,38 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
     let solver = &settings.solver;
     let order = |index: usize| {
         let left = if solver.lower_order_final { timesteps.len() - index } else { solver.order };
-        solver.order.min(left).min(index + 1)
+        solver.order.min(left).min(settings.calls_before(index) + 1)
     };
     let call = |(index, &timestep): (usize, &f64)| {
         let [own, before @ ..] = Step::new(settings, &levels, index, order(index)).predicted();
         let integral = Integral::new(solver.algorithm, &levels[index], &levels[index + 1]);
         let mut output = own;
         let mut history = [before[0], before[1], 0.0];
-        if let Some(last) = index.checked_sub(1)
-            && !solver.uncorrected.contains(&last)
-        {
+        let corrects =
+            |last: &usize| settings.calls_before(index) > 0 && !solver.uncorrected.contains(last);
+        let corrected = index.checked_sub(1).filter(corrects);
+        if let Some(last) = corrected {
             let step = Step::new(settings, &levels, last, order(last));
-            let (this, corrected) = step.corrected();
+            let (this, right) = step.corrected();
             output += integral.latents * this;
-            for (slot, (right, wrong)) in corrected.into_iter().zip(step.predicted()).enumerate() {
+            for (slot, (right, wrong)) in right.into_iter().zip(step.predicted()).enumerate() {
                 history[slot] += integral.latents * (right - wrong);
             }
         }
         let to_noise = solver.algorithm.integrates_noise;
         let mut coefficients = levels[index].converted(settings.prediction, to_noise);
-        coefficients.latents = single(integral.latents);
         coefficients.output = single(output);
         coefficients.history = history.map(single);
-        Call { remembers: true, ..Call::new(single(timestep), coefficients) }
+        // If a part of the picture is kept, the predictor's latents are not the latents of this
+        // call. diffusers, too, corrects the predictor's, and only converts those of the call.
+        let base = if corrected.is_some() && settings.from_picture.keeps_a_part {
+            coefficients.base = single(integral.latents);
+            Base::Unblended
+        } else {
+            coefficients.latents = single(integral.latents);
+            Base::Current
+        };
+        Call { remembers: true, base, ..Call::new(single(timestep), coefficients) }
     };
     Schedule { init_noise_sigma: 1.0, calls: timesteps.iter().enumerate().map(call).collect() }
 }
