@@ -109,6 +109,17 @@ pub(super) struct RunArgs {
     /// (cat:1.3) and chunks of 75 tokens [default: plain]
     #[arg(long, value_name = "NAME")]
     pub(super) prompt_syntax: Option<PromptSyntax>,
+    /// A PNG file with which the run begins, in place of noise alone. Without --width and --height,
+    /// its size is that of the picture
+    #[arg(long, value_name = "FILE")]
+    pub(super) image: Option<PathBuf>,
+    /// How much of --image is made anew, above 0 and up to 1: this share of the steps is run
+    /// [default: 0.8, or 1 with --mask]
+    #[arg(long, value_name = "X", value_parser = number::fraction, allow_negative_numbers = true)]
+    pub(super) strength: Option<f64>,
+    /// A PNG file of the size of --image, white where the picture is made anew; the rest is kept
+    #[arg(long, value_name = "FILE")]
+    pub(super) mask: Option<PathBuf>,
     /// A LoRA file that changes the model's weights, and how strongly [default: 1]. The flag may be
     /// given several times; nothing is compiled for it, and a warmup does not need it
     #[arg(long, value_name = "FILE[:WEIGHT]")]
@@ -407,7 +418,7 @@ pub(super) struct WarmupArgs {
     /// executables, for this machine or for the hardware that --aot names, and let them take over
     #[arg(long, conflicts_with_all = ["program", "model", "variant", "config", "vae",
           "text_encoder", "prediction_type", "manifest", "preset", "resolutions", "width",
-          "batch", "cfg_scale", "clip_skip", "prompt_chunks", "force_recompile"])]
+          "batch", "cfg_scale", "clip_skip", "prompt_chunks", "image_to_image", "force_recompile"])]
     pub(super) finish: bool,
     /// Warm the models, targets, sizes, batches and precisions that a manifest lists; `preheat
     /// plan` writes such a file
@@ -415,6 +426,10 @@ pub(super) struct WarmupArgs {
           "vae", "text_encoder", "prediction_type", "preset", "resolutions",
           "width", "batch", "cfg_scale", "clip_skip", "prompt_chunks"])]
     pub(super) manifest: Option<PathBuf>,
+    /// Also warm what runs with --image and --mask need: the VAE's encoder, and the blend that keeps
+    /// a part of a picture
+    #[arg(long, conflicts_with_all = ["program", "manifest"])]
+    pub(super) image_to_image: bool,
     /// Whether to warm the graphs that only a request with a negative prompt needs. Only a
     /// manifest sets it.
     #[arg(skip)]
@@ -433,6 +448,9 @@ pub(super) struct LookupArgs {
     /// Look up for other hardware, such as tpu:v5e:1x1, which this machine need not have
     #[arg(long, value_name = "TARGET")]
     pub(super) target: Option<Target>,
+    /// Also look up what runs with --image and --mask need
+    #[arg(long, conflicts_with = "program")]
+    pub(super) image_to_image: bool,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]

@@ -155,12 +155,11 @@ pub(super) fn yes(value: bool) -> &'static str {
     if value { "yes" } else { "no" }
 }
 
-/// The size of a shape, with the number of chunks if a prompt has more than one.
+/// The size of a shape, with the number of chunks if a prompt has more than one, and whether runs
+/// begin with a picture.
 pub(super) fn sized(shape: Shape) -> String {
     let ([width, height], chunks) = (shape.size, shape.prompt_chunks);
-    if chunks == 1 {
-        format!("{width}x{height}")
-    } else {
-        format!("{width}x{height}, {chunks} chunks")
-    }
+    let chunks = if chunks == 1 { String::new() } else { format!(", {chunks} chunks") };
+    let image = if shape.image_to_image { ", image to image" } else { "" };
+    format!("{width}x{height}{chunks}{image}")
 }

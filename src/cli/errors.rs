@@ -396,6 +396,7 @@ fn pipeline_status(error: &PipelineError) -> Status {
         | PipelineError::Prompt { .. }
         | PipelineError::NoBatchEstimate { .. }
         | PipelineError::RequestFile { .. }
+        | PipelineError::NoPng { .. }
         | PipelineError::Scheduler(SchedulerError::UnknownName { .. }) => Status::Usage,
         PipelineError::Runtime(error) => runtime_status(error),
         _ => Status::Failed,

@@ -34,6 +34,7 @@ fn of_model(context: &Context, args: &LookupArgs) -> Result<Lookup, CliError> {
     args.signature.picture.one_batch()?;
     let mut request = TextToImage::default();
     args.signature.picture.refine(&mut request);
+    request.image_to_image = args.image_to_image;
     let (_, pipeline) = run::open(context, &args.model, None, args.target.as_ref())?;
     args.signature.picture.fit_batch(&pipeline, &mut request)?;
     Ok(pipeline.lookup(&request)?)

@@ -22,7 +22,7 @@ use super::context::Context;
 use super::metrics::Timings;
 use super::output::{self, document, line, seconds};
 use super::{CliError, Status, cache, metrics, warmup_finish};
-use preheat_diffusion::pipeline::{AppliedLora, TextToImage};
+use preheat_diffusion::pipeline::{AppliedLora, PlannedPicture, TextToImage};
 use preheat_runtime::device::placement::PlacementPlan;
 use preheat_runtime::{DeviceReport, Executable, Graph, Percent, Runtime, StageReport, Upgrade};
 
@@ -109,6 +109,9 @@ pub(super) struct SizeReport {
     /// How many chunks of tokens the denoiser reads of each prompt. Programs have no prompts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prompt_chunks: Option<u64>,
+    /// How the run began with a picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from_picture: Option<PlannedPicture>,
 }
 
 /// A signature with the sizes that it was made from.

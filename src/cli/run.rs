@@ -91,6 +91,9 @@ fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
     if !args.lora.is_empty() {
         request.loras = args.lora.iter().map(|text| Lora::from(text.as_os_str())).collect();
     }
+    request.image = args.image.clone().or(request.image);
+    request.mask = args.mask.clone().or(request.mask);
+    request.strength = args.strength.or(request.strength);
     request.eta = args.eta.unwrap_or(request.eta);
     // One of the two lists replaces whichever the file has, and so does a number of steps.
     if !args.timesteps.is_empty() || !args.sigmas.is_empty() || args.picture.steps.is_some() {
@@ -181,6 +184,7 @@ pub(super) fn sizes(plan: &Plan) -> SizeReport {
         snapped_from: plan.sizes.snapped.map(|snapped| snapped.snapped_from),
         wasted_percent: plan.sizes.snapped.map(|snapped| snapped.wasted_percent),
         prompt_chunks: Some(plan.prompt_chunks),
+        from_picture: plan.from_picture,
     }
 }
 
@@ -227,12 +231,11 @@ fn report(
     let signature = &made.plan.signature;
     let [width, height] = made.plan.sizes.requested;
     line(&format!(
-        "{} on {}: {width}x{height} px{}, {} step{} of {}, cfg {}, {}{}, seed {}",
+        "{} on {}: {width}x{height} px{}, {} of {}, cfg {}, {}{}, seed {}",
         pipeline.model_id(),
         runtime.device().selected,
         cropped(&made.plan.sizes),
-        signature.steps,
-        if signature.steps == 1 { "" } else { "s" },
+        steps(&made.plan),
         signature.scheduler,
         signature.cfg_scale,
         signature.dtype,
@@ -269,6 +272,20 @@ fn report(
         metrics::print(&timings, &stages, metrics)?;
     }
     Ok(())
+}
+
+/// The number of steps, in a few words, and how many of them were left out because the run began
+/// with a picture.
+fn steps(plan: &Plan) -> String {
+    let all = plan.signature.steps;
+    let word = if all == 1 { "step" } else { "steps" };
+    match plan.from_picture {
+        Some(begun) if begun.first_step > 0 => {
+            let made = all.saturating_sub(begun.first_step);
+            format!("{made} of {all} {word} (strength {})", begun.strength)
+        }
+        _ => format!("{all} {word}"),
+    }
 }
 
 /// The number of chunks of a prompt, in a few words; empty for one.

@@ -26,6 +26,7 @@ pub(super) fn requests(args: &WarmupArgs) -> Result<Vec<TextToImage>, CliError> 
     args.signature.program.refuse_for_models()?;
     let mut request = TextToImage::default();
     args.signature.picture.refine(&mut request);
+    request.image_to_image = args.image_to_image;
     if args.negative_prompt {
         request.negative_prompt = Some(Shape::ANY_PROMPT.to_owned());
     }

@@ -121,6 +121,7 @@ fn asked(model: &ManifestModel, one: &WarmupArgs) -> Value {
         "guided": is_guided(one),
         "negative_prompt": one.negative_prompt,
         "prompt_chunks": one.signature.picture.prompt_chunks,
+        "image_to_image": one.image_to_image,
     })
 }
 
@@ -160,6 +161,7 @@ fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
                 jobs: args.jobs,
                 force_recompile: args.force_recompile,
                 negative_prompt,
+                image_to_image: model.image_to_image,
                 ..WarmupArgs::default()
             };
             let picture = &mut one.signature.picture;
@@ -204,8 +206,9 @@ fn heading(model: &ManifestModel, one: &WarmupArgs) -> String {
         None | Some(1) => String::new(),
         Some(chunks) => format!(", {chunks} chunks of tokens"),
     };
+    let image = if one.image_to_image { ", image to image" } else { "" };
     format!(
-        "{folder}{target}, {} guidance{negative}{chunks}",
+        "{folder}{target}, {} guidance{negative}{chunks}{image}",
         if is_guided(one) { "with" } else { "without" }
     )
 }

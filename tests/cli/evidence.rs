@@ -308,6 +308,7 @@ impl Service {
                 clip_skip: 0,
                 negative_prompt: false,
                 prompt_chunks: 1,
+                image_to_image: false,
             };
             let of_shape = wanted.entry(shape).or_default();
             of_shape.0 += 1;

@@ -12,6 +12,7 @@ mod support;
 
 mod black_pictures;
 mod controls;
+mod image_to_image;
 mod lora;
 mod memory;
 mod models_bad_input;

@@ -35,6 +35,10 @@ pub(super) fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
         PipelineError::NoRoom { .. } => {
             Some("make the batch or the size smaller, or let other programs end")
         }
+        PipelineError::NoEncoder { .. } => Some(
+            "--vae names another VAE; those that the public models were released with have an \
+             encoder",
+        ),
         PipelineError::NotKept(_) => Some(NOT_WRITTEN),
         _ => None,
     }

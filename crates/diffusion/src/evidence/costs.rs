@@ -173,8 +173,8 @@ pub fn guess(stage: &str, target: &str, effort: CompileEffort) -> Estimate {
     let (compile_seconds, stored_bytes) = match stage {
         "denoiser" if is_cpu => (5.0, 4 * MIB),
         "denoiser" => (150.0, 50 * MIB),
-        "vae_decoder" if is_cpu => (3.0, 2 * MIB),
-        "vae_decoder" => (60.0, 20 * MIB),
+        "vae_decoder" | "vae_encoder" if is_cpu => (3.0, 2 * MIB),
+        "vae_decoder" | "vae_encoder" => (60.0, 20 * MIB),
         _ if is_cpu => (1.0, MIB),
         _ => (15.0, 10 * MIB),
     };
@@ -272,6 +272,7 @@ mod tests {
             clip_skip: 0,
             negative_prompt: false,
             prompt_chunks: 1,
+            image_to_image: false,
         }
     }
 

@@ -179,6 +179,7 @@ fn shape_of(request: &TextToImage, padded: [u64; 2]) -> Shape {
         clip_skip: request.clip_skip,
         negative_prompt: guided && request.clip_skip > 0 && request.negative_prompt.is_some(),
         prompt_chunks: Shape::prompt_chunks_of(request),
+        image_to_image: request.begins_with_a_picture(),
     }
 }
 
@@ -196,6 +197,7 @@ fn alike(own: &[&(usize, LoggedRequest)]) -> Vec<Alike> {
             logged.clip_skip,
             logged.has_negative_prompt,
             logged.prompt_chunks,
+            logged.image_to_image,
         );
         let place = *places.entry(key).or_insert_with(|| {
             // The number of steps shapes no graph, so it is left at the default here.

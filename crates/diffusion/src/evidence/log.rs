@@ -69,6 +69,9 @@ pub struct LoggedRequest {
     /// How many chunks of tokens the denoiser read of each prompt; absent for one.
     #[serde(skip_serializing_if = "is_one")]
     pub prompt_chunks: u64,
+    /// Whether the run began with a picture; absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub image_to_image: bool,
     /// The size that was computed, `[width, height]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub padded_size: Option<[u64; 2]>,
@@ -110,6 +113,7 @@ impl LoggedRequest {
             clip_skip: request.clip_skip,
             has_negative_prompt: request.negative_prompt.is_some(),
             prompt_chunks: Shape::prompt_chunks_of(request),
+            image_to_image: request.begins_with_a_picture(),
             padded_size: None,
             warm: None,
             seconds: None,
@@ -129,6 +133,7 @@ impl LoggedRequest {
             // The words of the negative prompt shape no graph; whether there is one may shape one.
             negative_prompt: self.has_negative_prompt.then(|| Shape::ANY_PROMPT.to_owned()),
             prompt_chunks: several(self.prompt_chunks),
+            image_to_image: self.image_to_image,
             ..TextToImage::default()
         }
     }
@@ -348,6 +353,11 @@ mod tests {
         let of_two = &read(b"{\"prompt_chunks\":2}").requests[0].1;
         assert_eq!((of_two.prompt_chunks, of_two.to_request().prompt_chunks), (2, Some(2)));
         assert_eq!(LoggedRequest::default().to_request().prompt_chunks, None);
+        let begun = TextToImage { image: Some("a.png".into()), ..TextToImage::new("secret") };
+        let logged = LoggedRequest::of(&begun);
+        assert!(logged.image_to_image && logged.to_request().image_to_image);
+        let line = serde_json::to_string(&logged).unwrap();
+        assert!(!line.contains("a.png"), "{line}");
         assert_eq!(read(b"{\"prompt_chunks\":0}").damaged.len(), 1);
     }
 

@@ -12,6 +12,7 @@
 //! guided = [true, false]               # without it: true
 //! negative_prompt = [true, false]      # without it: false
 //! prompt_chunks = [1, 2]               # without it: 1
+//! image_to_image = true                # without it: false
 //! precision = "bf16"                   # without it: auto
 //! compile_effort = "fast"              # without it: the effort of the caller (default: full)
 //! ```
@@ -60,6 +61,8 @@ pub struct ManifestModel {
     /// How many chunks of tokens the denoiser reads of each prompt. A prompt of up to 75 tokens has
     /// one.
     pub prompt_chunks: Vec<u64>,
+    /// Whether runs that begin with a picture, or keep a part of one, are warmed, too.
+    pub image_to_image: bool,
     /// How many of the last layers of the text encoder are left out.
     pub clip_skip: u64,
     /// Which dtype each stage computes in.
@@ -79,6 +82,7 @@ impl Default for ManifestModel {
             guided: vec![true],
             negative_prompt: vec![false],
             prompt_chunks: vec![1],
+            image_to_image: false,
             clip_skip: 0,
             precisions: Precisions::default(),
             compile_effort: None,
@@ -90,19 +94,22 @@ impl Manifest {
     /// Tables for `shapes` of one model. Sizes with the same batches, guidance, negative prompt,
     /// chunks and skipped layers share a table. All other fields are taken from `model`.
     pub fn of_shapes(model: &ManifestModel, shapes: &[Shape]) -> Self {
-        /// A number of skipped layers, guidance, a negative prompt, a number of chunks, a size.
-        type Kind = (u64, bool, bool, u64, [u64; 2]);
+        /// A number of skipped layers, guidance, a negative prompt, a number of chunks, whether runs
+        /// begin with a picture, a size.
+        type Kind = (u64, bool, bool, u64, bool, [u64; 2]);
         let mut batches: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
         for shape in shapes {
             let (negative, chunks) = (shape.negative_prompt, shape.prompt_chunks);
-            let kind = (shape.clip_skip, !shape.guided, negative, chunks, shape.size);
+            let image = shape.image_to_image;
+            let kind = (shape.clip_skip, !shape.guided, negative, chunks, image, shape.size);
             let of_size = batches.entry(kind).or_default();
             if !of_size.contains(&shape.batch_size) {
                 of_size.push(shape.batch_size);
             }
         }
         let mut models: Vec<ManifestModel> = Vec::new();
-        for ((clip_skip, unguided, negative, chunks, size), mut batches) in batches {
+        for ((clip_skip, unguided, negative, chunks, image_to_image, size), mut batches) in batches
+        {
             batches.sort_unstable();
             let (guided, negative_prompt) = (vec![!unguided], vec![negative]);
             let table = ManifestModel {
@@ -111,12 +118,14 @@ impl Manifest {
                 guided,
                 negative_prompt,
                 prompt_chunks: vec![chunks],
+                image_to_image,
                 clip_skip,
                 ..model.clone()
             };
             let kind = |table: &ManifestModel| {
                 let chunks = table.prompt_chunks.clone();
-                (table.clip_skip, table.kinds(), chunks, table.batches.clone())
+                let image = table.image_to_image;
+                (table.clip_skip, table.kinds(), chunks, image, table.batches.clone())
             };
             let alike = |other: &&mut ManifestModel| kind(other) == kind(&table);
             match models.iter_mut().find(alike) {
@@ -159,6 +168,7 @@ impl ManifestModel {
                             clip_skip,
                             negative_prompt,
                             prompt_chunks,
+                            image_to_image: self.image_to_image,
                         };
                         requests
                             .push(TextToImage { model: self.folder.clone(), ..shape.to_request() });
@@ -217,6 +227,9 @@ impl fmt::Display for ManifestModel {
         if self.prompt_chunks != [1] {
             let chunks = self.prompt_chunks.iter().map(u64::to_string);
             writeln!(f, "prompt_chunks = {}", list(chunks))?;
+        }
+        if self.image_to_image {
+            writeln!(f, "image_to_image = true")?;
         }
         if self.clip_skip > 0 {
             writeln!(f, "clip_skip = {}", self.clip_skip)?;

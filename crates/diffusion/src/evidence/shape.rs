@@ -20,6 +20,9 @@ pub struct Shape {
     pub negative_prompt: bool,
     /// How many chunks of tokens the denoiser reads of each prompt.
     pub prompt_chunks: u64,
+    /// Whether the run begins with a picture, or keeps a part of one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub image_to_image: bool,
 }
 
 impl Shape {
@@ -36,6 +39,7 @@ impl Shape {
             clip_skip: self.clip_skip,
             negative_prompt: self.negative_prompt.then(|| Self::ANY_PROMPT.to_owned()),
             prompt_chunks: several(self.prompt_chunks),
+            image_to_image: self.image_to_image,
             ..TextToImage::default()
         }
     }
@@ -76,12 +80,15 @@ mod tests {
             clip_skip: 0,
             negative_prompt: false,
             prompt_chunks: 1,
+            image_to_image: false,
         };
         assert!(shape.fits(shape) && shape.fits(Shape { size: [512, 832], ..shape }));
         assert!(!shape.fits(Shape { size: [768, 512], ..shape }));
         assert!(!shape.fits(Shape { size: [768, 768], batch_size: 2, ..shape }));
         assert!(!shape.fits(Shape { size: [768, 768], guided: false, ..shape }));
         assert!(!shape.fits(Shape { prompt_chunks: 2, ..shape }));
+        assert!(!shape.fits(Shape { image_to_image: true, ..shape }));
+        assert!(Shape { image_to_image: true, ..shape }.to_request().image_to_image);
         let request = Shape { prompt_chunks: 2, ..shape }.to_request();
         assert_eq!(request.prompt_chunks, Some(2));
         let request = shape.to_request();

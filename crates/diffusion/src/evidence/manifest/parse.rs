@@ -23,7 +23,8 @@ pub(super) struct Wrong {
     pub(super) why: String,
 }
 
-const FIELDS: &str = "folder, variant, targets, sizes, batches, guided, negative_prompt, prompt_chunks, clip_skip, precision, \
+const FIELDS: &str = "folder, variant, targets, sizes, batches, guided, negative_prompt, prompt_chunks, image_to_image, clip_skip, \
+                      precision, \
                       text_encoder_precision, denoiser_precision, vae_precision, autocast, \
                       compile_effort";
 
@@ -128,6 +129,9 @@ impl Reader<'_> {
                 "prompt_chunks" => {
                     let why = "numbers of chunks of 75 tokens, from 1 to 64";
                     model.prompt_chunks = self.each(field, value, why, chunks)?;
+                }
+                "image_to_image" => {
+                    model.image_to_image = self.one(field, value, "true or false", truth)?;
                 }
                 "clip_skip" => {
                     model.clip_skip =

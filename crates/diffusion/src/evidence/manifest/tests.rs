@@ -3,7 +3,15 @@ use std::path::Path;
 use super::*;
 
 fn shape(size: [u64; 2], batch_size: u64, guided: bool) -> Shape {
-    Shape { size, batch_size, guided, clip_skip: 0, negative_prompt: false, prompt_chunks: 1 }
+    Shape {
+        size,
+        batch_size,
+        guided,
+        clip_skip: 0,
+        negative_prompt: false,
+        prompt_chunks: 1,
+        image_to_image: false,
+    }
 }
 
 #[test]
@@ -23,6 +31,7 @@ fn what_is_written_is_read_again() {
         guided: vec![true, false],
         negative_prompt: vec![true, false],
         prompt_chunks: vec![1, 3],
+        image_to_image: true,
         clip_skip: 1,
         precisions,
         compile_effort: Some("balanced".parse().unwrap()),
@@ -48,15 +57,17 @@ fn tables_stand_for_exactly_the_shapes_they_were_made_from() {
         Shape { clip_skip: 2, ..shape([512, 512], 1, true) },
         Shape { clip_skip: 2, negative_prompt: true, ..shape([512, 512], 1, true) },
         Shape { prompt_chunks: 2, ..shape([512, 512], 1, true) },
+        Shape { image_to_image: true, ..shape([512, 512], 1, true) },
     ];
     let manifest = Manifest::of_shapes(&ManifestModel::default(), &shapes);
-    assert_eq!(manifest.models.len(), 6, "{manifest}");
+    assert_eq!(manifest.models.len(), 7, "{manifest}");
     let requests = manifest.models.iter().flat_map(ManifestModel::requests);
     let mut listed: Vec<Shape> = requests
         .map(|request| Shape {
             clip_skip: request.clip_skip,
             negative_prompt: request.negative_prompt.is_some(),
             prompt_chunks: request.prompt_chunks.unwrap_or(1),
+            image_to_image: request.image_to_image,
             ..shape(
                 [request.width.unwrap(), request.height.unwrap()],
                 request.batch_size,

@@ -25,6 +25,7 @@ fn shape(width: u64, height: u64) -> Shape {
         clip_skip: 0,
         negative_prompt: false,
         prompt_chunks: 1,
+        image_to_image: false,
     }
 }
 
