@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,6 +207,9 @@ class DiffusionPipeline:
         negative_prompt_2: str | Sequence[str] | None = None,
         prompt_syntax: str | None = None,
         prompt_chunks: int | None = None,
+        image: Any = None,
+        mask_image: Any = None,
+        strength: float | None = None,
         tpu_warmup: dict[str, Any] | None = None,
         progress: Any = None,
         cancel: Any = None,
@@ -229,6 +233,9 @@ class DiffusionPipeline:
           last two, `(cat:1.3)` is a weight, and long prompts are read in chunks of 75 tokens.
           `prompt_chunks` is the number of chunks that the denoiser's graph is for, which
           `warmup` and `lookup` take, too.
+        - `image` and `mask_image` are those of diffusers' pipelines for image to image and for
+          inpainting, as PIL images or as paths of PNG files; `strength` says how much of the image
+          is made anew. `warmup(image_to_image=True)` warms for them, and `lookup` takes it, too.
         - `tpu_warmup` is the block of a request file: what to warm before the run.
         """
         if latents is not None:
@@ -237,18 +244,21 @@ class DiffusionPipeline:
             )
         if output_type not in ("pil", "np", "latent"):
             raise InvalidRequest(f"output_type is 'pil', 'np' or 'latent', not {output_type!r}")
-        requests = self._requests(
-            prompt, negative_prompt, num_images_per_prompt, _seeds(generator, seed),
-            width=width, height=height, steps=num_inference_steps, cfg_scale=guidance_scale,
-            clip_skip=clip_skip, scheduler=scheduler, loras=_loras(loras), tpu_warmup=tpu_warmup,
-            eta=eta, timesteps=_numbers(timesteps), sigmas=_numbers(sigmas),
-            prompt_2=prompt_2, negative_prompt_2=negative_prompt_2, prompt_syntax=prompt_syntax,
-            prompt_chunks=prompt_chunks,
-        )  # fmt: skip
         self._interrupt = False
         if callback_on_step_end is not None:
             progress, cancel = self._calling(callback_on_step_end, progress, cancel)
-        made = [self._run(request, progress, cancel) for request in requests]
+        with tempfile.TemporaryDirectory(prefix="preheat-") as scratch:
+            requests = self._requests(
+                prompt, negative_prompt, num_images_per_prompt, _seeds(generator, seed),
+                width=width, height=height, steps=num_inference_steps, cfg_scale=guidance_scale,
+                clip_skip=clip_skip, scheduler=scheduler, loras=_loras(loras),
+                tpu_warmup=tpu_warmup, eta=eta, timesteps=_numbers(timesteps),
+                sigmas=_numbers(sigmas), prompt_2=prompt_2, negative_prompt_2=negative_prompt_2,
+                prompt_syntax=prompt_syntax, prompt_chunks=prompt_chunks,
+                image=_picture("image", image, scratch), strength=strength,
+                mask=_picture("mask_image", mask_image, scratch),
+            )  # fmt: skip
+            made = [self._run(request, progress, cancel) for request in requests]
         output = PipelineOutput(
             images=_images(made, output_type),
             seeds=[p["settings"]["seed"] for _, _, report in made for p in report["pictures"]],
@@ -396,6 +406,17 @@ def _numbers(given: Sequence[Any] | None) -> list[Any] | None:
     if given is None:
         return None
     return [one.item() if hasattr(one, "item") else one for one in given]
+
+
+def _picture(name: str, given: Any, folder: str) -> str | None:
+    """The path of a picture. A PIL image is written into `folder`."""
+    if given is None or isinstance(given, (str, os.PathLike)):
+        return None if given is None else os.fspath(given)
+    if not hasattr(given, "save"):
+        raise InvalidRequest(f"give {name} as a PIL image, or as the path of a PNG file")
+    path = os.path.join(folder, f"{name}.png")
+    given.save(path)
+    return path
 
 
 def _loras(given: Sequence[Any] | None) -> list[dict[str, Any]] | None:

@@ -199,6 +199,37 @@ def test_prompts_that_cannot_be_read_are_refused(pipeline):
         pipeline("seven", prompt_syntax="compel")
 
 
+def test_a_call_begins_with_a_picture_and_keeps_a_part_of_it(pipeline, tmp_path):
+    from PIL import Image as image
+
+    assert pipeline.lookup(guidance_scale=1, image_to_image=True)["verdict"] != "hit"
+    pipeline.warmup(guidance_scale=1, image_to_image=True)
+    assert pipeline.lookup(guidance_scale=1, image_to_image=True)["verdict"] == "hit"
+    photo = image.linear_gradient("L").resize((64, 64)).convert("RGB")
+    mask = image.new("L", (64, 64))
+    mask.paste(255, (32, 0, 64, 64))
+    photo.save(tmp_path / "photo.png")
+    steps = {"num_inference_steps": 4, "guidance_scale": 1, "seed": 7}
+
+    def made(**arguments):
+        output = pipeline("seven", **steps, **arguments)
+        assert all(stage["source"] != "compiled" for stage in output.reports[0]["stages"])
+        return output
+
+    begun = made(image=photo, strength=0.5)
+    assert begun.reports[0]["plan"]["from_picture"] == {"strength": 0.5, "first_step": 2}
+    again = made(image=tmp_path / "photo.png", strength=0.5)
+    assert begun.images[0].tobytes() == again.images[0].tobytes()
+    kept = made(image=photo, mask_image=mask, strength=0.5)
+    assert kept.images[0].tobytes() != begun.images[0].tobytes()
+    with pytest.raises(preheat.InvalidRequest, match="give the image, too"):
+        pipeline("seven", mask_image=tmp_path / "photo.png")
+    with pytest.raises(preheat.InvalidRequest, match="cannot be read"):
+        pipeline("seven", image=tmp_path / "none.png")
+    with pytest.raises(preheat.InvalidRequest, match="as a PIL image, or as the path"):
+        pipeline("seven", image=3)
+
+
 def test_loras_change_one_call_and_compile_nothing(pipeline, tmp_path):
     path = lora(tmp_path)
 

@@ -426,8 +426,8 @@ pub(super) struct WarmupArgs {
           "vae", "text_encoder", "prediction_type", "preset", "resolutions",
           "width", "batch", "cfg_scale", "clip_skip", "prompt_chunks"])]
     pub(super) manifest: Option<PathBuf>,
-    /// Also warm what runs with --image and --mask need: the VAE's encoder, and the blend that keeps
-    /// a part of a picture
+    /// Also warm what runs with --image and --mask need: the VAE's encoder, and the blend that
+    /// keeps a part of a picture
     #[arg(long, conflicts_with_all = ["program", "manifest"])]
     pub(super) image_to_image: bool,
     /// Whether to warm the graphs that only a request with a negative prompt needs. Only a

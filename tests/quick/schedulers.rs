@@ -745,17 +745,20 @@ fn what_cannot_begin_with_a_picture_is_refused() {
         let schedule = config.from_picture(first_step, keeps_a_part).schedule(10);
         schedule.map(|schedule| schedule.calls.len()).map_err(|error| error.to_string())
     };
-    let whole = |keeps_a_part| error(json!({}), "PNDMScheduler", 0, keeps_a_part);
+    let first = || json!({"skip_prk_steps": false});
+    let whole = |keeps_a_part| error(first(), "PNDMScheduler", 0, keeps_a_part);
     let begins = "pndm cannot begin with a picture and a strength below 1: its Runge-Kutta steps \
                   (`skip_prk_steps` is off) are the first of a schedule; take another scheduler";
-    assert_eq!(error(json!({}), "PNDMScheduler", 3, false), Err(begins.to_owned()));
+    assert_eq!(error(first(), "PNDMScheduler", 3, false), Err(begins.to_owned()));
     assert!(whole(true).unwrap_err().starts_with("pndm cannot keep a part of a picture: "));
     assert_eq!(whole(false), Ok(19), "12 of Runge-Kutta, and 7");
-    assert_eq!(error(json!({}), "pndm", 3, true), Ok(8));
+    assert_eq!(error(first(), "pndm", 3, true), Ok(8));
     let third = json!({"solver_order": 3});
-    let told = error(third.clone(), "dpm++_2s", 3, true).unwrap_err();
+    let class = "DPMSolverSinglestepScheduler";
+    let told = error(third.clone(), class, 3, true).unwrap_err();
     assert!(told.starts_with("dpm++_2s cannot keep a part of a picture: "), "{told}");
-    assert_eq!(error(third, "dpm++_2s", 3, false), Ok(7));
+    assert_eq!(error(third.clone(), class, 3, false), Ok(7));
+    assert_eq!(error(third, "dpm++_2s", 3, true), Ok(7), "the short name is of the second order");
     let told = error(json!({}), "ipndm", 0, false).unwrap_err();
     assert!(told.starts_with("ipndm cannot begin with a picture: "), "{told}");
     assert_eq!(error(json!({}), "heun", 3, true), Ok(13), "two calls for each step but the last");

@@ -94,8 +94,8 @@ impl Manifest {
     /// Tables for `shapes` of one model. Sizes with the same batches, guidance, negative prompt,
     /// chunks and skipped layers share a table. All other fields are taken from `model`.
     pub fn of_shapes(model: &ManifestModel, shapes: &[Shape]) -> Self {
-        /// A number of skipped layers, guidance, a negative prompt, a number of chunks, whether runs
-        /// begin with a picture, a size.
+        /// A number of skipped layers, guidance, a negative prompt, a number of chunks, whether
+        /// runs begin with a picture, a size.
         type Kind = (u64, bool, bool, u64, bool, [u64; 2]);
         let mut batches: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
         for shape in shapes {

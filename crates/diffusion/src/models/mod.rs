@@ -1,7 +1,8 @@
 //! How do the config files of a diffusers folder become graphs?
 //!
-//! There is a graph for each text encoder, the denoiser, and the VAE's encoder and decoder. Each config field that
-//! shapes a graph is either used to build it, or refused by name; none is ignored silently.
+//! There is a graph for each text encoder, the denoiser, and both halves of the VAE. Each config
+//! field that shapes a graph is either used to build it, or refused by name; none is ignored
+//! silently.
 
 mod architecture;
 mod blend;

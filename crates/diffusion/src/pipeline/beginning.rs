@@ -1,8 +1,8 @@
 //! With which latents does a run begin?
 //!
 //! They are noise, or a picture with as much noise as the first call expects. Each picture of a
-//! batch has a generator of its own, which draws in the order of diffusers' pipelines: the sample of
-//! the encoded picture, the noise, the sample of the masked picture, and then the noise of the
+//! batch has a generator of its own, which draws in the order of diffusers' pipelines: the sample
+//! of the encoded picture, the noise, the sample of the masked picture, and then the noise of the
 //! steps.
 
 use std::sync::Arc;

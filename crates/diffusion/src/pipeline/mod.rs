@@ -17,7 +17,8 @@
 //! The request is planned without a device (`checked_request.rs`). Then the executables are
 //! obtained in parallel, while the weights are copied to the device (`ready.rs`). Prompts are read
 //! (`read_prompts.rs`, `prompt_syntax/`) and encoded, each once (`encode.rs`). The run begins with
-//! noise, or with a picture (`given_picture.rs`, `beginning.rs`). The denoising steps run, and the latents stay on the device meanwhile (`denoise.rs`). At the end, pictures are
+//! noise, or with a picture (`given_picture.rs`, `resample.rs`, `beginning.rs`). The denoising
+//! steps run, and the latents stay on the device meanwhile (`denoise.rs`). At the end, pictures are
 //! decoded one by one and cropped (`decode.rs`).
 //!
 //! The crop begins at the top left corner, `[0, 0]`: what padding added is cut off at the right and

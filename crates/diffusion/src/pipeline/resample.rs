@@ -1,7 +1,7 @@
 //! How is a picture made smaller or larger?
 //!
-//! As diffusers' `VaeImageProcessor` does it: by Pillow's Lanczos filter, with the same rounding, so
-//! that every byte is equal. Pillow resamples rows first and columns then, rounds to eight bits
+//! As diffusers' `VaeImageProcessor` does it: by Pillow's Lanczos filter, with the same rounding,
+//! so that every byte is equal. Pillow resamples rows first and columns then, rounds to eight bits
 //! after each, and rounds the filter's weights to 22 bits.
 
 /// How many lobes the filter has on each side.

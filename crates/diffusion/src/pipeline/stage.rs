@@ -95,8 +95,8 @@ pub(super) struct Shape {
     pub(super) negative_is_zeros: bool,
     /// How many chunks of tokens the denoiser reads of each prompt.
     pub(super) prompt_chunks: u64,
-    /// Whether the run can begin with a picture and keep a part of it. Both need stages of their own,
-    /// which are made ready together, so that one warmup is for both.
+    /// Whether the run can begin with a picture and keep a part of it. Both need stages of their
+    /// own, which are made ready together, so that one warmup is for both.
     pub(super) begins_with_a_picture: bool,
     pub(super) form: Form,
 }

@@ -165,7 +165,7 @@ impl SchedulerConfig {
     pub fn schedule(&self, steps: u64) -> Result<Schedule, SchedulerError> {
         let settings = self.settings()?;
         if let Some(from_picture) = self.from_picture {
-            from_picture.check(&settings)?;
+            from_picture.check(settings.name, settings.runge_kutta, settings.solver.order)?;
         }
         if let Some(given) = &settings.given {
             given.check(settings.name, settings.sigma_form, settings.train_timesteps)?;

@@ -1,7 +1,6 @@
 //! Can a scheduler begin with a picture, and keep a part of it?
 
-use super::settings::Settings;
-use super::{SchedulerError, SchedulerKind};
+use super::{SchedulerError, SchedulerKind, SchedulerName};
 
 /// How a run begins with a picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,31 +13,35 @@ pub(super) struct FromPicture {
 }
 
 impl FromPicture {
-    /// Refuses schedulers whose arithmetic does not allow it.
-    pub(super) fn check(self, settings: &Settings) -> Result<(), SchedulerError> {
+    /// Refuses schedulers whose arithmetic does not allow it. `runge_kutta` says whether PNDM
+    /// begins with Runge-Kutta steps, and `order` is the order of a solver.
+    pub(super) fn check(
+        self,
+        name: SchedulerName,
+        runge_kutta: bool,
+        order: usize,
+    ) -> Result<(), SchedulerError> {
         let Self { first_step, keeps_a_part } = self;
         let refused = |what: &'static str, why: &'static str| {
-            let scheduler = settings.name.to_string();
+            let scheduler = name.to_string();
             Err(SchedulerError::Picture { scheduler, what, why })
         };
-        match settings.name.kind {
+        match name.kind {
             SchedulerKind::Ipndm => {
                 refused("begin with a picture", "it has no way to add noise to one")
             }
-            SchedulerKind::Pndm if settings.runge_kutta && first_step > 0 => refused(
+            SchedulerKind::Pndm if runge_kutta && first_step > 0 => refused(
                 "begin with a picture and a strength below 1",
                 "its Runge-Kutta steps (`skip_prk_steps` is off) are the first of a schedule",
             ),
-            SchedulerKind::Pndm if settings.runge_kutta && keeps_a_part => refused(
+            SchedulerKind::Pndm if runge_kutta && keeps_a_part => refused(
                 "keep a part of a picture",
                 "its Runge-Kutta steps (`skip_prk_steps` is off) compute latents from later ones",
             ),
-            SchedulerKind::DpmSolverSinglestep if settings.solver.order > 2 && keeps_a_part => {
-                refused(
-                    "keep a part of a picture",
-                    "its steps of the third order (`solver_order`) compute latents from later ones",
-                )
-            }
+            SchedulerKind::DpmSolverSinglestep if order > 2 && keeps_a_part => refused(
+                "keep a part of a picture",
+                "its steps of the third order (`solver_order`) compute latents from later ones",
+            ),
             _ => Ok(()),
         }
     }
