@@ -210,6 +210,7 @@ class DiffusionPipeline:
         image: Any = None,
         mask_image: Any = None,
         strength: float | None = None,
+        upscale_latents: float | dict[str, Any] | None = None,
         tpu_warmup: dict[str, Any] | None = None,
         progress: Any = None,
         cancel: Any = None,
@@ -236,6 +237,8 @@ class DiffusionPipeline:
         - `image` and `mask_image` are those of diffusers' pipelines for image to image and for
           inpainting, as PIL images or as paths of PNG files; `strength` says how much of the image
           is made anew. `warmup(image_to_image=True)` warms for them, and `lookup` takes it, too.
+        - `upscale_latents` is a factor, or a dictionary with `factor`, `strength` and `mode`: the
+          picture is made in two passes, of which the second begins with the enlarged latents.
         - `tpu_warmup` is the block of a request file: what to warm before the run.
         """
         if latents is not None:
@@ -257,6 +260,7 @@ class DiffusionPipeline:
                 prompt_syntax=prompt_syntax, prompt_chunks=prompt_chunks,
                 image=_picture("image", image, scratch), strength=strength,
                 mask=_picture("mask_image", mask_image, scratch),
+                upscale_latents=upscale_latents,
             )  # fmt: skip
             made = [self._run(request, progress, cancel) for request in requests]
         output = PipelineOutput(

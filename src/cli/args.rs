@@ -10,7 +10,8 @@ use clap::{Args, ValueEnum};
 use super::{CliError, number};
 use preheat_diffusion::pipeline::schedulers::Prediction;
 use preheat_diffusion::pipeline::{
-    Pipeline, PipelineBuilder, PipelineError, PromptSyntax, TextToImage, parse_resolution,
+    LatentInterpolation, Pipeline, PipelineBuilder, PipelineError, PromptSyntax, TextToImage,
+    parse_resolution,
 };
 use preheat_runtime::device::Target;
 
@@ -120,6 +121,18 @@ pub(super) struct RunArgs {
     /// A PNG file of the size of --image, white where the picture is made anew; the rest is kept
     #[arg(long, value_name = "FILE")]
     pub(super) mask: Option<PathBuf>,
+    /// Make the picture in two passes: the latents of the first are enlarged by this factor, above
+    /// 1 and up to 8, and --upscale-strength of them is made anew
+    #[arg(long, value_name = "FACTOR", value_parser = number::fraction,
+          conflicts_with = "image")]
+    pub(super) upscale_latents: Option<f64>,
+    /// How much is made anew in the second pass, above 0 and up to 1 [default: 0.7]
+    #[arg(long, value_name = "X", value_parser = number::fraction, requires = "upscale_latents",
+          allow_negative_numbers = true)]
+    pub(super) upscale_strength: Option<f64>,
+    /// How latents are enlarged: bilinear or nearest [default: bilinear]
+    #[arg(long, value_name = "NAME", requires = "upscale_latents")]
+    pub(super) upscale_mode: Option<LatentInterpolation>,
     /// A LoRA file that changes the model's weights, and how strongly [default: 1]. The flag may be
     /// given several times; nothing is compiled for it, and a warmup does not need it
     #[arg(long, value_name = "FILE[:WEIGHT]")]
@@ -393,6 +406,7 @@ fn batch(text: &str) -> Result<BatchSize, String> {
 }
 
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct WarmupArgs {
     /// A program to warm in place of a model; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with = "model")]

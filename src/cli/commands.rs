@@ -42,7 +42,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make pictures from a prompt (text to image)
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Compile every stage of a model, or programs, ahead of use, and run each once on zeros
     Warmup(WarmupArgs),
     /// Tell whether the cache has the executables that a request needs. The exit status is 3 if one

@@ -18,7 +18,9 @@ use super::output::{self, document, is_standard_output, line, seconds, table};
 use super::program::{RunReport, SignatureReport, SizeReport};
 use super::request_log::RequestLogging;
 use super::{CliError, Status, metrics, placement, warmup_finish};
-use preheat_diffusion::pipeline::{Lora, Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
+use preheat_diffusion::pipeline::{
+    LatentUpscale, Lora, Made, Pipeline, PipelineError, Plan, Sizes, TextToImage,
+};
 use preheat_runtime::device::Target;
 use preheat_runtime::{Metrics, Runtime, SnappedSize, StageReport};
 
@@ -94,6 +96,14 @@ fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
     request.image = args.image.clone().or(request.image);
     request.mask = args.mask.clone().or(request.mask);
     request.strength = args.strength.or(request.strength);
+    if let Some(factor) = args.upscale_latents {
+        let default = LatentUpscale::new(factor);
+        request.upscale_latents = Some(LatentUpscale {
+            factor,
+            strength: args.upscale_strength.unwrap_or(default.strength),
+            mode: args.upscale_mode.unwrap_or(default.mode),
+        });
+    }
     request.eta = args.eta.unwrap_or(request.eta);
     // One of the two lists replaces whichever the file has, and so does a number of steps.
     if !args.timesteps.is_empty() || !args.sigmas.is_empty() || args.picture.steps.is_some() {

@@ -9,7 +9,9 @@
 use std::path::Path;
 
 use preheat_diffusion::models::{Component, vae_encoder};
-use preheat_diffusion::pipeline::{Made, Pipeline, Precision, Precisions, TextToImage};
+use preheat_diffusion::pipeline::{
+    LatentInterpolation, LatentUpscale, Made, Pipeline, Precision, Precisions, TextToImage,
+};
 use preheat_tensor::Tensor;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -44,19 +46,31 @@ struct Case {
     strength: Option<f64>,
     cfg_scale: Option<f64>,
     channels: Option<u64>,
+    factor: Option<f64>,
+    interpolation: Option<LatentInterpolation>,
 }
 
 impl Case {
     fn request(&self) -> TextToImage {
+        let upscale_latents = self.factor.map(|factor| LatentUpscale {
+            factor,
+            strength: self.strength.unwrap(),
+            mode: self.interpolation.unwrap(),
+        });
+        let begins = upscale_latents.is_none();
+        let size = (!begins).then_some([64, 48]);
         TextToImage {
             prompt: PROMPT.to_owned(),
             negative_prompt: self
                 .cfg_scale
                 .filter(|scale| *scale > 1.0)
                 .map(|_| NEGATIVE.to_owned()),
-            image: Some(file("photo.png").into()),
-            mask: (self.mode == "inpaint").then(|| file("mask.png").into()),
-            strength: self.strength,
+            image: begins.then(|| file("photo.png")),
+            mask: (self.mode == "inpaint").then(|| file("mask.png")),
+            strength: self.strength.filter(|_| begins),
+            upscale_latents,
+            width: size.map(|[width, _]| width),
+            height: size.map(|[_, height]| height),
             scheduler: self.scheduler.clone(),
             steps: self.steps.unwrap(),
             cfg_scale: self.cfg_scale.unwrap(),
@@ -84,12 +98,12 @@ fn cases(model: &str) -> Vec<Case> {
 fn expected(tensor: &str) -> Expected {
     let bytes = std::fs::read(file("expected.safetensors")).unwrap();
     let all = SafeTensors::deserialize(&bytes).unwrap();
-    let values = |tensor: &TensorView<'_>| match tensor.dtype() {
-        safetensors::Dtype::U8 => tensor.data().iter().map(|&byte| byte.into()).collect(),
-        _ => {
-            let each = tensor.data().chunks_exact(4);
-            each.map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+    let values = |tensor: &TensorView<'_>| {
+        if tensor.dtype() == safetensors::Dtype::U8 {
+            return tensor.data().iter().map(|&byte| byte.into()).collect();
         }
+        let each = tensor.data().chunks_exact(4);
+        each.map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
     };
     let tensor = all.tensor(tensor).unwrap();
     Expected { dims: tensor.shape().to_vec(), values: values(&tensor) }
@@ -122,8 +136,13 @@ fn for_inpainting(fixture: &Fixture, parent: &Path) -> std::path::PathBuf {
 }
 
 fn compare(case: &Case, made: &Made, worst: &mut (f64, String)) {
-    assert_eq!(made.plan.sizes.requested, [72, 88], "{}", case.tensor);
     let expected = expected(&case.tensor);
+    let sides = made.plan.sizes.requested;
+    if case.mode == "upscale" {
+        assert_eq!(sides, [8 * expected.dims[3] as u64, 8 * expected.dims[2] as u64]);
+    } else {
+        assert_eq!(sides, [72, 88], "{}", case.tensor);
+    }
     if case.tensor.ends_with(".picture") {
         let (psnr, most) = psnr(&made.pictures[0].rgb, &expected.values);
         println!(

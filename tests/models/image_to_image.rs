@@ -166,6 +166,47 @@ fn the_size_is_that_of_the_picture_and_is_padded_and_cropped() {
 }
 
 #[test]
+fn a_second_pass_begins_with_enlarged_latents_and_needs_no_other_graphs() {
+    let lab = Lab::new();
+    pictures(&lab);
+    let words = "--json warmup --cfg-scale 1 --resolutions 64x64,128x128";
+    command(&lab, &lab.sim(), words).run().done();
+    assert_eq!(lab.compiles(), 5, "one text encoder for both sizes");
+    let upscale = "--width 64 --height 64 --upscale-latents 2";
+    let ran = run(&lab, &lab.no_compiles(), upscale).run().done().json();
+    assert_matches("run", &ran);
+    assert_eq!(ran["requested_size"], json!([128, 128]));
+    assert_eq!(ran["from_picture"], json!({"strength": 0.7, "first_step": 2}));
+    // The first pass is not decoded.
+    let first = ["text_encoder", "denoiser"];
+    assert_eq!(stages(&ran, "stage"), [&first[..], &first, &["vae_decoder"]].concat());
+    let picture = Picture::read(&lab.path("out.png"));
+    let upscaled = json!({"from": [64, 64], "factor": 2.0, "strength": 0.7, "mode": "bilinear"});
+    assert_eq!(picture.settings["upscaled"], upscaled);
+    let said = ", Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent";
+    assert!(picture.parameters.ends_with(said), "{}", picture.parameters);
+    let nearest = format!("{upscale} --upscale-mode nearest --upscale-strength 0.5");
+    run(&lab, &lab.no_compiles(), &nearest).run().done();
+    assert!(Picture::read(&lab.path("out.png")).rgb != picture.rgb);
+
+    let refused = |words: &str, said: &str| {
+        run(&lab, &lab.no_compiles(), words).run().ended(2).says(&[said]);
+    };
+    let factor = "upscale_latents is 1: give a factor above 1 and up to 8";
+    refused("--upscale-latents 1", factor);
+    let strength = "strength of upscale_latents is 0: give a number above 0 and up to 1";
+    refused("--upscale-latents 2 --upscale-strength 0", strength);
+    refused("--upscale-latents 2 --upscale-mode cubic", "\"cubic\" is no interpolation: ");
+    refused("--upscale-latents 2 --image photo.png", "cannot be used with");
+    lab.file("both.json", r#"{"image": "photo.png", "upscale_latents": 2}"#);
+    refused("--request both.json", "a run with upscale_latents begins with noise: leave the image");
+    // Without its second size, the request is refused before the first pass runs.
+    let cold = lab.quick(&lab.no_compiles()).words("--require-warm").words(RUN);
+    let cold = cold.words("--width 64 --height 64 --upscale-latents 4 --model").arg(demo_model());
+    cold.run().ended(3).says(&["not warm: stage `denoiser`"]);
+}
+
+#[test]
 fn what_cannot_be_begun_with_is_refused_before_anything_is_compiled() {
     let lab = Lab::new();
     pictures(&lab);

@@ -419,12 +419,17 @@ fn eta_timesteps_and_sigmas_act_and_the_picture_names_them() {
 #[test]
 fn another_pipeline_over_the_same_components_runs_as_text_to_image_and_says_so() {
     let lab = warm_lab();
-    let class = "StableDiffusionImg2ImgPipeline";
+    let class = "StableDiffusionControlNetPipeline";
     let model = edited_demo(&lab, "model_index.json", |index| index["_class_name"] = json!(class));
     let run =
         lab.quick(&lab.no_compiles()).words("--json run").words(SEVEN).arg("--model").arg(model);
     let ran = run.run().done().says(&[class, "text-to-image", "StableDiffusionPipeline"]).json();
     assert_eq!(ran["warnings"].as_array().unwrap().len(), 1, "{}", ran["warnings"]);
+    // Requests of this class are served, too.
+    let class = json!("StableDiffusionImg2ImgPipeline");
+    let model = edited_demo(&lab, "model_index.json", |index| index["_class_name"] = class);
+    let run = lab.quick(&lab.no_compiles()).words("--json run").words(SEVEN);
+    assert_eq!(run.arg("--model").arg(model).run().done().json()["warnings"], json!([]));
 }
 
 #[test]

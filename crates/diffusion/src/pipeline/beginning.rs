@@ -74,12 +74,20 @@ impl Beginner<'_> {
         let Prepared { plan, schedule, given_picture, shape, .. } = self.prepared;
         let seeds = (0..shape.batch).map(|index| plan.seed.wrapping_add(index));
         let mut generators: Vec<Generator> = seeds.map(Generator::new).collect();
+        if let Some((enlarged, _)) = &self.prepared.enlarged {
+            let image = enlarged.fitted(shape.latent_sides.map(at));
+            let noise = draw(&mut generators, elements);
+            let latents = self.noised(&image, &noise);
+            return Ok(Beginning { latents, generators, kept: None, masked: None });
+        }
         let Some(given) = given_picture else {
             let mut latents = draw(&mut generators, elements);
-            latents.iter_mut().for_each(|latent| *latent *= schedule.init_noise_sigma);
+            for latent in &mut latents {
+                *latent *= schedule.init_noise_sigma;
+            }
             return Ok(Beginning { latents, generators, kept: None, masked: None });
         };
-        let padded = plan.sizes.padded.map(|side| usize::try_from(side).unwrap_or(usize::MAX));
+        let padded = plan.sizes.padded.map(at);
         let made_anew = given.made_anew(padded);
         let reads_a_mask = self.runner.model.folder.reads_a_mask();
         // As in diffusers, inpainting with the whole strength begins with noise alone, and image to
@@ -95,31 +103,29 @@ impl Beginner<'_> {
         let latents = if only_noise {
             noise.iter().map(|noise| noise * schedule.init_noise_sigma).collect()
         } else {
-            let first = schedule.calls.first().map_or(Noising::NONE, |call| call.noising);
-            let noised = |(image, noise): (&f32, &f32)| first.picture * image + first.noise * noise;
-            image.iter().zip(&noise).map(noised).collect()
+            self.noised(&image, &noise)
         };
         let (mut kept, mut masked) = (None, None);
         if let Some(made_anew) = made_anew {
-            // diffusers encodes the masked picture for every network, which takes a draw.
-            let posterior = if reads_a_mask {
-                Some(self.encode(given, padded, Some(&made_anew))?)
-            } else {
-                None
-            };
             let mask = mask(&made_anew, padded);
-            match posterior {
-                Some(posterior) => {
-                    masked =
-                        Some(Masked { mask, image: posterior.sample(&mut generators, elements) });
-                }
-                None => {
-                    draw(&mut generators, elements);
-                    kept = Some(Kept { image, noise, mask });
-                }
+            if reads_a_mask {
+                let posterior = self.encode(given, padded, Some(&made_anew))?;
+                masked = Some(Masked { mask, image: posterior.sample(&mut generators, elements) });
+            } else {
+                // diffusers encodes the masked picture for every network, which takes a draw.
+                draw(&mut generators, elements);
+                kept = Some(Kept { image, noise, mask });
             }
         }
         Ok(Beginning { latents, generators, kept, masked })
+    }
+
+    /// Latents with as much noise as the first call expects.
+    fn noised(&self, image: &[f32], noise: &[f32]) -> Vec<f32> {
+        let first = self.prepared.schedule.calls.first();
+        let first = first.map_or(Noising::NONE, |call| call.noising);
+        let noised = |(image, noise): (&f32, &f32)| first.picture * image + first.noise * noise;
+        image.iter().zip(noise).map(noised).collect()
     }
 
     /// Encodes the picture, without the pixels that are made anew if these are given.
@@ -150,6 +156,10 @@ impl Beginner<'_> {
             scaling_factor: runner.model.folder.vae().scaling_factor,
         })
     }
+}
+
+fn at(side: u64) -> usize {
+    usize::try_from(side).unwrap_or(usize::MAX)
 }
 
 fn run_to_host(

@@ -16,11 +16,13 @@ use serde::Serialize;
 
 use super::error::PipelineError;
 use super::given_picture::GivenPicture;
+use super::image::Upscaled;
 use super::model::Model;
 use super::read_prompts;
 use super::request::TextToImage;
 use super::schedulers::{Schedule, SchedulerConfig, SchedulerError};
 use super::stage::{Dtypes, Form, Shape, Stages};
+use super::upscale::{EnlargedLatents, LatentUpscale};
 use crate::lora::Adapters;
 use crate::models::{Component, LATENT_PX};
 
@@ -79,6 +81,8 @@ pub(super) struct Prepared<'a> {
     pub(super) schedule: Schedule,
     /// The picture that the run begins with.
     pub(super) given_picture: Option<GivenPicture>,
+    /// The latents of a first pass, enlarged, if the run begins with them, and how that was done.
+    pub(super) enlarged: Option<(EnlargedLatents, Upscaled)>,
     /// The parts of the request that shape its graphs.
     pub(super) shape: Shape,
     pub(super) stages: Stages,
@@ -137,13 +141,55 @@ impl RequestPlanner {
         request: &'a TextToImage,
         place: impl FnOnce(&Stages) -> Option<placement::PlacementPlan>,
     ) -> Result<Prepared<'a>, PipelineError> {
-        let Sketch { plan, scheduler, shape } = self.sketch(request)?;
+        let sketch = self.sketch(request)?;
+        self.with_stages(request, sketch, place)
+    }
+
+    /// Prepares the first pass of a request with `upscale_latents`, which is not decoded.
+    pub(super) fn prepare_first<'a>(
+        &self,
+        request: &'a TextToImage,
+        place: impl FnOnce(&Stages) -> Option<placement::PlacementPlan>,
+    ) -> Result<Prepared<'a>, PipelineError> {
+        let mut sketch = self.sketch(request)?;
+        sketch.shape.decodes = false;
+        self.with_stages(request, sketch, place)
+    }
+
+    /// Prepares the second pass of a request with `upscale_latents`. Its latents are not there yet.
+    pub(super) fn prepare_second<'a>(
+        &self,
+        request: &'a TextToImage,
+        upscale: LatentUpscale,
+        place: impl FnOnce(&Stages) -> Option<placement::PlacementPlan>,
+    ) -> Result<Prepared<'a>, PipelineError> {
+        let planned = || planned_from(upscale.strength, request.steps_taken()).map(Some);
+        let sketch = self.sketch_from(request, planned)?;
+        self.with_stages(request, sketch, place)
+    }
+
+    fn with_stages<'a>(
+        &self,
+        request: &'a TextToImage,
+        Sketch { plan, scheduler, shape }: Sketch,
+        place: impl FnOnce(&Stages) -> Option<placement::PlacementPlan>,
+    ) -> Result<Prepared<'a>, PipelineError> {
         let given_picture = GivenPicture::of(request, plan.sizes.requested)?;
         let schedule = scheduler.schedule(request.steps_taken())?;
         let adapters = self.model.adapters(&request.loras)?;
         let stages = Stages::of(&self.model, &shape)?.with(&adapters);
         let placement = place(&stages);
-        Ok(Prepared { request, plan, schedule, given_picture, shape, stages, adapters, placement })
+        Ok(Prepared {
+            request,
+            plan,
+            schedule,
+            given_picture,
+            enlarged: None,
+            shape,
+            stages,
+            adapters,
+            placement,
+        })
     }
 
     /// The size that a request asks for and the size that is computed for it.
@@ -152,6 +198,7 @@ impl RequestPlanner {
         let own = GivenPicture::size(request)?.unwrap_or([own_width, own_height]);
         let requested = request.check(own)?;
         self.check_picture(request)?;
+        check_passes(request, requested)?;
         self.check_clip_skip(request.clip_skip)?;
         self.check_second_prompts(request)?;
         let padded = normalize_shape(requested, self.padding_multiple_px)
@@ -160,6 +207,14 @@ impl RequestPlanner {
     }
 
     pub(super) fn sketch(&self, request: &TextToImage) -> Result<Sketch, PipelineError> {
+        self.sketch_from(request, || planned_picture(request))
+    }
+
+    fn sketch_from(
+        &self,
+        request: &TextToImage,
+        from_picture: impl FnOnce() -> Result<Option<PlannedPicture>, PipelineError>,
+    ) -> Result<Sketch, PipelineError> {
         let folder = &self.model.folder;
         let sizes = self.sizes(request)?;
         let padded = sizes.padded;
@@ -175,7 +230,7 @@ impl RequestPlanner {
             ([], sigmas) => scheduler.with_sigmas(sigmas),
             (timesteps, _) => scheduler.with_timesteps(timesteps),
         };
-        let from_picture = planned_picture(request)?;
+        let from_picture = from_picture()?;
         let scheduler = match from_picture {
             Some(PlannedPicture { first_step, .. }) => {
                 let keeps_a_part = request.mask.is_some() && !folder.reads_a_mask();
@@ -209,6 +264,7 @@ impl RequestPlanner {
             negative_is_zeros,
             prompt_chunks,
             begins_with_a_picture: request.begins_with_a_picture() || folder.reads_a_mask(),
+            decodes: true,
             form: self.machine.form,
         };
         let seed = request.seed.unwrap_or_else(any_seed);
@@ -236,6 +292,7 @@ impl RequestPlanner {
             plan,
             schedule: own.schedule.clone(),
             given_picture: own.given_picture.clone(),
+            enlarged: own.enlarged.clone(),
             stages,
             shape,
             adapters,
@@ -321,22 +378,36 @@ impl RequestPlanner {
     }
 }
 
-/// The strength of a request that begins with a picture, and the step with which its run begins:
-/// `get_timesteps` of diffusers' pipelines.
+/// Refuses a request with two passes where one is asked for: a run takes them apart before.
+fn check_passes(request: &TextToImage, size: [u64; 2]) -> Result<(), PipelineError> {
+    let Some(upscale) = request.upscale_latents else { return Ok(()) };
+    let ([width, height], [new_width, new_height]) = (size, upscale.enlarged(size, LATENT_PX));
+    let why = format!(
+        "this is for one size: name {width}x{height} px and {new_width}x{new_height} px, one \
+         after the other"
+    );
+    Err(PipelineError::request("upscale_latents", upscale.factor, why))
+}
+
+/// How a request begins with a picture, if it does.
+fn planned_picture(request: &TextToImage) -> Result<Option<PlannedPicture>, PipelineError> {
+    if request.image.is_none() {
+        return Ok(None);
+    }
+    planned_from(request.strength_taken(), request.steps_taken()).map(Some)
+}
+
+/// The step with which a run of this strength begins: `get_timesteps` of diffusers' pipelines.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "truncated as in Python; a strength is from 0 to 1"
 )]
-fn planned_picture(request: &TextToImage) -> Result<Option<PlannedPicture>, PipelineError> {
-    if request.image.is_none() {
-        return Ok(None);
-    }
-    let (strength, steps) = (request.strength_taken(), request.steps_taken());
+fn planned_from(strength: f64, steps: u64) -> Result<PlannedPicture, PipelineError> {
     let made = ((steps as f64 * strength) as u64).min(steps);
     if made > 0 {
-        return Ok(Some(PlannedPicture { strength, first_step: steps - made }));
+        return Ok(PlannedPicture { strength, first_step: steps - made });
     }
     let why = format!("it leaves none of the {steps} steps: take a higher one, or more steps");
     Err(PipelineError::request("strength", strength, why))

@@ -64,11 +64,11 @@ impl Decoding<'_> {
     /// `f32[batch, channels, height, width]`.
     pub(super) fn decode(
         &self,
-        executable: &Executable,
+        (stage, executable): (&Stage, &Executable),
         latents: &Tensor,
     ) -> Result<Decoded, PipelineError> {
         let (prepared, runner) = (self.prepared, self.decoder.runner);
-        let (stage, watch) = (&prepared.stages.all[prepared.stages.decoder], runner.watch);
+        let watch = runner.watch;
         let latents = one_by_one(latents)?;
         let (mut pictures, mut faults) = (Vec::with_capacity(latents.len()), Vec::new());
         let total = latents.len() as u64;
@@ -238,6 +238,7 @@ fn settings_of(prepared: &Prepared<'_>, index: u64) -> Settings {
         image: request.image.clone(),
         mask: request.mask.clone(),
         strength: prepared.plan.from_picture.map(|planned| planned.strength),
+        upscaled: prepared.enlarged.as_ref().map(|(_, upscaled)| *upscaled),
         size: prepared.plan.sizes.requested,
         padded_size: prepared.plan.sizes.padded,
         clip_skip: request.clip_skip,

@@ -4,6 +4,7 @@
 //! and no part uses the pipeline. `open.rs` opens pipelines, and `batches.rs` chooses a batch.
 
 mod batches;
+mod two_passes;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -92,8 +93,7 @@ impl Pipeline {
 
     /// Begins a request, which the statistics count by its outcome. A request that the model cannot
     /// serve is refused before this, and is not counted.
-    fn begin(&self, purpose: Purpose, prepared: &Prepared<'_>) -> Arc<OpenRequest> {
-        let [width, height] = prepared.plan.sizes.padded;
+    fn begin(&self, purpose: Purpose, [width, height]: [u64; 2]) -> Arc<OpenRequest> {
         Arc::new(self.runtime.open_request(purpose, self.model_id(), &format!("{width}x{height}")))
     }
 
@@ -102,10 +102,10 @@ impl Pipeline {
     fn counted<T>(
         &self,
         purpose: Purpose,
-        prepared: &Prepared<'_>,
+        padded: [u64; 2],
         work: impl FnOnce(&Self) -> Result<T, PipelineError>,
     ) -> Result<T, PipelineError> {
-        let open = self.begin(purpose, prepared);
+        let open = self.begin(purpose, padded);
         let result = work(&self.through(|runtime| runtime.part_of(&open)));
         open.close(result.as_ref().err().map(PipelineError::outcome));
         result
@@ -198,7 +198,7 @@ impl Pipeline {
     /// If this model cannot serve the request, or a stage cannot be compiled or run.
     pub fn get_ready(&self, request: &TextToImage) -> Result<GotReady, PipelineError> {
         let prepared = self.prepare(request)?;
-        self.counted(Purpose::Warming, &prepared, |this| {
+        self.counted(Purpose::Warming, prepared.plan.sizes.padded, |this| {
             let getting = this.getting(&prepared, None);
             let (_, ready) = getting.ready(&prepared, Asking::to_warm(false))?;
             this.warming(&prepared, &ready).warm()?;
@@ -225,8 +225,10 @@ impl Pipeline {
         for prepared in &prepared {
             self.admission().check_weights(&prepared.stages)?;
         }
-        let open: Vec<_> =
-            prepared.iter().map(|prepared| self.begin(Purpose::Warming, prepared)).collect();
+        let open = prepared
+            .iter()
+            .map(|prepared| self.begin(Purpose::Warming, prepared.plan.sizes.padded));
+        let open: Vec<_> = open.collect();
         let (runtime, homes, watch) = (&self.runtime, &self.homes, self.watch());
         let done = Precompiling { runtime, homes, watch, how, open: &open }.all(prepared)?;
         for (open, done) in open.iter().zip(&done) {
@@ -255,6 +257,9 @@ impl Pipeline {
         force_recompile: bool,
     ) -> Result<Made, PipelineError> {
         let began = Instant::now();
+        if let Some(upscale) = request.upscale_latents {
+            return self.run_twice(request, upscale, force_recompile, began);
+        }
         let own = self.prepare(request)?;
         let warmed = match request.to_warm() {
             Some(first) => {
@@ -267,7 +272,8 @@ impl Pipeline {
         // The executables that the warmup has just recompiled are not compiled a second time.
         let force_recompile = force_recompile && warmed != own.plan.signature.input_shape;
         let asking = Asking { force_recompile, warming: false };
-        self.counted(Purpose::Serving, &own, |this| this.serve(&own, asking, began))
+        let padded = own.plan.sizes.padded;
+        self.counted(Purpose::Serving, padded, |this| this.serve(&own, asking, began))
     }
 
     /// Obtains what a run needs, and makes its pictures.
@@ -279,14 +285,23 @@ impl Pipeline {
     ) -> Result<Made, PipelineError> {
         let (larger, ready) = self.getting(own, self.snapping()).ready(own, asking)?;
         let prepared = larger.as_ref().unwrap_or(own);
-        let warming = self.warming(prepared, &ready);
+        self.making(prepared, &ready)?.make(began)
+    }
+
+    /// What makes the pictures of a request that is ready, after a warmup on zeros if that is due.
+    fn making<'a>(
+        &'a self,
+        prepared: &'a Prepared<'_>,
+        ready: &'a Ready,
+    ) -> Result<Making<'a>, PipelineError> {
+        let warming = self.warming(prepared, ready);
         warming.before_run(Automatic {
             steps: self.warmup_steps,
             by_libtorch: self.runtime.torch_device().is_some(),
             by_hand: self.runtime.warms_by_hand(),
         })?;
         let decoder = warming.decoder;
-        Making { decoder, prompts: &self.prompts, prepared, ready: &ready }.make(began)
+        Ok(Making { decoder, prompts: &self.prompts, prepared, ready })
     }
 
     /// Drops everything that this model has on the device: weights, encoded prompts and
@@ -355,7 +370,7 @@ impl Pipeline {
         check: impl FnOnce(Vec<String>) -> Result<(), PipelineError>,
     ) -> Result<Warmed, PipelineError> {
         let prepared = self.prepare(request)?;
-        let stages = self.counted(Purpose::Warming, &prepared, |this| {
+        let stages = self.counted(Purpose::Warming, prepared.plan.sizes.padded, |this| {
             let getting = this.getting(&prepared, None);
             let (_, ready) = getting.ready(&prepared, Asking::to_warm(force))?;
             let stages = this.warming(&prepared, &ready).warm()?;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::error::PipelineError;
 use super::prompt_syntax::PromptSyntax;
+use super::upscale::{LatentInterpolation, LatentUpscale};
 use crate::lora::AppliedLora;
 
 /// A picture and the settings that it was made from. The serialised form has no pixels.
@@ -72,6 +73,9 @@ pub struct Settings {
     /// How much of the picture was made anew.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strength: Option<f64>,
+    /// The first pass, whose latents were enlarged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upscaled: Option<Upscaled>,
     /// The size of the picture in pixels, `[width, height]`.
     pub size: [u64; 2],
     /// The size at which it was computed, before it was cropped, in pixels `[width, height]`.
@@ -85,6 +89,28 @@ pub struct Settings {
     /// The LoRAs that changed the model's weights, in the order in which they were applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loras: Vec<AppliedLora>,
+}
+
+/// A first pass at a smaller size, and how its latents were enlarged for the second.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Upscaled {
+    /// The size of the first pass in pixels, `[width, height]`.
+    pub from: [u64; 2],
+    /// How the latents were enlarged, and how much was made anew.
+    #[serde(flatten)]
+    pub by: LatentUpscale,
+}
+
+impl Upscaled {
+    /// In the form that the AUTOMATIC1111 web UI introduced.
+    fn parameters(self) -> String {
+        let upscaler = match self.by.mode {
+            LatentInterpolation::Bilinear => "Latent",
+            LatentInterpolation::Nearest => "Latent (nearest)",
+        };
+        format!(", Hires upscale: {}, Hires upscaler: {upscaler}", self.by.factor)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
@@ -175,11 +201,12 @@ impl Settings {
         let eta = self.eta.map(|eta| format!(", Eta: {eta}")).unwrap_or_default();
         let strength = self.strength.map(|strength| format!(", Denoising strength: {strength}"));
         let strength = strength.unwrap_or_default();
+        let upscaled = self.upscaled.map(Upscaled::parameters).unwrap_or_default();
         let timesteps = given("Timesteps", &self.timesteps);
         let sigmas = given("Sigmas", &self.sigmas);
         format!(
             "{text}\nSteps: {steps}, Sampler: {scheduler}, CFG scale: {cfg_scale}, Seed: {seed}, \
-             Size: {width}x{height}, Model: {model_id}{strength}{skip}{eta}{timesteps}{sigmas}{loras}"
+             Size: {width}x{height}, Model: {model_id}{strength}{upscaled}{skip}{eta}{timesteps}{sigmas}{loras}"
         )
     }
 }
@@ -229,6 +256,7 @@ mod tests {
             image: None,
             mask: None,
             strength: None,
+            upscaled: None,
             size: [3, 2],
             padded_size: [64, 64],
             clip_skip: 0,

@@ -131,6 +131,7 @@ mod tests {
             image: None,
             mask: None,
             strength: None,
+            upscaled: None,
             size: [2, 1],
             padded_size: [64, 64],
             clip_skip: 0,

@@ -32,7 +32,7 @@ pub(super) struct Making<'a> {
 impl Making<'_> {
     /// Makes the pictures of a request that began at `began`.
     pub(super) fn make(&self, began: Instant) -> Result<Made, PipelineError> {
-        let Self { decoder, prompts, prepared, ready } = *self;
+        let Self { decoder, prepared, ready, .. } = *self;
         let LatentDecoder { runner, .. } = decoder;
         let signature = &prepared.plan.signature;
         let is_guided = signature.is_guided();
@@ -47,18 +47,15 @@ impl Making<'_> {
         let replaced = is_guided && prepared.stages.negative_is_zeros;
         let unread = unread.into_iter().chain(replaced_by_zeros(prepared.request, replaced));
         let mut warnings: Vec<Warning> = unread.chain(cut_off).chain(of_loras).collect();
-        let conditions = PromptEncoder { runner, prompts, prepared, ready }.conditions()?;
-        let elements = signature.input_shape.iter().skip(1).product::<u64>();
-        let elements = usize::try_from(elements).unwrap_or(usize::MAX);
-        let beginning = Beginner { runner, prepared, ready }.begin(elements)?;
-        let (latents, steps) = self.denoise(&conditions, &beginning)?;
+        let (latents, steps) = self.latents()?;
         if let Some(warning) = not_finite(&latents, signature.dtype) {
             runtime.tell_warning(&warning);
             warnings.push(warning);
         }
         let decoding = Instant::now();
-        let executable = &ready.executables[prepared.stages.decoder];
-        let decoded = Decoding { decoder, prepared }.decode(executable, &latents)?;
+        let at = prepared.stages.decoder.ok_or(PipelineError::NoPicture)?;
+        let stage = (&prepared.stages.all[at], &ready.executables[at]);
+        let decoded = Decoding { decoder, prepared }.decode(stage, &latents)?;
         let decode_seconds = decoding.elapsed().as_secs_f64();
         warnings.extend(decoded.warnings);
         let mut stages = ready.reports();
@@ -77,6 +74,16 @@ impl Making<'_> {
             decode_seconds,
             placement: prepared.placement.clone(),
         })
+    }
+
+    /// The latents of a request, and how long its steps took.
+    pub(super) fn latents(&self) -> Result<(Tensor, StepTimes), PipelineError> {
+        let Self { decoder: LatentDecoder { runner, .. }, prompts, prepared, ready } = *self;
+        let conditions = PromptEncoder { runner, prompts, prepared, ready }.conditions()?;
+        let elements = prepared.plan.signature.input_shape.iter().skip(1).product::<u64>();
+        let elements = usize::try_from(elements).unwrap_or(usize::MAX);
+        let beginning = Beginner { runner, prepared, ready }.begin(elements)?;
+        self.denoise(&conditions, &beginning)
     }
 
     fn denoise(

@@ -69,6 +69,7 @@ mod test_model;
 mod tiles;
 pub mod tokenizer;
 mod tune;
+mod upscale;
 mod warm;
 mod watch;
 
@@ -78,7 +79,7 @@ pub use builder::PipelineBuilder;
 pub use checked_request::{Plan, PlannedPicture, Sizes};
 pub use error::PipelineError;
 pub use handle::Pipeline;
-pub use image::{Picture, Settings};
+pub use image::{Picture, Settings, Upscaled};
 pub use made::{Made, Warmed};
 pub use measure::GotReady;
 pub use open::ReadModel;
@@ -89,3 +90,4 @@ pub use prompt_syntax::{ParsePromptSyntaxError, PromptSyntax, PromptSyntaxError}
 pub use request::{Lora, ParseResolutionError, TextToImage, WarmupBlock, parse_resolution};
 pub use stage_lookup::{LookedUp, LookedUpStage};
 pub use tune::{Speed, Tried, Tuned};
+pub use upscale::{LatentInterpolation, LatentUpscale, ParseLatentInterpolationError};

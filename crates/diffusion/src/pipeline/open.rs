@@ -98,7 +98,7 @@ impl ReadModel {
         let other = folder.other_pipeline().filter(|class| !begins_with_a_picture(class));
         if let Some(other) = other {
             runtime.warn(format!(
-                "{}: `_class_name` is {other}, but preheat makes pictures as {} does it",
+                "{}: `_class_name` is {other}, but preheat runs text-to-image, as {} does it",
                 folder.index().display(),
                 folder.family().class()
             ));

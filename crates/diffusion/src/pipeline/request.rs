@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
 use super::prompt_syntax::PromptSyntax;
+use super::upscale::{LatentUpscale, upscale};
 
 /// A request for pictures. Every field has a default; the default prompt is the empty text. In
 /// JSON, unknown fields are errors.
@@ -85,6 +86,9 @@ pub struct TextToImage {
     /// Diffusion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strength: Option<f64>,
+    /// A second pass at a larger size, which begins with the enlarged latents of the first.
+    #[serde(deserialize_with = "upscale", skip_serializing_if = "Option::is_none")]
+    pub upscale_latents: Option<LatentUpscale>,
     /// Whether a warmup also makes the stages ready with which a run begins with a picture and
     /// keeps a part of it. A request with an `image` has those that it needs in any case.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -126,6 +130,7 @@ impl Default for TextToImage {
             image: None,
             mask: None,
             strength: None,
+            upscale_latents: None,
             image_to_image: false,
             batch_size: 1,
             clip_skip: 0,
@@ -342,6 +347,7 @@ impl TextToImage {
             return Err(PipelineError::request("sigmas", format!("{:?}", self.sigmas), why));
         }
         self.check_strength()?;
+        self.check_upscale()?;
         #[expect(clippy::cast_possible_truncation, reason = "weights are changed in f32")]
         if let Some(lora) = self.loras.iter().find(|lora| !(lora.weight as f32).is_finite()) {
             let why = format!("the weight of {} must be a finite number", lora.path.display());
@@ -356,6 +362,19 @@ impl TextToImage {
             ));
         }
         Ok(size)
+    }
+
+    /// Refuses a second pass that is out of range, or of a run that begins with a picture.
+    fn check_upscale(&self) -> Result<(), PipelineError> {
+        let Some(upscale) = self.upscale_latents else { return Ok(()) };
+        upscale.check()?;
+        match &self.image {
+            Some(image) => {
+                let why = "a run with upscale_latents begins with noise: leave the image out";
+                Err(PipelineError::request("image", image.display(), why.to_owned()))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Refuses a mask or a strength that has no picture, and a strength that is no share.

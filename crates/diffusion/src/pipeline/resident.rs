@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn a_place_with_nothing_in_it_has_nothing() {
         let (resident, stages) = (Resident::<Weight>::default(), stages());
-        let stage = &stages.all[stages.decoder];
+        let stage = &stages.all[stages.decoder.unwrap()];
         let failing = Fake { fails: true, ..Fake::default() };
         assert!(resident.load(&failing, stage, Mode::None).is_err());
         assert!(!resident.has(stage));

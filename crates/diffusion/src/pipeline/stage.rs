@@ -84,6 +84,7 @@ impl Form {
 
 /// The parts of a request that shape its graphs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a request")]
 pub(super) struct Shape {
     pub(super) guided: bool,
     pub(super) batch: u64,
@@ -98,6 +99,8 @@ pub(super) struct Shape {
     /// Whether the run can begin with a picture and keep a part of it. Both need stages of their
     /// own, which are made ready together, so that one warmup is for both.
     pub(super) begins_with_a_picture: bool,
+    /// Whether the latents are decoded. Those of a first pass are not.
+    pub(super) decodes: bool,
     pub(super) form: Form,
 }
 
@@ -236,7 +239,8 @@ pub(super) struct Stages {
     /// The position of the blend, if a part of a picture can be kept.
     pub(super) blend: Option<usize>,
     pub(super) denoiser: usize,
-    pub(super) decoder: usize,
+    /// The position of the decoder, if the latents are decoded.
+    pub(super) decoder: Option<usize>,
 }
 
 impl Stages {
@@ -253,9 +257,9 @@ impl Stages {
         let negative_is_zeros = shape.negative_is_zeros;
         let named = |name| outlines.iter().position(|outline| outline.name == name);
         let (image_encoder, blend) = (named(VAE_ENCODER), named(LATENT_BLEND));
+        let (denoiser, decoder) = (named(DENOISER).unwrap_or(0), named(VAE_DECODER));
         let all = outlines.into_iter().map(|outline| Stage::new(outline, &model.tokenizers));
         let all = all.collect::<Result<Vec<_>, _>>()?;
-        let [denoiser, decoder] = [2, 1].map(|from_the_end| all.len() - from_the_end);
         Ok(Self {
             all,
             encoders,
@@ -282,7 +286,8 @@ impl Stages {
         }
         all.extend(image_encoder(model, shape));
         all.extend(blend(model, shape));
-        all.extend([denoising(model, shape), decoder(model, shape)]);
+        all.push(denoising(model, shape));
+        all.extend(shape.decodes.then(|| decoder(model, shape)));
         all
     }
 

@@ -14,7 +14,7 @@ use super::checked_request::Prepared;
 use super::error::PipelineError;
 use super::on_stage::zeros_on_the_host;
 use super::ready::Ready;
-use super::stage::Stage;
+use super::stage::{Stage, Stages};
 use super::tiles::LatentDecoder;
 
 /// Runs the stages of one request on zeros.
@@ -116,9 +116,9 @@ impl Warming<'_> {
             }
             Ok(())
         };
-        let decoder = &self.prepared.stages.all[self.prepared.stages.decoder];
-        if let (true, Some(latents)) = (stage.name == decoder.name, stage.function.inputs().first())
-        {
+        let Stages { all, decoder, .. } = &self.prepared.stages;
+        let is_decoder = decoder.is_some_and(|at| all[at].name == stage.name);
+        if let (true, Some(latents)) = (is_decoder, stage.function.inputs().first()) {
             match runner.run_as_it_is((stage, executable), run) {
                 Err(error) if error.is_out_of_memory() => {
                     let zeros = zeros_on_the_host(&latents.kind)?;
