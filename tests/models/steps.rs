@@ -22,7 +22,7 @@ use serde_json::Value;
 use support::demo::{copy_folder, demo_model};
 use support::lab::{DOUBLE, SQUARE, library, until};
 use support::random_model;
-use support::{Lab, Preheat, in_child};
+use support::{Lab, Preheat, in_child, repository};
 
 fn runtime(lab: &Lab) -> preheat_runtime::RuntimeBuilder {
     let request = DeviceRequest { device: DeviceName::XlaCpu, ..DeviceRequest::default() };
@@ -102,6 +102,37 @@ fn the_host_waits_for_every_nth_step_and_not_at_all_for_none() {
             latents.iter().all(|one| one.bytes() == latents[0].bytes()),
             "waiting must not change what is computed"
         );
+    });
+}
+
+/// The blend that keeps a part of a picture runs on the device, too.
+#[test]
+fn the_host_waits_for_nothing_while_a_part_of_a_picture_is_kept() {
+    const STEPS: usize = 6;
+    in_child("the_host_waits_for_nothing_while_a_part_of_a_picture_is_kept", Lab::sim, |lab| {
+        let model = random_model::write_small("mixed", &lab.path("")).unwrap();
+        let file = |name: &str| Some(repository(&format!("tests/fixtures/images/{name}")));
+        let request = TextToImage {
+            width: Some(64),
+            height: Some(64),
+            steps: STEPS as u64,
+            scheduler: Some("unipc".to_owned()),
+            image: file("photo.png"),
+            mask: file("mask.png"),
+            ..TextToImage::new("a red fox")
+        };
+        let runtime = runtime(lab).build().unwrap();
+        let pipeline = Pipeline::builder().warmup_steps(0).open(&runtime, &model).unwrap();
+        let before = lab.log().len();
+        pipeline.run(&request).unwrap();
+        let log = lab.log().split_off(before);
+        let runs: Vec<usize> = (0..log.len()).filter(|&at| executed(&log[at])).collect();
+        // Two runs of the text encoder, one of the VAE's encoder, a step and a blend for each step,
+        // and the decoder.
+        assert_eq!(runs.len(), 2 + 1 + 2 * STEPS + 1);
+        let (first, last) = (runs[3], runs[runs.len() - 2]);
+        assert_eq!(waits(&log[first..last]), 0);
+        assert_eq!(log[first..last].count(Place::DeviceToHost, |_| true), 0);
     });
 }
 
