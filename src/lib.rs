@@ -64,6 +64,7 @@
 //! | reads results and figures | [`StageReport`], [`WarmupReport`], [`Lookup`], [`Verdict`], [`Source`], [`Match`], [`Metrics`], [`Trace`] |
 //! | follows long work, and stops it | [`Progress`], [`Event`], [`Cancel`], [`Control`] |
 //! | looks after the cache | [`Cache`], [`CacheInfo`], [`PruneRule`], [`Statistics`] |
+//! | shares the cache with other machines | `open_remote` (feature `remote`) |
 //! | makes pictures | `Pipeline`, `PipelineBuilder`, `TextToImage`, `Made`, `Picture` (feature `pipeline`) |
 //! | flattens the command line's flags into its own | `preheat::cli` (feature `cli`) |
 //!
@@ -101,4 +102,6 @@ pub use self::surface::running::{
 #[cfg(feature = "xla-rs")]
 pub use self::surface::tensors::LiteralError;
 pub use self::surface::tensors::{Dtype, Tensor, TensorError, TensorType};
+#[cfg(feature = "remote")]
+pub use self::surface::upkeep::open_remote;
 pub use self::surface::upkeep::{Cache, CacheInfo, PruneRule};

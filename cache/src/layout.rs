@@ -215,6 +215,27 @@ impl Layout {
         })
     }
 
+    /// The folder of the uploads that wait: a folder for each remote.
+    pub(crate) fn spools(&self) -> PathBuf {
+        self.root.join("spool-v1")
+    }
+
+    /// The uploads that wait for one remote.
+    pub(crate) fn spool(&self, remote: &Digest) -> PathBuf {
+        self.spools().join(remote.to_string())
+    }
+
+    /// An upload that waits: a graph, and a projection that leads to it.
+    pub(crate) fn spooled(&self, remote: &Digest, key: &GraphKey, projection: &Digest) -> PathBuf {
+        self.spool(remote).join(format!("{key}.{projection}"))
+    }
+
+    /// The graph key and the projection in the name of such a file.
+    pub(crate) fn spooled_name(path: &Path) -> Option<(GraphKey, Digest)> {
+        let (key, projection) = name_of(path)?.split_once('.')?;
+        Some((GraphKey(key.parse().ok()?), projection.parse().ok()?))
+    }
+
     /// The note about one such executable, named by its key.
     pub fn upgrade(&self, lower: &GraphKey) -> PathBuf {
         self.upgrades().join(lower.to_string())
@@ -260,6 +281,10 @@ impl Layout {
             ("jax-v1", [function]) => function.parse::<Digest>().is_ok(),
             ("jax-v1", [function, _]) => {
                 function.parse::<Digest>().is_ok() && Self::is_of_jax(path)
+            }
+            ("spool-v1", [remote]) => remote.parse::<Digest>().is_ok(),
+            ("spool-v1", [remote, _]) => {
+                remote.parse::<Digest>().is_ok() && Self::spooled_name(path).is_some()
             }
             ("locks", [_]) => Self::is_lock(path),
             ("tmp", [_]) => Self::is_temporary(path),
@@ -346,5 +371,6 @@ impl Layout {
         "upgrades-v1",
         "requests-v1",
         "jax-v1",
+        "spool-v1",
     ];
 }

@@ -24,10 +24,12 @@ mod place;
 mod plugin_build;
 mod program;
 mod record;
+mod remote;
 mod signature;
 mod statistics;
 mod store;
 mod trust;
+mod watched;
 
 pub use environment::{Difference, Environment, Flags, FlagsError, Host, Topology};
 pub use format::{FormatVersion, ObjectVersion};
@@ -48,6 +50,9 @@ pub use record::{
     GraphRecord, Interface, Measurements, ObjectInfo, ProgramInfo, RecordStatistics,
     RecordedSignature, TensorSpec,
 };
+pub use remote::{
+    Delivered, Fetched, Remote, RemoteError, RemotePointer, RemoteQuery, RemoteStorage,
+};
 pub use signature::{
     CfgProjection, Keep, LARGEST_SIDE_PX, ModelProjection, ProjectedCfg, ProjectedModel,
     ProjectedSignature, Projection, ShapeError, Signature, SignatureError,
@@ -55,13 +60,13 @@ pub use signature::{
 };
 pub use statistics::{
     Counters, DeviceStatistics, FinishedRequest, GroupStatistics, Histogram, Hits, Match, Outcomes,
-    Purpose, QuantileLimits, RequestEvent, RequestGroup, RequestOutcome, RequestStatistics, Source,
-    StageCounts, StageUse, Statistics, Use, WarmingStatistics,
+    Purpose, QuantileLimits, RemoteStatistics, RequestEvent, RequestGroup, RequestOutcome,
+    RequestStatistics, Source, StageCounts, StageUse, Statistics, Use, WarmingStatistics,
 };
 pub use store::{
     Cleared, EXPORT_START, Exported, Finding, FindingKind, Imported, IndexCause, LoadMark,
     LoadedObject, NearestRecord, Note, ObjectLookup, Prune, PruneReason, Pruned, PrunedEntry,
-    Rebuilt, RefusedEntry, Removal, Resolved, Store, StoreError, StoreOptions, Unfit, VerifyReport,
-    Verifying, WantedEntry, remove_load_marks,
+    Rebuilt, RefusedEntry, Removal, Resolved, Spooled, Store, StoreError, StoreOptions, Unfit,
+    VerifyReport, Verifying, WantedEntry, remove_load_marks,
 };
 pub use trust::{Distrust, DistrustReason, Trust};

@@ -59,6 +59,8 @@ pub enum Source {
     Disk,
     /// It was loaded from a fallback store.
     Fallback,
+    /// It was fetched from a remote, and is in the store now.
+    Remote,
     /// It was compiled.
     Compiled,
 }
@@ -98,12 +100,78 @@ pub struct Counters {
     pub evictions: u64,
     /// Objects that failed a check.
     pub quarantined: u64,
+    /// What was exchanged with each remote, by its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub remotes: BTreeMap<String, RemoteStatistics>,
+}
+
+/// What was exchanged with one remote.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct RemoteStatistics {
+    /// Objects that were fetched from it, verified and stored.
+    pub fetched: u64,
+    /// The length of their files.
+    pub fetched_bytes: u64,
+    /// How long fetching and verifying them took.
+    pub fetch_seconds: f64,
+    /// Objects that were uploaded to it.
+    pub uploaded: u64,
+    /// The length of their files.
+    pub uploaded_bytes: u64,
+    /// How long uploading them took.
+    pub upload_seconds: f64,
+    /// Objects and pointers that were refused, because they were damaged or belonged to something
+    /// else.
+    pub refused: u64,
+    /// Requests that failed, or were not answered in time.
+    pub failures: u64,
+    /// How often it was left alone for a while, because it failed several times in a row.
+    pub breaker_opened: u64,
+}
+
+impl RemoteStatistics {
+    /// Adds other figures. The code does not compile if a new figure is not named here.
+    pub fn merge(&mut self, other: &Self) {
+        let Self {
+            fetched,
+            fetched_bytes,
+            fetch_seconds,
+            uploaded,
+            uploaded_bytes,
+            upload_seconds,
+            refused,
+            failures,
+            breaker_opened,
+        } = other;
+        self.fetched += fetched;
+        self.fetched_bytes += fetched_bytes;
+        self.fetch_seconds += fetch_seconds;
+        self.uploaded += uploaded;
+        self.uploaded_bytes += uploaded_bytes;
+        self.upload_seconds += upload_seconds;
+        self.refused += refused;
+        self.failures += failures;
+        self.breaker_opened += breaker_opened;
+    }
+}
+
+fn merge_remotes(
+    into: &mut BTreeMap<String, RemoteStatistics>,
+    from: &BTreeMap<String, RemoteStatistics>,
+) {
+    for (name, remote) in from {
+        into.entry(name.clone()).or_default().merge(remote);
+    }
 }
 
 impl Counters {
     /// Adds other counters. The code does not compile if a new counter is not named here.
     pub fn merge(&mut self, other: &Self) {
-        let Self { misses, failed_compiles, single_flight_waits, evictions, quarantined } = other;
+        let Self { misses, failed_compiles, single_flight_waits, evictions, quarantined, remotes } =
+            other;
+        merge_remotes(&mut self.remotes, remotes);
         self.misses += misses;
         self.failed_compiles += failed_compiles;
         self.single_flight_waits += single_flight_waits;
@@ -129,6 +197,8 @@ pub struct Hits {
     pub disk: u64,
     /// From [`Source::Fallback`].
     pub fallback: u64,
+    /// From [`Source::Remote`].
+    pub remote: u64,
 }
 
 impl Hits {
@@ -138,13 +208,14 @@ impl Hits {
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        let Self { exact, equivalent, graph, memory, disk, fallback } = other;
+        let Self { exact, equivalent, graph, memory, disk, fallback, remote } = other;
         self.exact += exact;
         self.equivalent += equivalent;
         self.graph += graph;
         self.memory += memory;
         self.disk += disk;
         self.fallback += fallback;
+        self.remote += remote;
     }
 }
 
@@ -182,6 +253,8 @@ pub struct Statistics {
     pub evictions: u64,
     /// Objects that failed a check.
     pub quarantined: u64,
+    /// What was exchanged with each remote, by its name.
+    pub remotes: BTreeMap<String, RemoteStatistics>,
     /// By device.
     pub by_device: BTreeMap<String, DeviceStatistics>,
     /// Requests, by how they ended.
@@ -202,6 +275,7 @@ impl Default for Statistics {
             stages: StageCounts::default(),
             evictions: 0,
             quarantined: 0,
+            remotes: BTreeMap::new(),
             by_device: BTreeMap::new(),
             requests: RequestStatistics::default(),
             warming: WarmingStatistics::default(),
@@ -237,8 +311,15 @@ impl Statistics {
 
     /// Adds counters that belong to no single use.
     pub(crate) fn add(&mut self, counters: &Counters) {
-        let Counters { misses, failed_compiles, single_flight_waits, evictions, quarantined } =
-            counters;
+        let Counters {
+            misses,
+            failed_compiles,
+            single_flight_waits,
+            evictions,
+            quarantined,
+            remotes,
+        } = counters;
+        merge_remotes(&mut self.remotes, remotes);
         self.stages.misses += misses;
         self.stages.failed_compiles += failed_compiles;
         self.stages.single_flight_waits += single_flight_waits;

@@ -29,6 +29,7 @@ mod query;
 mod requests;
 mod setup;
 mod space;
+mod spool;
 mod sweep;
 mod transfer;
 mod verify;
@@ -40,6 +41,8 @@ pub use marks::{LoadMark, Unfit, remove_load_marks};
 pub use notes::Note;
 pub use query::{NearestRecord, WantedEntry};
 use space::Coming;
+pub use spool::Spooled;
+pub(crate) use transfer::TakenIn;
 pub use transfer::{EXPORT_START, Exported, Imported, RefusedEntry};
 pub use verify::{Finding, FindingKind, VerifyReport, Verifying};
 

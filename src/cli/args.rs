@@ -465,6 +465,10 @@ pub(super) struct LookupArgs {
     /// Also look up what runs with --image and --mask need
     #[arg(long, conflicts_with = "program")]
     pub(super) image_to_image: bool,
+    /// Ask the remotes, too. Nothing is fetched: a small file of a remote has the answer
+    #[cfg(feature = "remote")]
+    #[arg(long)]
+    pub(super) remote: bool,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]

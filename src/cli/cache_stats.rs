@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use preheat_cache::{
-    GroupStatistics, Histogram, Hits, Outcomes, RequestStatistics, Statistics, WarmingStatistics,
+    GroupStatistics, Histogram, Hits, Outcomes, RemoteStatistics, RequestStatistics, Statistics,
+    WarmingStatistics,
 };
 use preheat_io::printable::printable;
 
@@ -167,6 +168,9 @@ fn as_table(s: &Statistics) -> String {
         let value = format!("{} entries, {} hits, {} compiles", d.entries, d.hits, d.compiles);
         rows.push((device, value));
     }
+    for (remote, figures) in &s.remotes {
+        rows.push((remote, exchanged(figures)));
+    }
     rows.push(("since", s.since.to_string()));
     // In a store of an earlier release, requests are counted only since this release first used it.
     if let Some(since) = requests.since.filter(|since| *since > s.since) {
@@ -180,6 +184,21 @@ fn as_table(s: &Statistics) -> String {
     }
     // The names of devices are read from records, which others may have written.
     lines.iter().flat_map(|line| [printable(line).to_string(), "\n".to_owned()]).collect()
+}
+
+fn exchanged(one: &RemoteStatistics) -> String {
+    format!(
+        "fetched {}, {} in {}; uploaded {}, {} in {}; refused {}, failed {}, left alone {} times",
+        one.fetched,
+        HumanBytes(one.fetched_bytes),
+        seconds(one.fetch_seconds),
+        one.uploaded,
+        HumanBytes(one.uploaded_bytes),
+        seconds(one.upload_seconds),
+        one.refused,
+        one.failures,
+        one.breaker_opened
+    )
 }
 
 fn ended(requests: &RequestStatistics) -> String {
@@ -202,15 +221,16 @@ fn rate(rate: Option<f64>) -> String {
 
 fn hits(hits: &Hits, misses: u64) -> String {
     format!(
-        "hits {} (exact {}, equivalent {}, graph {}; memory {}, disk {}, fallback {}), misses \
-         {misses}",
+        "hits {} (exact {}, equivalent {}, graph {}; memory {}, disk {}, fallback {}, remote {}), \
+         misses {misses}",
         hits.total(),
         hits.exact,
         hits.equivalent,
         hits.graph,
         hits.memory,
         hits.disk,
-        hits.fallback
+        hits.fallback,
+        hits.remote
     )
 }
 

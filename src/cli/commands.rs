@@ -10,6 +10,8 @@ use super::args::{
     ProgramRunArgs, RunArgs, WarmupArgs,
 };
 use super::cache::FilterArgs;
+#[cfg(feature = "remote")]
+use super::cache_remote;
 use super::cache_rewarm::RewarmArgs;
 use super::cache_stats::StatsArgs;
 use super::cache_upkeep::{ExportArgs, PinArgs, PruneArgs};
@@ -144,6 +146,16 @@ pub(super) enum CacheCommand {
         #[arg(long)]
         trust: bool,
     },
+    /// Upload entries to the remotes that --cache-remote names
+    #[cfg(feature = "remote")]
+    Push(cache_remote::PushArgs),
+    /// Fetch entries from the remotes that --cache-remote names. Each object is checked for damage.
+    /// The objects are machine code that preheat then runs
+    #[cfg(feature = "remote")]
+    Pull {
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
     /// Compile the programs in the cache again for another plugin build or other hardware; no model
     /// is needed
     Rewarm(RewarmArgs),
@@ -190,6 +202,10 @@ pub(super) fn dispatch(context: &Context, command: Option<Command>) -> Result<St
             CacheCommand::Unpin(args) => cache_upkeep::pin(context, &args, false),
             CacheCommand::Export(args) => cache_upkeep::export(context, &args),
             CacheCommand::Import { file, trust } => cache_upkeep::import(context, &file, trust),
+            #[cfg(feature = "remote")]
+            CacheCommand::Push(args) => cache_remote::push(context, &args),
+            #[cfg(feature = "remote")]
+            CacheCommand::Pull { filter } => cache_remote::pull(context, &filter),
             CacheCommand::Rewarm(args) => cache_rewarm::rewarm(context, &args),
             CacheCommand::ZeroStats => cache::zero_stats(context),
         },

@@ -26,6 +26,8 @@ pub(super) struct Context {
     /// The trace, if `--trace` asks for one.
     pub(super) trace: Option<Trace>,
     pub(super) started: Instant,
+    /// Whether look-ups ask the remotes, too.
+    pub(super) look_up_remotely: bool,
     /// Collects the JSON documents of several warmups. With `None`, each document is printed to
     /// standard output.
     pub(super) collected: Option<Arc<Mutex<Vec<serde_json::Value>>>>,
@@ -93,6 +95,7 @@ impl Context {
     pub(super) fn builder(&self) -> Result<RuntimeBuilder, CliError> {
         let builder =
             self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone());
+        let builder = builder.look_up_remotely(self.look_up_remotely);
         Ok(match &self.trace {
             Some(trace) => builder.trace(trace.clone()),
             None => builder,

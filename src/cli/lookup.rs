@@ -16,6 +16,8 @@ pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, Cli
         args.signature.program.refuse_for_models()?;
     }
     context.warn_of_missing_cache();
+    #[cfg(feature = "remote")]
+    let context = &Context { look_up_remotely: args.remote, ..context.clone() };
     let answer = if args.program.is_empty() && args.signature.program.model_id.is_none() {
         of_model(context, args)?
     } else {
@@ -89,10 +91,17 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
             "served at {width}x{height}, because {own_width}x{own_height} is not warm; {wasted_percent} of the computed area is wasted"
         ))?;
     }
+    let is_at_a_remote = answer.stages.iter().any(|stage| stage.remote.is_some());
+    for stage in &answer.stages {
+        if let Some(remote) = &stage.remote {
+            line(&format!("{} is at {remote}, and is fetched when it is used", stage.stage))?;
+        }
+    }
     for text in explain(&answer.stages, 1) {
         line(&text)?;
     }
     if answer.verdict != Verdict::Hit
+        && !is_at_a_remote
         && let Some(command) = warm_command::of_this_process(1)
     {
         line(&format!("`{command}` compiles what is missing"))?;

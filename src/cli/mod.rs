@@ -6,6 +6,8 @@ mod advice;
 mod args;
 mod audit;
 mod cache;
+#[cfg(feature = "remote")]
+mod cache_remote;
 mod cache_rewarm;
 mod cache_stats;
 mod cache_upkeep;
@@ -111,6 +113,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
         program,
         trace: trace.as_ref().map(|(trace, _)| trace.clone()),
         started,
+        look_up_remotely: false,
         collected: None,
     };
     threads::available(LEAST_THREADS).map_err(|cause| CliError::NoThread { cause })?;

@@ -261,6 +261,7 @@ impl Prepared {
     /// 20 ms to free an executable and a client piece by piece.
     fn leave(self, context: &Context) -> Result<(), CliError> {
         let stopped = warmup_finish::leave_upgrades(context, &self.runtime);
+        self.runtime.finish_uploads();
         self.runtime.flush();
         std::mem::forget(self);
         stopped
@@ -330,6 +331,7 @@ pub(super) fn describe(name: &str, stage: &StageReport) -> String {
         Source::Fallback => {
             format!("loaded from a fallback cache in {}", seconds(stage.load_seconds))
         }
+        Source::Remote => format!("fetched from a remote in {}", seconds(stage.load_seconds)),
         Source::Memory => "already in memory".to_owned(),
     };
     format!("{name}: {how}, graph {}", stage.graph_key.short())

@@ -51,6 +51,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;
     warmup_finish::leave_upgrades(context, &runtime)?;
+    runtime.finish_uploads();
     runtime.flush();
     // A plugin is slow to free executables and gigabytes of weights piece by piece; the end of the
     // process frees them at once.
@@ -323,6 +324,7 @@ pub(super) fn how(stage: &StageReport) -> String {
         Source::Fallback => {
             format!("loaded from a fallback cache in {}", seconds(stage.load_seconds))
         }
+        Source::Remote => format!("fetched from a remote in {}", seconds(stage.load_seconds)),
         Source::Memory => "already in memory".to_owned(),
     }
 }

@@ -81,6 +81,25 @@ pub struct RuntimeArgs {
     /// times
     #[arg(long, global = true, value_name = "DIR")]
     pub cache_fallback: Vec<PathBuf>,
+    /// A cache that many machines share, asked after the caches on this machine, by its URL:
+    /// `file:///folder`, `https://host/path`, `s3://bucket/prefix`, `gs://`, `az://` or `redis://`.
+    /// What it has is verified and kept here; what is compiled here is uploaded, unless its URL
+    /// ends in `?mode=ro`. A web server is only read, unless its URL ends in `?mode=rw`. May be
+    /// given several times; the variable has URLs with spaces between them
+    #[cfg(feature = "remote")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "PREHEAT_CACHE_REMOTE",
+        value_delimiter = ' ',
+        hide_env_values = true
+    )]
+    pub cache_remote: Vec<RemoteUrl>,
+    /// Fail if a remote fails, or if it has an object that is refused, instead of going on without
+    #[cfg(feature = "remote")]
+    #[arg(long, global = true)]
+    pub cache_remote_required: bool,
     /// Use a TPU; fail if there is none
     #[arg(long, global = true, conflicts_with = "tpu_disable")]
     pub tpu_enable: bool,
@@ -203,6 +222,27 @@ pub struct RuntimeArgs {
     /// The flags that act on libtorch's devices alone.
     #[command(flatten)]
     pub torch: TorchArgs,
+}
+
+/// The URL of a remote, as it was typed. It may contain a password, which its `Debug` leaves out.
+#[cfg(feature = "remote")]
+#[derive(Clone, PartialEq, Eq)]
+pub struct RemoteUrl(pub String);
+
+#[cfg(feature = "remote")]
+impl std::str::FromStr for RemoteUrl {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(feature = "remote")]
+impl std::fmt::Debug for RemoteUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RemoteUrl")
+    }
 }
 
 /// What has to be warm under `--require-warm`.
@@ -336,7 +376,28 @@ impl RuntimeArgs {
         for dir in &self.cache_fallback {
             builder = builder.cache_fallback(dir);
         }
+        #[cfg(feature = "remote")]
+        {
+            let limits = preheat_remote::RemoteLimits::default();
+            for address in self.remotes()? {
+                let remote = preheat_remote::open_remote_within(&address, limits);
+                builder = builder.cache_remote(remote);
+            }
+            builder = builder.cache_remote_required(self.cache_remote_required);
+        }
         Ok(builder)
+    }
+
+    /// The remotes that the flags name.
+    #[cfg(feature = "remote")]
+    pub(super) fn remotes(&self) -> Result<Vec<preheat_remote::RemoteAddress>, CliError> {
+        let named = self.cache_remote.iter().filter(|RemoteUrl(url)| !url.is_empty());
+        // The URL is read here and not by clap, which would repeat it with its password.
+        named
+            .map(|RemoteUrl(url)| {
+                url.parse().map_err(|error| CliError::Usage(format!("--cache-remote: {error}")))
+            })
+            .collect()
     }
 
     /// The effort that is asked for, if one is.

@@ -168,6 +168,7 @@ fn how_it_came(report: &StageReport) -> String {
         Source::Compiled => format!("compiled in {}", seconds(report.compile_seconds)),
         Source::Memory | Source::Disk => "already there".to_owned(),
         Source::Fallback => "already there, in a fallback".to_owned(),
+        Source::Remote => "fetched from a remote".to_owned(),
     }
 }
 

@@ -106,6 +106,8 @@ pub(super) fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status,
     // A plugin is slow to free executables and weights. If no other warmup follows, the end of the
     // process frees them at once.
     if context.collected.is_none() {
+        runtime.finish_uploads();
+        runtime.flush();
         std::mem::forget((runtime, pipeline));
     }
     Ok(Status::Done)
@@ -201,7 +203,9 @@ pub(super) fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Stat
     for ((_, asked, _), report) in programs.iter().zip(&reports) {
         let (how, took) = match report.stage.source {
             Source::Compiled => ("compiled", report.stage.compile_seconds),
-            Source::Disk | Source::Fallback => ("loaded", report.stage.load_seconds),
+            Source::Disk | Source::Fallback | Source::Remote => {
+                ("loaded", report.stage.load_seconds)
+            }
             Source::Memory => ("already there", 0.0),
         };
         rows.add_row([

@@ -73,7 +73,7 @@ pub use preheat_runtime::WarmupReport;
 ///
 /// fn is_cold(source: Source) -> bool {
 ///     match source {
-///         Source::Memory | Source::Disk | Source::Fallback => false,
+///         Source::Memory | Source::Disk | Source::Fallback | Source::Remote => false,
 ///         Source::Compiled => true,
 ///     }
 /// }

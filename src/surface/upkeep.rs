@@ -46,3 +46,24 @@ pub use preheat_runtime::CacheInfo;
 /// # }
 /// ```
 pub use preheat_runtime::PruneRule;
+
+/// A remote is a cache that many machines share: a bucket, a web server, a folder. What it has is
+/// fetched before anything is compiled, and what is compiled is uploaded in the background.
+///
+/// ```
+/// use preheat::{Runtime, open_remote};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let url = format!("file://{}", folder.path().display());
+/// // For example "s3://bucket/prefix", or "https://cache.example/preheat", which is only read.
+/// let remote = open_remote(&url)?;
+/// let builder = Runtime::builder().cache_dir(folder.path().join("cache")).cache_remote(remote);
+/// for exchanged in builder.open_cache()?.pull(|_| true, || true)? {
+///     println!("{} objects from {}", exchanged.objects, exchanged.remote);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "remote")]
+pub use preheat_remote::open_remote;

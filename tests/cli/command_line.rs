@@ -165,14 +165,14 @@ fn json_of_the_cache_has_the_names_of_the_contract() {
     let (lab, program) = lab();
     let expected = "entries cached_signatures stored_bytes uncompressed_bytes hits misses compiles failed_compiles \
         single_flight_waits compile_seconds compile_seconds_saved load_seconds evictions \
-        quarantined by_device requests \
+        quarantined remotes by_device requests \
         warming since";
     std::fs::create_dir(lab.cache()).unwrap();
     assert_names(&stats(&lab), expected);
     lab.preheat(&lab.sim()).words("program compile").arg(&program).run().done();
     let stats = stats(&lab);
     assert_names(&stats, expected);
-    assert_names(&stats["hits"], "exact equivalent graph memory disk fallback");
+    assert_names(&stats["hits"], "exact equivalent graph memory disk fallback remote");
     assert_names(&stats["by_device"], "xla-cpu");
     assert_names(&stats["by_device"]["xla-cpu"], "entries hits compiles");
     let since = stats["since"].as_str().unwrap();

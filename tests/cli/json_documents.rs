@@ -132,6 +132,23 @@ fn of_the_cache(lab: &Lab, checked: &mut Checked) {
     let exported = lab.path("export");
     checked.is("cache_export", &json(lab, "cache export").arg(&exported).run().done());
     checked.is("cache_import", &json(lab, "cache import --trust").arg(&exported).run().done());
+    let remote = lab.path("remote");
+    std::fs::create_dir(&remote).unwrap();
+    let remote = format!("file://{}", remote.display());
+    let on_remote = |words: &str| json(lab, "--cache-remote").arg(&remote).words(words);
+    let pushed = checked.is("cache_push", &on_remote("cache push").run().done());
+    assert!(pushed["remotes"][0]["objects"].as_u64() > Some(0), "{pushed}");
+    checked.is("cache_pull", &on_remote("cache pull").run().done());
+    let stats = checked.is("cache_stats", &json(lab, "cache stats").run().done());
+    assert!(stats["remotes"][&remote]["uploaded"].as_u64() > Some(0), "{stats}");
+    let elsewhere = on_remote("lookup --remote --program").arg(lab.path("double.mlir"));
+    let elsewhere = elsewhere.env("PREHEAT_CACHE_DIR", lab.path("elsewhere"));
+    let sim = lab.sim();
+    let elsewhere = elsewhere.env("PREHEAT_XLA_CPU_PLUGIN", support::lab::library());
+    let elsewhere =
+        sim.envs().into_iter().fold(elsewhere, |run, (name, value)| run.env(name.as_ref(), value));
+    let found = checked.is("lookup", &elsewhere.run().done());
+    assert_eq!(found["stages"][0]["remote"], remote);
     let plugin = support::xla_cpu_plugin();
     checked.is("cache_rewarm", &json(lab, "cache rewarm --plugin").arg(plugin).run().done());
     checked.is("cache_prune", &json(lab, "cache prune --max-size 1kB --dry-run").run().done());
@@ -171,6 +188,7 @@ fn a_name_that_is_not_in_the_schema_is_found_and_so_is_a_wrong_type() {
             "hits.graph is \"1\", and type is \"integer\"",
             "hits.new is not in the schema",
             "hits.fallback is missing",
+            "hits.remote is missing",
         ]
     );
 }

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("preheat-pjrt", &["preheat-io", "preheat-tensor"]),
     ("preheat-environment", &["preheat-cache", "preheat-pjrt"]),
     ("preheat-plugins", &["preheat-io"]),
+    ("preheat-remote", &["preheat-cache", "preheat-io"]),
     ("preheat-source-digest", &[]),
     ("preheat-torch-abi", &["preheat-io", "preheat-tensor"]),
     (
@@ -69,6 +70,10 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("png", &["preheat-diffusion", "xtask"]),
     ("zip", &["preheat-plugins"]),
     ("clap", &["preheat", "xtask"]),
+    ("opendal", &["preheat-remote"]),
+    ("reqwest", &["preheat-remote"]),
+    ("rustls", &["preheat-remote"]),
+    ("tokio", &["preheat-remote"]),
     ("tch", &[]),
 ];
 

@@ -17,6 +17,7 @@ mod deadly_objects;
 mod index;
 mod key_inputs;
 mod older_store;
+mod remote;
 mod requests;
 mod runtime;
 mod single_flight;

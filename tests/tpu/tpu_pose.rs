@@ -116,6 +116,23 @@ const CASES: &[Case] = &[
                 .done();
         assert_eq!(source(&ran), "fallback");
     }),
+    ("--cache-remote", || {
+        let (lab, other) = (Lab::new(), Lab::new());
+        std::fs::create_dir(lab.path("remote")).unwrap();
+        let words = format!("--cache-remote file://{}", lab.path("remote").display());
+        assert_eq!(source(&program(&lab, &posed(&lab), &words).done()), "compiled");
+        assert_eq!(source(&program(&other, &posed(&other), &words).done()), "remote");
+    }),
+    ("--cache-remote-required", || {
+        let lab = Lab::new();
+        let words = "--cache-remote file:///no/such/folder";
+        program(&lab, &posed(&lab), words)
+            .done()
+            .says(&["the folder /no/such/folder is not there"]);
+        let required = format!("{words} --cache-remote-required");
+        let cold = Lab::new();
+        program(&cold, &posed(&cold), &required).ended(1).says(&["is required"]);
+    }),
     ("--compile-effort", || {
         let lab = Lab::new();
         let effort = |words: &str| {

@@ -33,6 +33,7 @@ mod pipeline_sync;
 mod preheat;
 mod prerequisites;
 mod python;
+mod remote_servers;
 mod setup;
 mod storm;
 mod table;

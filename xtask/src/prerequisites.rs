@@ -37,6 +37,8 @@ pub const TORCH: &[Tool] = XLA_RS;
 /// What the Python package needs.
 pub const PYTHON: &[Tool] =
     &[Tool::Clippy, Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip, Tool::Venv];
+/// What the tests of remotes with real servers need.
+pub const REMOTE: &[Tool] = &[Tool::Clippy, Tool::CCompiler, Tool::Python, Tool::Pip, Tool::Venv];
 /// What the benches that compare preheat with other programs need.
 pub const PEERS: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip, Tool::Venv];
 

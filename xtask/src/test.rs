@@ -1,8 +1,8 @@
 //! Does everything still work? `cargo xtask test` runs the checks one after the other, and times
 //! each of them. It ends at the first failure. `--quick` runs only the checks that need no plugin;
 //! once everything is built, they take half a minute on two idle cores. `--xla-rs`, `--torch`,
-//! `--plugin`, `--python` and `--comfyui` run separate lists of checks, because these need XLA,
-//! libtorch, JAX, Python packages or `ComfyUI`.
+//! `--plugin`, `--python`, `--comfyui` and `--remote` run separate lists of checks, because these
+//! need XLA, libtorch, JAX, Python packages, `ComfyUI` or servers.
 
 use std::process::Command;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::command::{Failure, Outcome, cargo, output, root, run as run_command};
 use crate::setup::{Profile, install};
 use crate::xla_rs::Extension;
-use crate::{comfyui, frameworks, prerequisites, python, storm, table, torch};
+use crate::{comfyui, frameworks, prerequisites, python, remote_servers, storm, table, torch};
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each of them is a flag")]
@@ -39,6 +39,10 @@ pub struct Arguments {
     /// time), makes small models, and samples with them in the real server.
     #[arg(long, conflicts_with_all = ["quick", "xla_rs", "torch", "plugin", "python"])]
     comfyui: bool,
+    /// Check the remotes with real servers instead: moto's S3, Redis and nginx, as far as they are
+    /// here (moto is installed: 60 MB the first time).
+    #[arg(long, conflicts_with_all = ["quick", "xla_rs", "torch", "plugin", "python", "comfyui"])]
+    remote: bool,
     /// Arguments of the test programs, such as a part of a test's name.
     #[arg(last = true)]
     passed_on: Vec<String>,
@@ -53,6 +57,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Arguments { plugin: true, .. } => plugin_steps,
         Arguments { python: true, .. } => python_steps,
         Arguments { comfyui: true, .. } => comfyui_steps,
+        Arguments { remote: true, .. } => remote_steps,
         _ => all_steps,
     };
     let outcome = all_steps(&mut steps, &arguments.passed_on);
@@ -83,6 +88,7 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
         ["--package", "preheat", "--package", "preheat-pjrt-plugin", "--package", "xtask"]
             .into_iter()
             .chain(["--features", "xtask/xla-rs", "--bin", "xla-extension"])
+            .chain(["--package", "preheat-remote", "--test", "servers"])
             .chain(["--test", "torch", "--test", "torch_runs", "--test", "frameworks"]);
     let lints = ["clippy"].into_iter().chain(by_name).chain(["--", "-D", "warnings"]);
     steps.command("clippy of programs that run by name", &mut cargo(lints))?;
@@ -316,6 +322,18 @@ fn comfyui_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
         );
     }
     steps.command("tests", &mut comfyui::tests(test_arguments))
+}
+
+/// Runs the checks of the remotes with real servers.
+fn remote_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
+    steps.step("prerequisites", || prerequisites::check(prerequisites::REMOTE))?;
+    let lints = ["clippy", "--package", "preheat-remote", "--test", "servers", "--"];
+    steps.command("clippy of the tests", cargo(lints).args(["-D", "warnings"]))?;
+    steps.step("set-up of moto", remote_servers::install_moto)?;
+    for server in remote_servers::SYSTEM.iter().filter(|server| server.path().is_none()) {
+        steps.left_out(server.name, &format!("it was not found: {}", server.advice));
+    }
+    steps.command("tests", &mut remote_servers::tests(test_arguments))
 }
 
 /// The arguments that `cargo test` passes on to the test programs.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{FinishedRequest, StageUse};
 use super::group::{Purpose, RequestGroup, RequestOutcome};
-use super::{DeviceStatistics, Histogram, Hits, Match, Source};
+use super::{DeviceStatistics, Histogram, Hits, Match, RemoteStatistics, Source, merge_remotes};
 
 /// How many requests ended in each way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -146,6 +146,9 @@ pub(crate) struct Counted {
     pub evictions: u64,
     /// Objects that failed a check.
     pub quarantined: u64,
+    /// What was exchanged with each remote.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub remotes: BTreeMap<String, RemoteStatistics>,
 }
 
 impl Counted {
@@ -161,7 +164,9 @@ impl Counted {
             by_device,
             evictions,
             quarantined,
+            remotes,
         } = other;
+        merge_remotes(&mut self.remotes, remotes);
         self.outcomes.merge(outcomes);
         self.stages.merge(stages);
         self.request_seconds.merge(request_seconds);
@@ -222,6 +227,7 @@ impl Counted {
             Source::Memory => hits.memory += one.times,
             Source::Disk => hits.disk += one.times,
             Source::Fallback => hits.fallback += one.times,
+            Source::Remote => hits.remote += one.times,
             Source::Compiled => {}
         }
         device.hits += one.times;

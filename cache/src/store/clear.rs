@@ -23,8 +23,8 @@ impl Store {
     /// Removes every entry that no process is loading. Also removes the objects and indexes in
     /// quarantine, the index of an older release, and the marks of dead processes. Of the notes, it
     /// removes those about objects that end their process, about targets and about upgrades. The
-    /// entries of the Python package's `cached_jit` go, too. The counters stay, and so does
-    /// everything that another process stores meanwhile.
+    /// entries of the Python package's `cached_jit` go, too, and so do the uploads that wait. The
+    /// counters stay, and so does everything that another process stores meanwhile.
     pub fn clear(&self) -> Result<Cleared, StoreError> {
         self.writable()?;
         let mut cleared = Cleared::default();
@@ -39,7 +39,7 @@ impl Store {
         for notes in [self.layout.targets(), self.layout.upgrades()] {
             cleared.stored_bytes += self.remove_notes(&root, &notes)?;
         }
-        cleared.stored_bytes += self.remove_jax(&root)?;
+        cleared.stored_bytes += self.remove_jax(&root)? + self.remove_spool(&root)?;
         let keys: BTreeSet<GraphKey> = self.object_keys()?.into_iter().collect();
         // Objects that were removed although the index could not be written, and their lengths.
         let mut unrecorded = BTreeMap::new();

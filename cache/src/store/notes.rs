@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// Removes the files of a folder whose names pass, and the folder if it is empty then.
-    fn remove_named(
+    pub(super) fn remove_named(
         &self,
         root: &Folder,
         folder: &Path,

@@ -7,7 +7,7 @@ use crate::key::tests::inputs;
 use crate::program::ProgramFormat;
 use crate::record::RecordedSignature;
 use crate::signature::{CfgProjection, Projection, Signature, create_execution_signature};
-use crate::statistics::{Counters, Match, Source, Use};
+use crate::statistics::{Counters, Match, RemoteStatistics, Source, Use};
 
 mod crash;
 mod damage;
@@ -16,6 +16,7 @@ mod memory;
 mod model;
 mod moving;
 mod place;
+mod remote;
 #[cfg(target_os = "linux")]
 mod threads;
 
@@ -268,15 +269,28 @@ fn statistics_add_up() {
     };
     let fallback =
         Use { matched: Match::Equivalent, source: Source::Fallback, ..hit(two.graph_key) };
+    let remote = RemoteStatistics {
+        fetched: 1,
+        fetched_bytes: 2,
+        fetch_seconds: 0.5,
+        uploaded: 3,
+        uploaded_bytes: 4,
+        upload_seconds: 0.25,
+        refused: 5,
+        failures: 6,
+        breaker_opened: 7,
+    };
+    let of_remote = Use { matched: Match::Exact, source: Source::Remote, ..hit(two.graph_key) };
     let counters = Counters {
         misses: 1,
         failed_compiles: 2,
         single_flight_waits: 3,
         evictions: 4,
         quarantined: 5,
+        remotes: [("s3://b".to_owned(), remote)].into(),
     };
     scratch.store.commit(&[compiled, memory, hit(two.graph_key)], &counters).unwrap();
-    scratch.store.commit(&[fallback], &Counters::default()).unwrap();
+    scratch.store.commit(&[fallback, of_remote], &Counters::default()).unwrap();
     let statistics = scratch.store.statistics().unwrap();
     let mut json = serde_json::to_value(&statistics).unwrap();
     let stored: u64 = [&one, &two]
@@ -292,13 +306,15 @@ fn statistics_add_up() {
     assert_eq!(
         json,
         serde_json::json!({"entries": 2, "cached_signatures": 2, "stored_bytes": stored, "uncompressed_bytes": 10000,
-            "hits": {"exact": 1, "equivalent": 1, "graph": 3, "memory": 3, "disk": 1, "fallback": 1},
+            "hits": {"exact": 2, "equivalent": 1, "graph": 3, "memory": 3, "disk": 1, "fallback": 1, "remote": 1},
             "misses": 2, "compiles": 1, "failed_compiles": 2, "single_flight_waits": 3,
-            "compile_seconds": 2.0, "compile_seconds_saved": 10.0, "load_seconds": 1.0, "evictions": 4, "quarantined": 5,
-            "by_device": {"xla-cpu": {"entries": 2, "hits": 5, "compiles": 1}}})
+            "compile_seconds": 2.0, "compile_seconds_saved": 12.0, "load_seconds": 1.5, "evictions": 4, "quarantined": 5,
+            "remotes": {"s3://b": {"fetched": 1, "fetched_bytes": 2, "fetch_seconds": 0.5, "uploaded": 3,
+                "uploaded_bytes": 4, "upload_seconds": 0.25, "refused": 5, "failures": 6, "breaker_opened": 7}},
+            "by_device": {"xla-cpu": {"entries": 2, "hits": 6, "compiles": 1}}})
     );
     let record = scratch.store.record(&two.graph_key).unwrap().unwrap();
-    assert_eq!((record.statistics.hits, record.measurements.load_seconds), (5, Some(0.5)));
+    assert_eq!((record.statistics.hits, record.measurements.load_seconds), (6, Some(0.5)));
     scratch.store.zero_statistics().unwrap();
     let zeroed = scratch.store.statistics().unwrap();
     assert_eq!(

@@ -24,6 +24,7 @@ use crate::record::GraphRecord;
 mod import;
 
 pub use import::Imported;
+pub(crate) use import::TakenIn;
 
 /// The first entry of an archive: its name and its content.
 const MARK: (&str, &[u8]) = ("preheat-export", b"preheat-export 1\n");
@@ -105,6 +106,21 @@ impl Store {
             .and_then(|mut to| to.flush())
             .map_err(unwritable)?;
         Ok(exported)
+    }
+
+    /// The file of an object, byte for byte, once it was checked; `None` if it is gone or fails its
+    /// check.
+    pub(crate) fn object_file(&self, key: &GraphKey) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.layout.object(key);
+        let Some((_, mut file)) = self.open_file(&path)? else { return Ok(None) };
+        if let Err(error) = object::verify(&mut file, key) {
+            tracing::info!(graph_key = %key, %error, "not uploaded");
+            return Ok(None);
+        }
+        let mut content = Vec::new();
+        let read = file.rewind().and_then(|()| file.read_to_end(&mut content));
+        read.map_err(|cause| self.read_error(&path, cause))?;
+        Ok(Some(content))
     }
 
     /// Every record, the record that is worth most first. The records come from the index, or from

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use preheat_cache::{PluginBuild, StoreOptions, Trust};
+use preheat_cache::{PluginBuild, RemoteStorage, StoreOptions, Trust};
 
 use super::DeviceReport;
 use super::cache::Cache;
@@ -19,6 +19,7 @@ use super::memory::Memory;
 use super::metrics::Recorder;
 use super::on_device::OnDevice;
 use super::parts::{Inner, Rules, Runtime, StageRuntimes};
+use super::remotes::RemoteSettings;
 use super::site::Site;
 use super::upgrade::queue::Upgrades;
 use super::warnings::{Listener, Warning, Warnings};
@@ -54,6 +55,7 @@ pub struct RuntimeBuilder {
     plugin: Option<PathBuf>,
     cache_dir: Option<PathBuf>,
     fallbacks: Vec<PathBuf>,
+    remotes: RemoteSettings,
     use_cache: bool,
     read_only: bool,
     cache_trust: Trust,
@@ -81,6 +83,7 @@ impl Default for RuntimeBuilder {
             plugin: None,
             cache_dir: None,
             fallbacks: Vec::new(),
+            remotes: RemoteSettings::default(),
             use_cache: true,
             read_only: false,
             cache_trust: Trust::Private,
@@ -165,6 +168,35 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn cache_fallback(mut self, dir: impl Into<PathBuf>) -> Self {
         self.fallbacks.push(dir.into());
+        self
+    }
+
+    /// Adds a remote: a tier of the cache that many machines share. It is asked after the main
+    /// cache and its fallbacks, in the order in which remotes are added, before anything is
+    /// compiled. What it has is verified and stored in the main cache. What is compiled is uploaded
+    /// in the background, if the remote may be written.
+    ///
+    /// The crate `preheat-remote` opens remotes by URLs. The machine code of a remote is run as if
+    /// it had been compiled here: whoever can write to the remote is trusted (docs/security.md).
+    #[must_use]
+    pub fn cache_remote(mut self, remote: Arc<dyn RemoteStorage>) -> Self {
+        self.remotes.storages.push(remote);
+        self
+    }
+
+    /// Sets whether it is an error if a remote fails, or if it has an object that is refused. By
+    /// default, the next tier is asked, with a warning.
+    #[must_use]
+    pub fn cache_remote_required(mut self, required: bool) -> Self {
+        self.remotes.required = required;
+        self
+    }
+
+    /// Sets whether look-ups ask the remotes, too. A look-up fetches no executable: it reads one
+    /// small file of a remote.
+    #[must_use]
+    pub fn look_up_remotely(mut self, remotely: bool) -> Self {
+        self.remotes.for_lookups = remotely;
         self
     }
 
@@ -520,7 +552,7 @@ impl RuntimeBuilder {
             return Err(Error::NoCache(NoCache::TurnedOff));
         }
         let dir = self.dir().ok_or(Error::NoCache(NoCache::NoFolder))?;
-        Ok(Cache::open(self.store_options(dir), &self.fallbacks)?)
+        Ok(Cache::open(self.store_options(dir), &self.fallbacks, &self.remotes)?)
     }
 
     /// Opens as much of the cache as can be opened, and warns of the rest.
@@ -535,7 +567,15 @@ impl RuntimeBuilder {
             );
             return None;
         };
-        Cache::open_or_degrade(self.store_options(dir), &self.fallbacks, warnings)
+        let options = self.store_options(dir);
+        if self.read_only && !self.remotes.storages.is_empty() {
+            warnings.warn(
+                "the cache is read-only, so nothing could be kept of what remotes have: they are \
+                 not asked"
+                    .to_owned(),
+            );
+        }
+        Cache::open_or_degrade(options, &self.fallbacks, &self.remotes, warnings)
     }
 
     fn store_options(&self, dir: PathBuf) -> StoreOptions {

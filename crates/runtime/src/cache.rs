@@ -1,8 +1,8 @@
 //! Which stores does a runtime use, and which counts has it not written yet?
 //!
 //! There is a main store, and there are read-only stores (fallbacks) that are searched after it.
-//! The counts go to the main store. Requests that were served from memory are not written at once:
-//! they wait for a common transaction.
+//! Behind them are the remotes (`remotes.rs`). The counts go to the main store. Requests that were
+//! served from memory are not written at once: they wait for a common transaction.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use preheat_cache::{
 };
 
 use super::error::Error;
+use super::remotes::{Brought, RemoteSettings, Remotes, Wanted};
 use super::warnings::{Warnings, is_busy};
 use crate::progress::{Cancel, EventKind};
 
@@ -45,8 +46,9 @@ pub(super) enum Right {
 /// The cache. A program can open a cache without a runtime, to list its entries or to clear it.
 #[derive(Debug)]
 pub struct Cache {
-    main: Store,
+    main: Arc<Store>,
     fallbacks: Vec<Store>,
+    remotes: Remotes,
     /// Folders for the marks of loads that the main store cannot mark.
     own_marks: Vec<OwnMarks>,
     pending: Mutex<Pending>,
@@ -111,12 +113,17 @@ struct Pending {
 }
 
 impl Cache {
-    pub(super) fn open(main: StoreOptions, fallbacks: &[PathBuf]) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        main: StoreOptions,
+        fallbacks: &[PathBuf],
+        remotes: &RemoteSettings,
+    ) -> Result<Self, StoreError> {
         let trust = main.trust;
         let fallback = |dir: &PathBuf| Store::open(fallback(dir, trust));
         Ok(Self {
-            main: Store::open(main)?,
+            main: Arc::new(Store::open(main)?),
             fallbacks: fallbacks.iter().map(fallback).collect::<Result<_, _>>()?,
+            remotes: Remotes::new(remotes),
             own_marks: OwnMarks::places(),
             pending: Mutex::default(),
             flushing: Mutex::default(),
@@ -129,10 +136,11 @@ impl Cache {
     pub(super) fn open_or_degrade(
         main: StoreOptions,
         fallbacks: &[PathBuf],
+        remotes: &RemoteSettings,
         warnings: &Warnings,
     ) -> Option<Self> {
         let trust = main.trust;
-        let mut cache = Self::open(main, &[])
+        let mut cache = Self::open(main, &[], remotes)
             .map_err(|error| warnings.store_failed("opening it", &error))
             .ok()?;
         for dir in fallbacks {
@@ -145,6 +153,7 @@ impl Cache {
                 Err(error) => warnings.warn(format!("the fallback cache is left out: {error}")),
             }
         }
+        cache.remotes.resume_uploads(&cache.main);
         Some(cache)
     }
 
@@ -229,6 +238,46 @@ impl Cache {
         &self.fallbacks
     }
 
+    pub(super) fn remotes(&self) -> &Remotes {
+        &self.remotes
+    }
+
+    /// Brings the first of what is wanted from a remote into the main store, and counts what that
+    /// took. Nothing is brought into a store that is only read.
+    pub(super) fn bring(
+        &self,
+        environment: &Digest,
+        wanted: &[Wanted<'_>],
+        warnings: &Warnings,
+    ) -> Result<Option<Brought>, Error> {
+        if self.remotes.is_empty() || self.main.is_read_only() {
+            return Ok(None);
+        }
+        let brought = self.remotes.bring(&self.main, environment, wanted, warnings);
+        self.count_remotes();
+        brought
+    }
+
+    /// Notes that an entry is to be uploaded.
+    pub(super) fn upload_later(
+        &self,
+        key: &GraphKey,
+        projection: &Digest,
+        exact: &Digest,
+        warnings: &Warnings,
+    ) {
+        if !self.main.is_read_only() {
+            self.remotes.upload_later(&self.main, key, projection, exact, warnings);
+        }
+    }
+
+    /// Adds what the remotes did to the counts that wait.
+    pub(super) fn count_remotes(&self) {
+        for (name, counted) in self.remotes.take_counted() {
+            self.count(|counters| counters.remotes.entry(name).or_default().merge(&counted));
+        }
+    }
+
     pub(super) fn main(&self) -> &Store {
         &self.main
     }
@@ -241,7 +290,8 @@ impl Cache {
         key: &GraphKey,
         warnings: &Warnings,
     ) -> Option<(LoadedObject, Source)> {
-        let stores = std::iter::once((&self.main, Source::Disk))
+        let of_main = if self.remotes.was_fetched(key) { Source::Remote } else { Source::Disk };
+        let stores = std::iter::once((&*self.main, of_main))
             .chain(self.fallbacks.iter().map(|s| (s, Source::Fallback)));
         for (store, source) in stores {
             if let Some(unfit) = self.known_unfit(key, store) {
@@ -284,7 +334,7 @@ impl Cache {
     /// Whether one of the stores has an object under `key` that is known to end the process that
     /// loads it.
     pub(super) fn has_unfit(&self, key: &GraphKey) -> bool {
-        let mut stores = std::iter::once(&self.main).chain(&self.fallbacks);
+        let mut stores = std::iter::once(self.main()).chain(&self.fallbacks);
         stores.any(|store| self.known_unfit(key, store).is_some())
     }
 
@@ -302,14 +352,15 @@ impl Cache {
     /// one in a folder of this user. `None` if no mark can be written.
     pub(super) fn mark_load(&self, object: &LoadedObject) -> Option<(LoadMark, &Store)> {
         let own = self.own_marks.iter().filter_map(|own| own.store(true));
-        let mut places = std::iter::once(&self.main).chain(own);
+        let mut places = std::iter::once(&*self.main).chain(own);
         places.find_map(|place| Some((place.mark_load(object)?, place)))
     }
 
     /// The first store that has the object of `key`, beginning with the main one.
     pub(super) fn source_of(&self, key: &GraphKey) -> Option<Source> {
         if self.main.has_object(key) {
-            return Some(Source::Disk);
+            let was_fetched = self.remotes.was_fetched(key);
+            return Some(if was_fetched { Source::Remote } else { Source::Disk });
         }
         self.fallbacks.iter().any(|store| store.has_object(key)).then_some(Source::Fallback)
     }
@@ -321,7 +372,7 @@ impl Cache {
     /// Calls `each` with every record of every store. A read-only store has no index, by design:
     /// its records are read from its objects.
     pub(super) fn each_record(&self, warnings: &Warnings, each: &mut dyn FnMut(&GraphRecord)) {
-        for store in std::iter::once(&self.main).chain(&self.fallbacks) {
+        for store in std::iter::once(&*self.main).chain(&self.fallbacks) {
             let failed = |error| warnings.store_failed("reading its records", &error);
             if !store.is_read_only() {
                 store.records().map_err(failed).unwrap_or_default().iter().for_each(&mut *each);
@@ -447,7 +498,7 @@ impl Cache {
         match self.main.put(record, program, payload) {
             Ok(info) => {
                 let own = self.own_marks.iter().filter_map(|own| own.store(false));
-                for marks in std::iter::once(&self.main).chain(own) {
+                for marks in std::iter::once(&*self.main).chain(own) {
                     marks.forget_unfit(&record.graph_key, &info.payload_digest);
                 }
                 tracing::debug!(graph_key = %record.graph_key, stored_bytes = info.stored_bytes, "stored");
@@ -522,6 +573,7 @@ impl Cache {
         // Only one thread flushes at a time. A flush at the end of the process waits for one that
         // is under way, so nothing is lost.
         let _turn = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.count_remotes();
         let (served, counters) = {
             let mut pending = self.pending();
             if pending.oldest.take().is_none() || self.main.is_read_only() {

@@ -224,6 +224,10 @@ impl<'a> Compiling<'a> {
             Ok(payload) => {
                 if let Some(cache) = self.cache {
                     is_stored = cache.put(&record, &inputs.program, payload, self.warnings);
+                    if is_stored {
+                        let (key, warnings) = (&record.graph_key, self.warnings);
+                        cache.upload_later(key, &asked.projection_key, &asked.exact, warnings);
+                    }
                 }
                 payload.len() as u64
             }

@@ -102,6 +102,13 @@ impl Inner {
             self.memory().learn(served.exact, served.projection_key, report.graph_key);
         }
         let compiled = report.matched == Match::Compiled;
+        // The remotes may not know yet that this request leads to the graph.
+        if let (Match::Graph, Source::Disk | Source::Remote, Some(cache)) =
+            (report.matched, report.source, &self.cache)
+        {
+            let (projection, exact) = (&served.projection_key, &served.exact);
+            cache.upload_later(&report.graph_key, projection, exact, &self.warnings);
+        }
         let wait_seconds = asked.waited.get().map(|waited| waited.as_secs_f64());
         let stage = || StageUse {
             used: Use {
@@ -110,8 +117,11 @@ impl Inner {
                 matched: report.matched,
                 source: report.source,
                 signature: (!known).then(|| served.recorded()),
-                load_seconds: matches!(report.source, Source::Disk | Source::Fallback)
-                    .then_some(report.load_seconds),
+                load_seconds: matches!(
+                    report.source,
+                    Source::Disk | Source::Fallback | Source::Remote
+                )
+                .then_some(report.load_seconds),
                 compile_seconds: compiled.then_some(report.compile_seconds),
                 times: 1,
             },

@@ -212,6 +212,15 @@ pub enum Error {
         #[source]
         cause: Box<preheat_cache::StoreError>,
     },
+    /// A remote failed, and the runtime requires its remotes.
+    #[error("the remote {name} is required: {cause}")]
+    Remote {
+        /// The remote's name: its URL without a password.
+        name: String,
+        /// Why it failed, or why an object of it was refused.
+        #[source]
+        cause: preheat_cache::RemoteError,
+    },
     /// An operation needs a cache, and there is none.
     #[error("no cache is in use: {0}")]
     NoCache(NoCache),

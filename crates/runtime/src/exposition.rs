@@ -9,7 +9,8 @@
 use std::fmt::{Display, Write as _};
 
 use preheat_cache::{
-    GroupStatistics, Histogram, Hits, Outcomes, RequestStatistics, Statistics, WarmingStatistics,
+    GroupStatistics, Histogram, Hits, Outcomes, RemoteStatistics, RequestStatistics, Statistics,
+    WarmingStatistics,
 };
 use preheat_io::printable::is_printable;
 
@@ -30,6 +31,7 @@ pub fn prometheus(statistics: &Statistics) -> String {
     page.times(&purposes);
     page.stages(statistics);
     page.store(statistics);
+    page.remotes(statistics);
     page.0
 }
 
@@ -130,7 +132,12 @@ impl Page {
         let name = "preheat_stage_hits_by_source_total";
         self.head(name, "counter", "The same hits, by where the executable came from.");
         for (purpose, hits) in hits {
-            let each = [("memory", hits.memory), ("disk", hits.disk), ("fallback", hits.fallback)];
+            let each = [
+                ("memory", hits.memory),
+                ("disk", hits.disk),
+                ("fallback", hits.fallback),
+                ("remote", hits.remote),
+            ];
             for (source, count) in each {
                 self.sample(name, &[("purpose", purpose), ("source", source)], count);
             }
@@ -216,6 +223,59 @@ impl Page {
         let name = "preheat_build_info";
         self.head(name, "gauge", "The release that wrote this; the value is always 1.");
         self.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    }
+}
+
+/// Picks one of the figures of a remote.
+type PickRemote = fn(&RemoteStatistics) -> f64;
+
+impl Page {
+    /// What was exchanged with each remote.
+    fn remotes(&mut self, statistics: &Statistics) {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+        let figures: [(&str, &str, PickRemote); 9] = [
+            ("preheat_remote_fetched_total", "Objects fetched from a remote.", |one| {
+                one.fetched as f64
+            }),
+            ("preheat_remote_fetched_bytes_total", "The length of these objects.", |one| {
+                one.fetched_bytes as f64
+            }),
+            (
+                "preheat_remote_fetch_seconds_total",
+                "How long fetching and verifying them took.",
+                |one| one.fetch_seconds,
+            ),
+            ("preheat_remote_uploaded_total", "Objects uploaded to a remote.", |one| {
+                one.uploaded as f64
+            }),
+            ("preheat_remote_uploaded_bytes_total", "The length of these objects.", |one| {
+                one.uploaded_bytes as f64
+            }),
+            ("preheat_remote_upload_seconds_total", "How long uploading them took.", |one| {
+                one.upload_seconds
+            }),
+            (
+                "preheat_remote_refused_total",
+                "Objects and pointers of a remote that were damaged or of something else.",
+                |one| one.refused as f64,
+            ),
+            (
+                "preheat_remote_failures_total",
+                "Requests to a remote that failed or took too long.",
+                |one| one.failures as f64,
+            ),
+            (
+                "preheat_remote_breaker_opened_total",
+                "How often a remote was left alone for a while, because it kept failing.",
+                |one| one.breaker_opened as f64,
+            ),
+        ];
+        for (name, help, pick) in figures {
+            self.head(name, "counter", help);
+            for (remote, figures) in &statistics.remotes {
+                self.sample(name, &[("remote", remote)], pick(figures));
+            }
+        }
     }
 }
 

@@ -110,6 +110,15 @@ impl Runtime {
         self.inner.lookups().declared(graphs)
     }
 
+    /// Asks the remotes for several graphs at the same time, if look-ups may ask remotes. The
+    /// look-up of each graph then needs no round trip of its own.
+    ///
+    /// # Errors
+    /// If a remote fails, and remotes are required.
+    pub fn look_up_ahead(&self, graphs: &[(&Signature, &Graph)]) -> Result<(), Error> {
+        self.inner.lookups().ask_ahead(graphs)
+    }
+
     /// Looks up the executable of a graph by its key alone.
     pub fn look_up_by_key(
         &self,

@@ -39,6 +39,8 @@ pub mod progress;
 mod publish;
 mod recorded;
 mod remake;
+mod remote_exchange;
+mod remotes;
 mod report;
 mod request;
 mod rewarm;
@@ -88,6 +90,7 @@ use preheat_ir::lower::LoweringTarget;
 use preheat_tensor::Tensor;
 pub use publish::{PublishTo, Publisher};
 pub use remake::Remade;
+pub use remote_exchange::{RefusedObject, RemoteExchange};
 pub use report::warmup_summary;
 pub use report::{Lookup, Nearest, SnappedSize, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
@@ -330,6 +333,12 @@ impl Runtime {
     pub fn stats(&self) -> Result<Statistics, Error> {
         self.flush();
         self.inner.cache()?.statistics()
+    }
+
+    /// Waits for the uploads to remotes that are under way: half a minute at most. Dropping the
+    /// last clone of a runtime does this as well. What is left is uploaded by the next process.
+    pub fn finish_uploads(&self) {
+        self.inner.finish_uploads();
     }
 
     /// The warnings so far: faults that are not errors, each listed once.

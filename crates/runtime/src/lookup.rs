@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use preheat_cache::{GraphKey, GraphRecord, KeyInputs, Match, Signature, WantedEntry};
+use preheat_cache::{
+    GraphKey, GraphRecord, KeyInputs, Match, RemotePointer, RemoteQuery, Signature, WantedEntry,
+};
 
 use super::asked::{Asked, LEVEL_ONE_PATIENCE, matched};
 use super::cache::Cache;
@@ -51,6 +53,7 @@ impl<'a> Lookups<'a> {
                 expected_compile_seconds: compile_seconds,
                 effort: Some(asked.effort(self.site)),
                 nearest: None,
+                remote: None,
             };
         let known = |asked: &Asked<'_>| {
             cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, self.warnings)
@@ -60,6 +63,13 @@ impl<'a> Lookups<'a> {
             if let Some(known) = known.as_ref().filter(|known| cache.has_object(&known.graph_key)) {
                 return Ok(hit(asked, known.graph_key, known.matched, Some(known.compile_seconds)));
             }
+        }
+        let queries = asked.tiers().map(|asked| RemoteQuery::Projection(asked.projection_key));
+        if let Some((index, pointer, remote)) = self.remotely(&queries.collect::<Vec<_>>())? {
+            let asked = asked.tiers().nth(index).unwrap_or(asked);
+            let matched = super::remotes::matched(&pointer, &asked.exact);
+            let found = hit(asked, pointer.graph_key, matched, Some(pointer.compile_seconds));
+            return Ok(StageLookup { remote: Some(remote), ..found });
         }
         let inputs = asked.key_inputs(self.site)?;
         for ((asked, inputs), known) in asked.with_inputs(&inputs).zip(&known) {
@@ -74,9 +84,46 @@ impl<'a> Lookups<'a> {
                 return Ok(hit(asked, record.graph_key, Match::Graph, Some(seconds)));
             }
         }
+        let tiers: Vec<_> =
+            asked.with_inputs(&inputs).map(|(asked, inputs)| (asked, inputs.graph_key())).collect();
+        let queries: Vec<_> = tiers.iter().map(|(_, key)| RemoteQuery::Graph(*key)).collect();
+        if let Some((index, pointer, remote)) = self.remotely(&queries)? {
+            let asked = tiers.get(index).map_or(asked, |(asked, _)| asked);
+            let seconds = Some(pointer.compile_seconds);
+            let found = hit(asked, pointer.graph_key, Match::Graph, seconds);
+            return Ok(StageLookup { remote: Some(remote), ..found });
+        }
         let nearest = self.nearest(asked, &inputs);
         let effort = Some(asked.effort(self.site));
         Ok(StageLookup { effort, ..missing(asked, inputs.graph_key(), nearest) })
+    }
+
+    /// Asks the remotes for pointers, if look-ups may do that. The pointers of all efforts are read
+    /// at the same time. Whether their objects are still there is not asked.
+    fn remotely(
+        &self,
+        wanted: &[RemoteQuery],
+    ) -> Result<Option<(usize, RemotePointer, String)>, Error> {
+        let cache = self.cache()?;
+        if !cache.remotes().answer_lookups() {
+            return Ok(None);
+        }
+        let found = cache.remotes().find(&self.site.environment_digest, wanted, self.warnings);
+        cache.count_remotes();
+        found
+    }
+
+    /// Asks the remotes for the pointers of several stages at the same time, so that the look-up of
+    /// each stage finds the answer without a round trip of its own.
+    pub(super) fn ask_ahead(&self, graphs: &[(&Signature, &Graph)]) -> Result<(), Error> {
+        let wanted: Vec<RemoteQuery> = graphs
+            .iter()
+            .map(|(signature, graph)| {
+                let digests = RequestDigests::of(signature, graph, &self.site.environment_digest);
+                RemoteQuery::Projection(digests.projection_key)
+            })
+            .collect();
+        self.remotely(&wanted).map(drop)
     }
 
     /// Every stage that was run under this exact signature, and whether its executable for this
@@ -99,6 +146,7 @@ impl<'a> Lookups<'a> {
                 expected_compile_seconds: Some(record.measurements.compile_seconds),
                 effort: Some(effort),
                 nearest: (!here).then_some(Nearest { graph_key: record.graph_key, differences }),
+                remote: None,
             };
             let better =
                 stages.get(&record.stage).is_none_or(|other| answer.likeness() > other.likeness());

@@ -246,7 +246,7 @@ impl Recorder {
                 state.count("UncachedCompile");
                 state.count("PersistentCacheMiss");
             }
-            Source::Disk | Source::Fallback => {
+            Source::Disk | Source::Fallback | Source::Remote => {
                 state.count("CachedCompile");
                 state.count("PersistentCacheHit");
             }

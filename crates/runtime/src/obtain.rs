@@ -1,12 +1,14 @@
 //! How is one request answered at the least cost?
 //!
-//! The sources are tried from the cheapest to the most expensive: memory, level 1, the graph (which
-//! is built for this), level 2, a compile.
+//! The sources are tried from the cheapest to the most expensive: memory, level 1, level 1 of the
+//! remotes, the graph (which is built for this), level 2, the remotes by the graph's key, a
+//! compile. So a look-up that finds nothing costs two round trips to each remote; the stages of a
+//! pipeline are obtained at the same time.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use preheat_cache::{GraphKey, GraphRecord, KeyInputs, Match, Measurements, Source};
+use preheat_cache::{GraphKey, GraphRecord, KeyInputs, Match, Measurements, RemoteQuery, Source};
 
 use super::asked::{Asked, LEVEL_ONE_PATIENCE, matched};
 use super::cache::Cache;
@@ -19,6 +21,7 @@ use super::memory::Memory;
 use super::on_device::{Doing, Failure};
 use super::out_of_memory::Footprint;
 use super::parts::Inner;
+use super::remotes::Wanted;
 use super::report::StageReport;
 use super::trial::{Admission, FirstRun, Trials};
 use crate::backend::contract::Loaded;
@@ -164,6 +167,13 @@ impl Inner {
                 }
             }
         }
+        if look && let Some((asked, found)) = self.bring_by_projection(asked)? {
+            match found {
+                Found::Ready(obtained) => return Ok((asked, obtained)),
+                Found::Nothing => {}
+                Found::Refused(key) => refused.push(key),
+            }
+        }
         let inputs = asked.key_inputs(&self.site)?;
         if look {
             let key = |lower: &Asked<'_>| Some(lower.inputs_like(&inputs).graph_key());
@@ -173,9 +183,74 @@ impl Inner {
                     return Ok((asked, obtained));
                 }
             }
+            if let Some((asked, obtained)) = self.bring_by_inputs(asked, &inputs, &mut refused)? {
+                return Ok((asked, obtained));
+            }
         }
         let first = self.compiled_first(asked);
         Ok((first, self.compile_it(first, &first.inputs_like(&inputs), &refused)?))
+    }
+
+    /// Asks the remotes for level 1, for all efforts at once, and loads what they have.
+    fn bring_by_projection<'a, 'r>(
+        &self,
+        asked: &'r Asked<'a>,
+    ) -> Result<Option<(&'r Asked<'a>, Found)>, Error> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        // The key of a program that is at hand is known without level 1.
+        let tiers: Vec<_> =
+            asked.tiers().filter(|asked| asked.graph.program_at_hand().is_none()).collect();
+        let answers = tiers.iter().map(|asked| self.answers(asked)).collect::<Vec<_>>();
+        let wanted: Vec<Wanted<'_>> = tiers
+            .iter()
+            .zip(&answers)
+            .map(|(asked, fits)| Wanted {
+                query: RemoteQuery::Projection(asked.projection_key),
+                fits,
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let brought = cache.bring(&self.site.environment_digest, &wanted, &self.warnings)?;
+        let Some(brought) = brought else { return Ok(None) };
+        let Some(asked) = tiers.get(brought.index).copied() else { return Ok(None) };
+        let matched = brought.matched(&asked.exact);
+        let found =
+            self.load(asked, &brought.pointer.graph_key, self.answers(asked), || matched)?;
+        Ok(Some((asked, found)))
+    }
+
+    /// Asks the remotes for exactly this graph, for all efforts at once, and loads what they have.
+    fn bring_by_inputs<'a, 'r>(
+        &self,
+        asked: &'r Asked<'a>,
+        inputs: &KeyInputs,
+        refused: &mut Vec<GraphKey>,
+    ) -> Result<Option<(&'r Asked<'a>, Obtained)>, Error> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let keys = asked.with_inputs(inputs).map(|(asked, inputs)| (asked, inputs.graph_key()));
+        let tiers: Vec<_> = keys.filter(|(_, key)| !refused.contains(key)).collect();
+        let query =
+            |(_, key): &(_, GraphKey)| Wanted { query: RemoteQuery::Graph(*key), fits: &|_| true };
+        let wanted: Vec<Wanted<'_>> = tiers.iter().map(query).collect();
+        let brought = cache.bring(&self.site.environment_digest, &wanted, &self.warnings)?;
+        let found = brought.and_then(|brought| tiers.get(brought.index).copied());
+        let Some((asked, key)) = found else { return Ok(None) };
+        Ok(match self.find_by_key(asked, &key)? {
+            Found::Ready(obtained) => Some((asked, obtained)),
+            Found::Nothing => None,
+            Found::Refused(key) => {
+                refused.push(key);
+                None
+            }
+        })
+    }
+
+    /// Whether level 1 may return the graph of a record for a request.
+    fn answers<'s>(&'s self, asked: &'s Asked<'_>) -> impl Fn(&GraphRecord) -> bool + use<'s> {
+        let (stage, options) = (asked.graph.stage_name(), asked.graph.compile_options());
+        move |record| record.answers(stage, options, &self.site.environment_digest)
     }
 
     /// The number of efforts, from the highest on, that are skipped. For a tiered request these are
@@ -325,10 +400,7 @@ impl Inner {
         }
         // The index saves work, but it may be wrong. So the record that it leads to is compared
         // with the request.
-        let (stage, options) = (asked.graph.stage_name(), asked.graph.compile_options());
-        let fits =
-            |record: &GraphRecord| record.answers(stage, options, &self.site.environment_digest);
-        self.load(asked, &known.graph_key, fits, || known.matched)
+        self.load(asked, &known.graph_key, self.answers(asked), || known.matched)
     }
 
     /// Level 2: finds the executable of exactly this graph. How the request matched is read from

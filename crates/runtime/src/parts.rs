@@ -91,6 +91,13 @@ impl Inner {
         self.cache.as_deref().ok_or(Error::NO_CACHE)
     }
 
+    /// Waits a while for uploads. They are counted with the last flush.
+    pub(crate) fn finish_uploads(&self) {
+        if let Some(cache) = &self.cache {
+            cache.remotes().finish_uploads();
+        }
+    }
+
     pub(crate) fn flush(&self) {
         if let Some(cache) = &self.cache {
             cache.flush(&self.warnings);
@@ -101,6 +108,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.upgrades.stop();
+        self.finish_uploads();
         self.flush();
     }
 }

@@ -6,13 +6,14 @@
 
 use std::time::Instant;
 
-use preheat_cache::{GraphKey, KeyInputs, Match, Measurements, Source};
+use preheat_cache::{GraphKey, GraphRecord, KeyInputs, Match, Measurements, RemoteQuery, Source};
 
 use super::asked::{Asked, LEVEL_ONE_PATIENCE, matched};
 use super::cache::Cache;
 use super::compile::{Again, Compiling, Made, Wanting};
 use super::error::Error;
 use super::parts::Inner;
+use super::remotes::Wanted;
 use super::report::StageReport;
 use crate::backend::Backend;
 use crate::progress::EventKind;
@@ -114,6 +115,9 @@ impl Precompiling<'_> {
                 }
             }
         }
+        if looks && let Some((asked, kept)) = self.bring_by_projection(asked)? {
+            return Ok((asked, kept));
+        }
         let inputs = asked.key_inputs(self.compiling.site)?;
         if looks {
             for ((asked, inputs), known) in asked.with_inputs(&inputs).zip(&known) {
@@ -123,10 +127,63 @@ impl Precompiling<'_> {
                     return Ok((asked, Kept::there(key, source, matched)));
                 }
             }
+            if let Some((asked, kept)) = self.bring_by_inputs(asked, &inputs)? {
+                return Ok((asked, kept));
+            }
         }
         let known = known.get(asked.better.len()).and_then(Option::as_ref);
         let kept = self.compile_and_keep(asked, &inputs, &|key| matched(known, key))?;
         Ok((asked, kept))
+    }
+
+    /// Asks the remotes for level 1, for all efforts at once. What they have is stored.
+    fn bring_by_projection<'a, 'r>(
+        &self,
+        asked: &'r Asked<'a>,
+    ) -> Result<Option<(&'r Asked<'a>, Kept)>, Error> {
+        let site = self.compiling.site;
+        let tiers: Vec<_> = asked.tiers().collect();
+        let fits: Vec<_> = tiers
+            .iter()
+            .map(|asked| {
+                let (stage, options) = (asked.graph.stage_name(), asked.graph.compile_options());
+                move |record: &GraphRecord| record.answers(stage, options, &site.environment_digest)
+            })
+            .collect();
+        let wanted: Vec<Wanted<'_>> = tiers
+            .iter()
+            .zip(&fits)
+            .map(|(asked, fits)| Wanted {
+                query: RemoteQuery::Projection(asked.projection_key),
+                fits,
+            })
+            .collect();
+        let warnings = self.compiling.warnings;
+        let brought = self.cache.bring(&site.environment_digest, &wanted, warnings)?;
+        Ok(brought.and_then(|brought| {
+            let (asked, key) = (*tiers.get(brought.index)?, brought.pointer.graph_key);
+            let source = self.cache.source_of(&key)?;
+            Some((asked, Kept::there(key, source, brought.matched(&asked.exact))))
+        }))
+    }
+
+    /// Asks the remotes for exactly this graph, for all efforts at once. What they have is stored.
+    fn bring_by_inputs<'a, 'r>(
+        &self,
+        asked: &'r Asked<'a>,
+        inputs: &KeyInputs,
+    ) -> Result<Option<(&'r Asked<'a>, Kept)>, Error> {
+        let tiers: Vec<_> =
+            asked.with_inputs(inputs).map(|(asked, inputs)| (asked, inputs.graph_key())).collect();
+        let query =
+            |(_, key): &(_, GraphKey)| Wanted { query: RemoteQuery::Graph(*key), fits: &|_| true };
+        let wanted: Vec<Wanted<'_>> = tiers.iter().map(query).collect();
+        let (site, warnings) = (self.compiling.site, self.compiling.warnings);
+        let brought = self.cache.bring(&site.environment_digest, &wanted, warnings)?;
+        Ok(brought.and_then(|brought| {
+            let (asked, key) = *tiers.get(brought.index)?;
+            Some((asked, Kept::there(key, self.cache.source_of(&key)?, Match::Graph)))
+        }))
     }
 
     /// Compiles a graph that is not in the store, unless another thread or process compiles it

@@ -182,6 +182,9 @@ pub struct StageLookup {
     pub effort: Option<CompileEffort>,
     /// On a miss, the entry that comes nearest.
     pub nearest: Option<Nearest>,
+    /// The remote that has the executable, if it is not on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
 }
 
 impl StageLookup {
@@ -196,6 +199,7 @@ impl StageLookup {
             expected_compile_seconds: None,
             effort: None,
             nearest: None,
+            remote: None,
         }
     }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use preheat_cache::{Distrust, IndexCause, StoreError};
+use preheat_cache::{Distrust, IndexCause, RemoteError, StoreError};
 use serde::Serialize;
 
 /// A fault that is not an error. Its text says what happened.
@@ -62,6 +62,11 @@ pub enum WarningKind {
     CacheDiskFull,
     /// The cache cannot be used, or cannot be written, for another reason.
     CacheUnusable,
+    /// A remote does not answer or refuses access, and is left out
+    /// ([`RuntimeBuilder::cache_remote`](crate::RuntimeBuilder::cache_remote)).
+    RemoteUnusable,
+    /// An object of a remote is damaged or belongs to something else, and is not used.
+    RemoteRefused,
     /// Anything else.
     Other,
 }
@@ -184,6 +189,18 @@ impl Warnings {
                 library.display()
             ));
         }
+    }
+
+    /// Warns that a remote does not work: once for each remote, whatever the reason is.
+    pub(super) fn of_remote(&self, name: &str, cause: &RemoteError) {
+        let begins = format!("the remote {name} does not work, going on without it: ");
+        let is_said = |one: &Warning| one.text.starts_with(&begins);
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.warnings.iter().any(is_said) {
+            return;
+        }
+        drop(said);
+        self.warn(Warning::new(WarningKind::RemoteUnusable, format!("{begins}{cause}")));
     }
 
     /// Warns that something in the cache does not work, once for each reason.

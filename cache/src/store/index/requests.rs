@@ -212,19 +212,26 @@ fn follow(
     Ok(progress.open)
 }
 
-/// Counts evictions and quarantined objects, which belong to no request.
+/// Counts evictions, quarantined objects and what remotes did, which belong to no request.
 pub(in crate::store) fn count_upkeep(
     index: &mut Transaction,
     counters: &Counters,
     at: Timestamp,
 ) -> Result<(), Fault> {
-    let Counters { misses: _, failed_compiles: _, single_flight_waits: _, evictions, quarantined } =
-        *counters;
-    if evictions == 0 && quarantined == 0 {
+    let Counters {
+        misses: _,
+        failed_compiles: _,
+        single_flight_waits: _,
+        evictions,
+        quarantined,
+        ref remotes,
+    } = *counters;
+    if evictions == 0 && quarantined == 0 && remotes.is_empty() {
         return Ok(());
     }
+    let remotes = remotes.clone();
     let mut batch = Batch::default();
-    batch.at(None, at).merge(&Counted { evictions, quarantined, ..Counted::default() });
+    batch.at(None, at).merge(&Counted { evictions, quarantined, remotes, ..Counted::default() });
     batch.store(index)
 }
 
@@ -342,6 +349,7 @@ pub(super) fn with_requests(
         serving.for_each(|(_, counted)| statistics.take(counted));
         statistics.evictions = upkeep.evictions;
         statistics.quarantined = upkeep.quarantined;
+        statistics.remotes = upkeep.remotes;
     }
     let in_flight = |purpose| taken.in_flight.get(&purpose).copied().unwrap_or(0);
     statistics.requests =

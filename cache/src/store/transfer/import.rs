@@ -21,6 +21,7 @@ use crate::record::GraphRecord;
 use crate::store::objects::Staged;
 use crate::store::space::Coming;
 use crate::store::{STAGED, Store, StoreError, read_error};
+use crate::watched::Watched;
 
 /// The default window of zstd's own command line: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -100,6 +101,15 @@ impl<F: FnMut(u64) -> bool> GoOn<F> {
         }
         !self.stopped.get()
     }
+}
+
+/// The result of taking in one object.
+#[derive(Debug)]
+pub(crate) enum TakenIn {
+    /// The store has it now.
+    Stored,
+    /// It failed a check, and the reason.
+    Refused(String),
 }
 
 /// Counts the bytes that are read from the file.
@@ -225,6 +235,32 @@ impl Store {
             tracing::debug!(%error, "the index is not made smaller");
         }
         Ok(imported)
+    }
+
+    /// Stores one object that came from a remote, if it passes every check and `accept`, which gets
+    /// its record and the hash of its file. If the object `replaces_compile`, it is stored as if it
+    /// had been compiled here; otherwise, as if it had been imported.
+    pub(crate) fn take_in_one<R: Read>(
+        &self,
+        key: &GraphKey,
+        from: &mut Watched<R>,
+        bytes: u64,
+        replaces_compile: bool,
+        accept: impl FnOnce(&GraphRecord, Digest) -> Result<(), String>,
+    ) -> Result<TakenIn, StoreError> {
+        let staged = match self.take_in(key, from, bytes)? {
+            Ok(staged) => staged,
+            Err(reason) => return Ok(TakenIn::Refused(reason)),
+        };
+        if let Err(reason) = accept(&staged.record, from.hash()) {
+            return Ok(TakenIn::Refused(reason));
+        }
+        let coming = if replaces_compile { Coming::compiled() } else { Coming::imported() };
+        match self.store_staged(vec![staged], &coming) {
+            // Without the index, the object is found by its key.
+            Ok(_) | Err(StoreError::IndexUnavailable { .. }) => Ok(TakenIn::Stored),
+            Err(error) => Err(error),
+        }
     }
 
     /// Verifies an object while it is copied into a file of its own. The inner error says why the

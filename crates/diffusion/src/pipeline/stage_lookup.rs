@@ -40,6 +40,12 @@ pub struct LookedUpStage {
 /// Looks the request up at its own padded size.
 pub(super) fn look_up(homes: &Homes, prepared: &Prepared<'_>) -> Result<Lookup, PipelineError> {
     let mut answers = Vec::new();
+    // One round trip for all stages of a device, if remotes are asked.
+    let graphs: Vec<_> =
+        prepared.stages.iter().map(|stage| (&prepared.plan.signature, &stage.graph)).collect();
+    if let Some(stage) = prepared.stages.iter().next() {
+        homes.of_stage(stage).runtime.look_up_ahead(&graphs)?;
+    }
     for stage in prepared.stages.iter() {
         let runtime = &homes.of_stage(stage).runtime;
         answers.extend(runtime.lookup(&prepared.plan.signature, &stage.graph)?.stages);
