@@ -19,6 +19,8 @@ pub(super) struct Context {
     pub(super) args: RuntimeArgs,
     /// Whether the result is to be one JSON document.
     pub(super) json: bool,
+    /// Describes the whole command line.
+    pub(super) command_line: fn() -> clap::Command,
     pub(super) shown: Shown,
     pub(super) cancel: Cancel,
     /// The program that `preheat exec` runs.

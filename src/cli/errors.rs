@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::misses::explain;
-use super::warm_command;
 use preheat_io::printable::{printable, printable_lines, without_middle};
 use preheat_tensor::TensorError;
 
@@ -45,6 +44,8 @@ pub enum CliError {
         cause: Box<preheat_runtime::Error>,
         /// How many chunks of tokens the prompts of the request fill.
         prompt_chunks: u64,
+        /// The command that compiles the stages; `None` if it is not known.
+        command: Option<String>,
     },
     /// The pipeline failed. The error is boxed because it is large and this variant is rare.
     #[error(transparent)]
@@ -327,13 +328,15 @@ impl CliError {
     pub fn describe(&self) -> String {
         let mut text = format!("error: {}", printable_lines(&with_causes(self)));
         if let Some(preheat_runtime::Error::NotWarm(stages)) = self.of_runtime() {
-            let chunks =
-                if let Self::NotWarm { prompt_chunks, .. } = self { *prompt_chunks } else { 1 };
+            let (chunks, command) = match self {
+                Self::NotWarm { prompt_chunks, command, .. } => (*prompt_chunks, command.as_ref()),
+                _ => (1, None),
+            };
             for line in explain(stages, chunks) {
                 text.push('\n');
                 text.push_str(&printable(&line));
             }
-            if let Some(command) = warm_command::of_this_process(chunks) {
+            if let Some(command) = command {
                 text.push_str("\nhint: ");
                 text.push_str(&printable(&format!(
                     "`{command}` compiles the missing stages; without --require-warm, the run \

@@ -26,7 +26,7 @@ pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, Cli
     if context.json {
         document(&answer)?;
     } else {
-        print(&answer)?;
+        print(context, &answer)?;
     }
     Ok(if answer.verdict == Verdict::Hit { Status::Done } else { Status::NotWarm })
 }
@@ -61,7 +61,7 @@ fn of_programs(context: &Context, args: &LookupArgs) -> Result<Lookup, CliError>
     Ok(Lookup::of(stages))
 }
 
-fn print(answer: &Lookup) -> Result<(), CliError> {
+fn print(context: &Context, answer: &Lookup) -> Result<(), CliError> {
     let mut rows = table(&["model", "stage", "verdict", "match", "graph", "compile"]);
     for stage in &answer.stages {
         rows.add_row([
@@ -102,7 +102,7 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
     }
     if answer.verdict != Verdict::Hit
         && !is_at_a_remote
-        && let Some(command) = warm_command::of_this_process(1)
+        && let Some(command) = warm_command::of_this_process((context.command_line)(), 1)
     {
         line(&format!("`{command}` compiles what is missing"))?;
     }

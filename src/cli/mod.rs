@@ -106,6 +106,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     check_trace(&runtime, command.as_ref())?;
     let trace = runtime.trace.clone().map(|path| (Trace::since(started), path));
     let context = Context {
+        command_line: <Cli as clap::CommandFactory>::command,
         args: runtime,
         json: cli.output.json,
         shown: shown.clone(),

@@ -17,7 +17,7 @@ use super::metrics::Timings;
 use super::output::{self, document, is_standard_output, line, seconds, table};
 use super::program::{RunReport, SignatureReport, SizeReport};
 use super::request_log::RequestLogging;
-use super::{CliError, Status, metrics, placement, warmup_finish};
+use super::{CliError, Status, metrics, placement, warm_command, warmup_finish};
 use preheat_diffusion::pipeline::{
     LatentUpscale, Lora, Made, Pipeline, PipelineError, Plan, Sizes, TextToImage,
 };
@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     if let Some(log) = &mut log {
         log.note(context, &runtime, &pipeline, &request, &made);
     }
-    let made = made.map_err(|error| explained(error, &pipeline, &request))?;
+    let made = made.map_err(|error| explained(error, context, &pipeline, &request))?;
     let images = save(&made, &args.output)?;
     context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;
@@ -59,14 +59,20 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     Ok(Status::Done)
 }
 
-/// The error of a run. If stages are not warm, it tells in how many chunks the prompts are read,
-/// which no signature has.
-fn explained(error: PipelineError, pipeline: &Pipeline, request: &TextToImage) -> CliError {
+/// The error of a run. If stages are not warm, it tells which command warms them, and in how many
+/// chunks the prompts are read, which no signature has.
+fn explained(
+    error: PipelineError,
+    context: &Context,
+    pipeline: &Pipeline,
+    request: &TextToImage,
+) -> CliError {
     match CliError::from(error) {
-        CliError::Runtime(cause @ preheat_runtime::Error::NotWarm(_)) => CliError::NotWarm {
-            cause: Box::new(cause),
-            prompt_chunks: pipeline.plan(request).map_or(1, |plan| plan.prompt_chunks),
-        },
+        CliError::Runtime(cause @ preheat_runtime::Error::NotWarm(_)) => {
+            let prompt_chunks = pipeline.plan(request).map_or(1, |plan| plan.prompt_chunks);
+            let command = warm_command::of_this_process((context.command_line)(), prompt_chunks);
+            CliError::NotWarm { cause: Box::new(cause), prompt_chunks, command }
+        }
         error => error,
     }
 }

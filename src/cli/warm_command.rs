@@ -6,22 +6,24 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, CommandFactory as _};
+use clap::{Arg, ArgMatches, Command};
 
-use super::commands::Cli;
 use super::exec::quoted;
 
 /// Flags that say how the failed command runs, and not what it needs.
 const LEFT_OUT: [&str; 4] = ["require_warm", "force_recompile", "json", "verbose"];
 
 /// The command that warms what the command of this process needs; `None` if the flags do not tell
-/// what that is, as with a request file.
-pub(super) fn of_this_process(prompt_chunks: u64) -> Option<String> {
-    of(std::env::args_os(), prompt_chunks)
+/// what that is, as with a request file. `command_line` describes all commands.
+pub(super) fn of_this_process(command_line: Command, prompt_chunks: u64) -> Option<String> {
+    of(command_line, std::env::args_os(), prompt_chunks)
 }
 
-fn of(words: impl IntoIterator<Item = OsString>, prompt_chunks: u64) -> Option<String> {
-    let mut cli = Cli::command();
+fn of(
+    mut cli: Command,
+    words: impl IntoIterator<Item = OsString>,
+    prompt_chunks: u64,
+) -> Option<String> {
     // This passes the global flags on to each command.
     cli.build();
     let warmup = cli.find_subcommand("warmup")?.clone();
@@ -31,19 +33,19 @@ fn of(words: impl IntoIterator<Item = OsString>, prompt_chunks: u64) -> Option<S
     if !["run", "lookup"].contains(&name) || has("request") {
         return None;
     }
-    let mut command = vec!["preheat".to_owned(), "warmup".to_owned()];
+    let mut text = vec!["preheat".to_owned(), "warmup".to_owned()];
     for arg in warmup.get_arguments() {
         let id = arg.get_id().as_str();
         // `lookup --target` asks about another machine, for which `warmup --aot` compiles.
         let given = if id == "aot" && name == "lookup" { "target" } else { id };
         if !LEFT_OUT.contains(&id) && has(given) {
-            push(&mut command, arg, matches, given);
+            push(&mut text, arg, matches, given);
         }
     }
     if prompt_chunks > 1 && !has("prompt_chunks") {
-        command.extend(["--prompt-chunks".to_owned(), prompt_chunks.to_string()]);
+        text.extend(["--prompt-chunks".to_owned(), prompt_chunks.to_string()]);
     }
-    Some(command.join(" "))
+    Some(text.join(" "))
 }
 
 /// Whether a flag is on the command line. Variables of the environment act on both commands, and
@@ -79,10 +81,13 @@ fn is_plain(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::cli::Cli;
 
     fn command(words: &str, prompt_chunks: u64) -> Option<String> {
-        of(words.split_whitespace().map(OsString::from), prompt_chunks)
+        of(Cli::command(), words.split_whitespace().map(OsString::from), prompt_chunks)
     }
 
     #[test]

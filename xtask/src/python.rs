@@ -15,8 +15,10 @@ const VERSIONS: [&str; 5] = ["3.10", "3.11", "3.12", "3.13", "3.14"];
 /// The packages that the tests use. The package itself needs none of them.
 const TEST_PACKAGES: [&str; 9] =
     ["pytest", "mypy", "numpy", "pillow", "tqdm", "ml_dtypes", "jax", "fastapi", "httpx"];
-/// The most bytes that a wheel may have. A wheel contains no plugin.
-const MOST_WHEEL_BYTES: u64 = 16 << 20;
+/// The most bytes that a wheel may have. A wheel contains no plugin. It holds the runtime twice, in
+/// the extension and in the command, and the command holds the clients of object stores, too. The
+/// limit makes a dependency that adds megabytes a decision.
+const MOST_WHEEL_BYTES: u64 = 24 << 20;
 
 /// The folder for everything that the tests make.
 fn folder() -> PathBuf {

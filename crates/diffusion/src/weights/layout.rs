@@ -193,8 +193,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The job of bringing some rows of the tensor, whose `values` are f32 in memory, to their place
-    /// in the result. The tensor has `rows` rows, and `first` is the first one of `values`.
+    /// The job of bringing some rows of the tensor, whose `values` are f32 in memory, to their
+    /// place in the result. The tensor has `rows` rows, and `first` is the first one of `values`.
     fn band<'v>(&self, rows: usize, first: usize, values: &'v [f32]) -> Job<'v> {
         let bytes = bytemuck::cast_slice(values);
         let count = values.len() / (self.elements / rows);
@@ -282,7 +282,7 @@ pub(super) fn whole(job: &Job<'_>, out: &mut [u8], cancel: &Cancel) -> io::Resul
 /// rows.
 ///
 /// The rows are processed in bands that stay in the processor's cache. A change of the whole tensor
-/// in memory takes 1.4 times as long (`cargo bench --bench lora-change`).
+/// in memory takes 1.4 times as long (`benches/lora_change.rs`).
 pub(super) fn changed(
     job: &Job<'_>,
     rows: usize,
