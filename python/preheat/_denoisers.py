@@ -188,8 +188,9 @@ class Denoisers:
             )  # fmt: skip
             return [batch]
 
-    def _get(self, *size: int) -> bool:
+    def _get(self, height: int, width: int, batch: int, tokens: int) -> bool:
         """Whether this size is ready, or was loaded just now without a compile."""
+        size = (height, width, batch, tokens)
         if size in self._sizes:
             return True
         if self.lookup(*size)["verdict"] != "hit":
