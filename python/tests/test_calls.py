@@ -209,13 +209,24 @@ def test_the_import_brings_in_nothing_large():
 
 
 def test_signals_reach_python_handlers_while_a_call_waits(runtime):
-    run = compiled(runtime, slow_program(50_000))
+    run = compiled(runtime, slow_program(300_000))
+    cancel = preheat.Cancel()
     seen = []
-    before = signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
+
+    def handler(*_):
+        seen.append(1)
+        cancel.cancel()
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    sender = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
     try:
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-        run(numpy.eye(64, dtype="float32"))
+        sender.start()
+        # The call is still waiting when the handler runs, so it is the handler that ends it.
+        with pytest.raises(preheat.Interrupted):
+            run.run([numpy.eye(64, dtype="float32")], cancel=cancel)
     finally:
+        # Without the handler, the signal would end the tests.
+        sender.join()
         signal.signal(signal.SIGUSR1, before)
     assert seen == [1]
 

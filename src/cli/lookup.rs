@@ -7,7 +7,8 @@ use super::context::Context;
 use super::misses::explain;
 use super::output::{document, line, seconds, table};
 use super::program::{program_name, read_program};
-use super::{CliError, Status, run, warm_command};
+use super::warm_command::{self, Needs};
+use super::{CliError, Status, run};
 use preheat_diffusion::pipeline::TextToImage;
 use preheat_runtime::{Lookup, SnappedSize, Verdict};
 
@@ -102,7 +103,8 @@ fn print(context: &Context, answer: &Lookup) -> Result<(), CliError> {
     }
     if answer.verdict != Verdict::Hit
         && !is_at_a_remote
-        && let Some(command) = warm_command::of_this_process((context.command_line)(), 1)
+        && let Some(command) =
+            warm_command::of_this_process((context.command_line)(), &Needs::default())
     {
         line(&format!("`{command}` compiles what is missing"))?;
     }

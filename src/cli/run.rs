@@ -17,7 +17,8 @@ use super::metrics::Timings;
 use super::output::{self, document, is_standard_output, line, seconds, table};
 use super::program::{RunReport, SignatureReport, SizeReport};
 use super::request_log::RequestLogging;
-use super::{CliError, Status, metrics, placement, warm_command, warmup_finish};
+use super::warm_command::{self, Needs};
+use super::{CliError, Status, metrics, placement, warmup_finish};
 use preheat_diffusion::pipeline::{
     LatentUpscale, Lora, Made, Pipeline, PipelineError, Plan, Sizes, TextToImage,
 };
@@ -69,8 +70,17 @@ fn explained(
 ) -> CliError {
     match CliError::from(error) {
         CliError::Runtime(cause @ preheat_runtime::Error::NotWarm(_)) => {
-            let prompt_chunks = pipeline.plan(request).map_or(1, |plan| plan.prompt_chunks);
-            let command = warm_command::of_this_process((context.command_line)(), prompt_chunks);
+            let upscale = request.upscale_latents;
+            let first_pass = TextToImage { upscale_latents: None, ..request.clone() };
+            let mut needs = Needs { image_to_image: request.image.is_some(), ..Needs::default() };
+            if let Ok(plan) = pipeline.plan(&first_pass) {
+                let size = plan.sizes.requested;
+                needs.prompt_chunks = plan.prompt_chunks;
+                needs.sizes.push(size);
+                needs.sizes.extend(upscale.map(|upscale| upscale.size_of(size)));
+            }
+            let prompt_chunks = needs.prompt_chunks.max(1);
+            let command = warm_command::of_this_process((context.command_line)(), &needs);
             CliError::NotWarm { cause: Box::new(cause), prompt_chunks, command }
         }
         error => error,

@@ -13,16 +13,28 @@ use super::exec::quoted;
 /// Flags that say how the failed command runs, and not what it needs.
 const LEFT_OUT: [&str; 4] = ["require_warm", "force_recompile", "json", "verbose"];
 
+/// What a command needs that its flags do not say in the words of `warmup`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Needs {
+    /// How many chunks of tokens the prompts fill; 0 if that is not known.
+    pub(super) prompt_chunks: u64,
+    /// The sizes in pixels, `[width, height]`, of one or two passes; none if only the flags say
+    /// them.
+    pub(super) sizes: Vec<[u64; 2]>,
+    /// Whether the request begins with a picture.
+    pub(super) image_to_image: bool,
+}
+
 /// The command that warms what the command of this process needs; `None` if the flags do not tell
 /// what that is, as with a request file. `command_line` describes all commands.
-pub(super) fn of_this_process(command_line: Command, prompt_chunks: u64) -> Option<String> {
-    of(command_line, std::env::args_os(), prompt_chunks)
+pub(super) fn of_this_process(command_line: Command, needs: &Needs) -> Option<String> {
+    of(command_line, std::env::args_os(), needs)
 }
 
 fn of(
     mut cli: Command,
     words: impl IntoIterator<Item = OsString>,
-    prompt_chunks: u64,
+    needs: &Needs,
 ) -> Option<String> {
     // This passes the global flags on to each command.
     cli.build();
@@ -33,17 +45,33 @@ fn of(
     if !["run", "lookup"].contains(&name) || has("request") {
         return None;
     }
+    // A size that a flag gives is that of the first pass alone.
+    let sizes_by_flags = needs.sizes.len() < 2;
     let mut text = vec!["preheat".to_owned(), "warmup".to_owned()];
     for arg in warmup.get_arguments() {
         let id = arg.get_id().as_str();
         // `lookup --target` asks about another machine, for which `warmup --aot` compiles.
         let given = if id == "aot" && name == "lookup" { "target" } else { id };
-        if !LEFT_OUT.contains(&id) && has(given) {
+        let is_size = ["width", "height"].contains(&id);
+        if !LEFT_OUT.contains(&id) && has(given) && (sizes_by_flags || !is_size) {
             push(&mut text, arg, matches, given);
         }
     }
-    if prompt_chunks > 1 && !has("prompt_chunks") {
-        text.extend(["--prompt-chunks".to_owned(), prompt_chunks.to_string()]);
+    match needs.sizes[..] {
+        // A run that begins with a picture has the picture's size.
+        [[width, height]] if needs.image_to_image && !has("width") => {
+            text.push(format!("--width {width} --height {height}"));
+        }
+        [[width, height], [larger_width, larger_height]] => {
+            text.push(format!("--resolutions {width}x{height},{larger_width}x{larger_height}"));
+        }
+        _ => {}
+    }
+    if needs.image_to_image && !has("image_to_image") {
+        text.push("--image-to-image".to_owned());
+    }
+    if needs.prompt_chunks > 1 && !has("prompt_chunks") {
+        text.push(format!("--prompt-chunks {}", needs.prompt_chunks));
     }
     Some(text.join(" "))
 }
@@ -87,7 +115,11 @@ mod tests {
     use crate::cli::Cli;
 
     fn command(words: &str, prompt_chunks: u64) -> Option<String> {
-        of(Cli::command(), words.split_whitespace().map(OsString::from), prompt_chunks)
+        needing(words, &Needs { prompt_chunks, ..Needs::default() })
+    }
+
+    fn needing(words: &str, needs: &Needs) -> Option<String> {
+        of(Cli::command(), words.split_whitespace().map(OsString::from), needs)
     }
 
     #[test]
@@ -103,6 +135,22 @@ mod tests {
         assert_eq!(
             command(lookup, 1).unwrap(),
             "preheat warmup --aot tpu:v5e:1x1 --model m --batch 2"
+        );
+    }
+
+    #[test]
+    fn two_passes_need_both_sizes_and_a_picture_its_own_stages() {
+        let run = "preheat run --model m --width 64 --height 32 --prompt p --upscale-latents 2";
+        let sizes = vec![[64, 32], [128, 64]];
+        assert_eq!(
+            needing(run, &Needs { sizes, ..Needs::default() }).unwrap(),
+            "preheat warmup --model m --resolutions 64x32,128x64"
+        );
+        let run = "preheat run --model m --prompt p --image a.png --strength 0.5";
+        let needs = Needs { sizes: vec![[64, 32]], image_to_image: true, ..Needs::default() };
+        assert_eq!(
+            needing(run, &needs).unwrap(),
+            "preheat warmup --model m --width 64 --height 32 --image-to-image"
         );
     }
 

@@ -795,6 +795,9 @@ fn what_must_be_warm_and_is_not_names_every_stage() {
         ]);
     let long = command(&lab, &lab.sim(), "--require-warm run --prompt-chunks 2").words(SEVEN).run();
     long.ended(3).says(&["\na prompt of 2 chunks is not warm\n", " --prompt-chunks 2"]);
+    let twice = "--require-warm run --width 64 --height 64 --upscale-latents 2";
+    let twice = command(&lab, &lab.sim(), twice).words(SEVEN).run().ended(3);
+    twice.says(&["\n128x128 is not warm; the nearest is 64x64\n", " --resolutions 64x64,128x128"]);
     assert!(!larger.stderr.contains("`text_encoder`"), "{}", larger.stderr);
     assert_eq!((lab.compiles(), lab.executes()), (0, 0));
     assert!(!lab.path("out.png").exists());

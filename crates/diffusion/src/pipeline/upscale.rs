@@ -84,6 +84,12 @@ impl LatentUpscale {
         Ok(())
     }
 
+    /// The size in pixels, `[width, height]`, of the picture that two passes make, of which the
+    /// first one has this size.
+    pub fn size_of(self, first_pass: [u64; 2]) -> [u64; 2] {
+        self.enlarged(first_pass, crate::models::LATENT_PX)
+    }
+
     /// A size in pixels after the first pass, in whole latents.
     #[expect(
         clippy::cast_precision_loss,
