@@ -262,7 +262,7 @@ def test_wrong_arguments_are_refused_in_words(pipeline, tmp_path):
     with pytest.raises(preheat.InvalidRequest, match="finite"):
         pipeline("seven", guidance_scale=float("nan"))
     with pytest.raises(TypeError):
-        pipeline("seven", strength=0.5)
+        pipeline("seven", ip_adapter_image="face.png")
     with pytest.raises(preheat.ModelError):
         preheat.DiffusionPipeline(tmp_path, device="xla-cpu", use_cache=False)
     with pytest.raises(TypeError, match="made already"):

@@ -120,8 +120,10 @@ def test_every_flag_of_the_command_line_that_concerns_a_program_is_there():
     fields = set(re.findall(r"^    pub (\w+):", struct, re.M))
     ours = set(vars(parsed()))
     # Flags for output files and addresses belong to the command alone, and so does the choice of a
-    # libtpu, which compiles ahead of time. The older name is an alias here.
+    # libtpu, which compiles ahead of time. Python compiles in its own process, and has no remotes
+    # yet. The older name is an alias here.
     own = {"trace", "metrics_file", "metrics_listen", "libtpu"}
+    own |= {"cache_remote", "cache_remote_required", "compile_in_process"}
     assert fields - ours == {"torch", "tpu_warmup_enable"} | own
 
 
