@@ -76,6 +76,22 @@ pub(super) struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// A function that tells whether a record is taken. With keys, or beginnings of keys, only the
+    /// graphs that they name are taken.
+    pub(super) fn with_keys(
+        &self,
+        cache: &Cache,
+        keys: &[String],
+    ) -> Result<impl Fn(&GraphRecord) -> bool, CliError> {
+        let keys = keys
+            .iter()
+            .map(|key| Ok(find(cache, key)?.graph_key))
+            .collect::<Result<Vec<_>, CliError>>()?;
+        Ok(move |record: &GraphRecord| {
+            self.takes(record) && (keys.is_empty() || keys.contains(&record.graph_key))
+        })
+    }
+
     pub(super) fn takes(&self, record: &GraphRecord) -> bool {
         let target = target_of(record);
         let of_target =

@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 use preheat_cache::GraphRecord;
 use serde_json::json;
 
-use super::cache::{FilterArgs, find, open};
+use super::cache::{FilterArgs, open};
 use super::context::Context;
 use super::output::{document, line, objects};
 use super::{CliError, Status};
@@ -32,14 +32,7 @@ pub(super) fn push(context: &Context, args: &PushArgs) -> Result<Status, CliErro
         ));
     }
     let cache = open(context)?;
-    let keys = args
-        .key
-        .iter()
-        .map(|key| Ok(find(&cache, key)?.graph_key))
-        .collect::<Result<Vec<_>, CliError>>()?;
-    let wanted = |record: &GraphRecord| {
-        args.filter.takes(record) && (keys.is_empty() || keys.contains(&record.graph_key))
-    };
+    let wanted = args.filter.with_keys(&cache, &args.key)?;
     shown(context, "pushed", &cache.push(wanted, || !context.cancel.is_cancelled())?)
 }
 

@@ -201,14 +201,7 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<Status, Cli
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     output::check(file, existing).map_err(failed)?;
     let cache = open(context)?;
-    let keys = args
-        .key
-        .iter()
-        .map(|key| Ok(find(&cache, key)?.graph_key))
-        .collect::<Result<Vec<_>, CliError>>()?;
-    let wanted = |record: &GraphRecord| {
-        args.filter.takes(record) && (keys.is_empty() || keys.contains(&record.graph_key))
-    };
+    let wanted = args.filter.with_keys(&cache, &args.key)?;
     let mut to = Counted {
         to: BufWriter::new(Destination::create(file, existing).map_err(failed)?),
         bytes: 0,
