@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::context::Context;
 use super::devices_measure::Running;
-use super::output::{self, is_standard_output, json_text, line, table};
+use super::output::{self, is_standard_output, json_text, line};
 use super::{CliError, Status};
 use preheat_io::result_file::Existing;
 
@@ -245,18 +245,20 @@ pub(super) fn report(
     Ok((report, if has_failed { Status::Failed } else { Status::Done }))
 }
 
-/// Prints a line for each claim.
+/// Prints a line for each claim, and below it the reason, if it did not hold. A reason can be
+/// longer than a terminal is wide, so it is in no table.
 pub(super) fn print(report: &Report, path: &Path) -> Result<(), CliError> {
-    let mut rows = table(&["claim", "outcome", "because"]);
     for Answer { statement, outcome, .. } in &report.claims {
         let (outcome, because) = match outcome {
-            Outcome::Held { .. } => ("held", ""),
-            Outcome::Failed { because } => ("failed", because.as_str()),
-            Outcome::NotRun { because } => ("not run", because.as_str()),
+            Outcome::Held { .. } => ("held", None),
+            Outcome::Failed { because } => ("failed", Some(because)),
+            Outcome::NotRun { because } => ("not run", Some(because)),
         };
-        rows.add_row([statement, outcome, because]);
+        line(&format!("{outcome:<7}  {statement}"))?;
+        if let Some(because) = because {
+            line(&format!("         {because}"))?;
+        }
     }
-    rows.print()?;
     if is_standard_output(path) {
         return Ok(());
     }
